@@ -1,0 +1,61 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// Every target of ours: no unsafe expression without its mark, no warning left standing.
+let strict: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+
+let package = Package(
+  name: "lvs-director",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "lbd", targets: ["lbd"]),
+    .executable(name: "lbctl", targets: ["lbctl"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    .target(name: "LVS", swiftSettings: strict),
+    .target(name: "CLinux"),
+    .target(name: "Director", dependencies: ["LVS", "CLinux"], swiftSettings: strict),
+    .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
+    .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
+    .target(name: "Capture", dependencies: ["LVS", "Director", "CPcap"], swiftSettings: strict),
+    .target(
+      name: "Control",
+      dependencies: [
+        "LVS", logging,
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        "Yams",
+      ],
+      swiftSettings: strict),
+    .executableTarget(
+      name: "lbd",
+      dependencies: [
+        "LVS", "Director", "Capture", "Control", argumentParser, logging,
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+      ],
+      swiftSettings: strict),
+    .executableTarget(name: "lbctl", dependencies: ["LVS", "Control", "Director", argumentParser], swiftSettings: strict),
+    .testTarget(name: "LVSTests", dependencies: ["LVS"], swiftSettings: strict),
+    .testTarget(
+      name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
+      resources: [.copy("Golden")], swiftSettings: strict),
+    .testTarget(name: "ControlTests", dependencies: ["Control", "LVS"], swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,48 @@
+/// What went through, as the kernel counts it: bytes are IP lengths without the Ethernet header.
+///
+/// In direct routing replies do not pass the director, so there is nothing outgoing to count.
+public struct Statistics: Hashable, Sendable, Codable {
+  public var connections: UInt64
+  public var packets: UInt64
+  public var bytes: UInt64
+  /// Replies, which only a kernel that masquerades sees.
+  public var outPackets: UInt64
+  public var outBytes: UInt64
+
+  public init(connections: UInt64 = 0, packets: UInt64 = 0, bytes: UInt64 = 0, outPackets: UInt64 = 0, outBytes: UInt64 = 0) {
+    self.connections = connections
+    self.packets = packets
+    self.bytes = bytes
+    self.outPackets = outPackets
+    self.outBytes = outBytes
+  }
+
+  public static func + (a: Statistics, b: Statistics) -> Statistics {
+    Statistics(
+      connections: a.connections &+ b.connections, packets: a.packets &+ b.packets, bytes: a.bytes &+ b.bytes,
+      outPackets: a.outPackets &+ b.outPackets, outBytes: a.outBytes &+ b.outBytes)
+  }
+
+  public static func - (a: Statistics, b: Statistics) -> Statistics {
+    Statistics(
+      connections: a.connections &- b.connections, packets: a.packets &- b.packets, bytes: a.bytes &- b.bytes,
+      outPackets: a.outPackets &- b.outPackets, outBytes: a.outBytes &- b.outBytes)
+  }
+}
+
+/// Events per second by the kernel's estimator (an exponential average over 2 s steps).
+public struct Rates: Hashable, Sendable, Codable {
+  public var connections: UInt64
+  public var packets: UInt64
+  public var bytes: UInt64
+  public var outPackets: UInt64
+  public var outBytes: UInt64
+
+  public init(connections: UInt64 = 0, packets: UInt64 = 0, bytes: UInt64 = 0, outPackets: UInt64 = 0, outBytes: UInt64 = 0) {
+    self.connections = connections
+    self.packets = packets
+    self.bytes = bytes
+    self.outPackets = outPackets
+    self.outBytes = outBytes
+  }
+}
