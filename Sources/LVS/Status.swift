@@ -159,7 +159,7 @@ public struct VerdictCounts: Sendable, Codable, Hashable {
   public var answered: UInt64
   public var passed: UInt64
   public var held: UInt64
-  /// By `DropReason`'s raw value; every reason is present.
+  /// By `DropReason.name`; every reason is present.
   public var dropped: [String: UInt64]
 
   public init(forwarded: UInt64 = 0, answered: UInt64 = 0, passed: UInt64 = 0, held: UInt64 = 0, dropped: [String: UInt64] = [:]) {
