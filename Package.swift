@@ -30,7 +30,7 @@ let package = Package(
   targets: [
     .target(name: "LVS", swiftSettings: strict),
     .target(name: "CLinux"),
-    .target(name: "Director", dependencies: ["LVS", "CLinux"], swiftSettings: strict),
+    .target(name: "Director", dependencies: ["LVS", "CLinux", "CNFTables"], swiftSettings: strict),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .target(name: "Capture", dependencies: ["LVS", "Director", "CPcap"], swiftSettings: strict),

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+void cl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
 int cl_pin(int processor) {
   cpu_set_t set;
   CPU_ZERO(&set);

@@ -33,6 +33,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   var isRemoved = false
   var list = ServerList()
   var scheduler: any Scheduler
+  var meter = TrafficMeter()
   /// Removed servers by endpoint.
   var trash: [Endpoint: UInt32] = [:]
 

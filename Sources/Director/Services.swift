@@ -16,19 +16,25 @@ final class Services {
   private var vipFree: [UInt16] = []
   private var vipUsed: UInt16 = 0
   private var seed: UInt64
+  private let counters: [Counters]
 
-  init(shared: SharedTables, seed: UInt64) {
-    (self.shared, self.seed) = (shared, seed)
+  /// - Parameter counters: of all workers.
+  init(shared: SharedTables, counters: [Counters], seed: UInt64) {
+    (self.shared, self.counters, self.seed) = (shared, counters, seed)
   }
 
   /// The VIPs that services need, each once.
   var vips: Set<IPAddress> { Set(order.compactMap(\.address)) }
 
-  /// All real servers' addresses, each once.
-  var serverAddresses: Set<IPAddress> {
-    Set(live.flatMap { service in service.locked { state in
-      (0..<state.list.count).map { shared.servers[state.list[$0].id].endpoint.address }
-    }})
+  /// The numbers of all real servers by address.
+  var serversByAddress: [IPAddress: [UInt32]] {
+    var result: [IPAddress: [UInt32]] = [:]
+    for service in live {
+      for server in service.locked({ state in (0..<state.list.count).map { state.list[$0].id } }) {
+        result[shared.servers[server].endpoint.address, default: []].append(server)
+      }
+    }
+    return result
   }
 
   private var live: [Service] { order.compactMap { byKey[$0] } }
@@ -81,6 +87,8 @@ final class Services {
       service.locked { state in
         state.definition = definition
         state.isRemoved = false
+        state.meter.zero(counted(service: service.number))
+        for server in state.trash.values { shared.servers[server].meter.zero(counted(server: server)) }
         state.scheduler = scheduler
         state.scheduler.bind(state.list)
       }
@@ -97,6 +105,7 @@ final class Services {
     }
     let vip = try definition.key.address.map { address throws(PlaneError) in try number(of: address) } ?? 0
     let service = Service(ServiceState(definition, scheduler: scheduler), number: UInt32(free), vip: vip)
+    service.locked { $0.meter.zero(counted(service: service.number)) }
     if free == slots.count { slots.append(service) } else { slots[free] = service }
     byKey[definition.key] = service
   }
@@ -142,8 +151,7 @@ final class Services {
     let key = service.key
     let known = service.locked { state in position(of: server.endpoint, state) != nil }
     guard !known else { throw .serverExists(server.endpoint, key) }
-    let number = service.locked { $0.trash[server.endpoint] }
-      ?? servers.allocate(service: service.number, endpoint: server.endpoint)
+    let number = service.locked { $0.trash[server.endpoint] } ?? allocate(server.endpoint, service)
     guard let number else { throw .full("\(ServerTable.capacity) real servers are the most there can be") }
     service.locked { state in
       state.trash[server.endpoint] = nil
@@ -158,6 +166,12 @@ final class Services {
           inactive: servers[number].inactive, address: server.endpoint.address.folded, port: server.endpoint.port))
       state.scheduler.added(state.list)
     }
+  }
+
+  private func allocate(_ endpoint: Endpoint, _ service: Service) -> UInt32? {
+    guard let number = shared.servers.allocate(service: service.number, endpoint: endpoint) else { return nil }
+    shared.servers[number].meter.zero(counted(server: number))
+    return number
   }
 
   private func update(_ server: RealServer, of service: Service) throws(PlaneError) {
@@ -224,6 +238,61 @@ final class Services {
 
   private func position(of endpoint: Endpoint, _ state: borrowing ServiceState) -> Int? {
     (0..<state.list.count).first { shared.servers[state.list[$0].id].endpoint == endpoint }
+  }
+
+  // MARK: Figures
+
+  func counted(server: UInt32) -> Statistics { counters.reduce(Statistics()) { $0 + $1.server(server) } }
+  func counted(service: UInt32) -> Statistics { counters.reduce(Statistics()) { $0 + $1.service(service) } }
+
+  /// Makes the present counters the new zero: of one service, or of all.
+  func zero(_ key: ServiceKey?) throws(PlaneError) {
+    for service in try key.map({ key throws(PlaneError) in [try find(key)] }) ?? live {
+      service.locked { state in
+        state.meter.zero(counted(service: service.number))
+        for position in 0..<state.list.count {
+          let server = state.list[position].id
+          shared.servers[server].meter.zero(counted(server: server))
+        }
+      }
+    }
+  }
+
+  /// Moves the rates on. To be called every two seconds.
+  func estimate() {
+    for service in live {
+      service.locked { state in
+        state.meter.estimate(counted(service: service.number))
+        for position in 0..<state.list.count {
+          let server = state.list[position].id
+          shared.servers[server].meter.estimate(counted(server: server))
+        }
+      }
+    }
+  }
+
+  /// All services in the order they were added, their servers with the newest first.
+  func status() -> [ServiceStatus] {
+    live.map { service in
+      service.locked { state in
+        ServiceStatus(
+          service: state.definition, statistics: state.meter.statistics(counted(service: service.number)),
+          rates: state.meter.rates, servers: (0..<state.list.count).map { status(state.list[$0]) })
+      }
+    }
+  }
+
+  private func status(_ load: ServerLoad) -> ServerStatus {
+    let servers = shared.servers
+    let mac = servers[load.id].mac.load(ordering: .relaxed)
+    return ServerStatus(
+      server: RealServer(
+        servers[load.id].endpoint, weight: load.weight, upperThreshold: servers[load.id].upper,
+        lowerThreshold: servers[load.id].lower, mac: servers[load.id].fixedMAC),
+      activeConnections: load.active, inactiveConnections: load.inactive,
+      persistentConnections: servers[load.id].templates.load(ordering: .relaxed), isOverloaded: load.isOverloaded,
+      statistics: servers[load.id].meter.statistics(counted(server: load.id)), rates: servers[load.id].meter.rates,
+      resolvedMAC: mac == 0 ? nil : MACAddress(mac))
   }
 
   // MARK: Trash

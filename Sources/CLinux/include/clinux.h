@@ -42,6 +42,9 @@ static inline uint64_t cl_thread_time(void) {
   return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
+/// Names the calling thread, in at most 15 characters.
+void cl_name_thread(const char *_Nonnull name);
+
 /// Pins the calling thread to one processor; 0 or an errno.
 int cl_pin(int processor);
 

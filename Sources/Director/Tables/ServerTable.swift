@@ -10,8 +10,6 @@ struct ServerRecord: ~Copyable {
   /// False from removal on, until it is added again.
   let isAvailable = Atomic<Bool>(true)
   let isQuiesced = Atomic<Bool>(false)
-  /// A worker holds frames for it.
-  let isAwaited = Atomic<Bool>(false)
   /// Persistence templates that point here.
   let templates = Atomic<UInt32>(0)
   let service: UInt32
@@ -29,6 +27,7 @@ struct ServerRecord: ~Copyable {
   var fixedMAC: MACAddress?
   /// When it went into the trash without connections.
   var idleSince: UInt32 = 0
+  var meter = TrafficMeter()
 
   init(service: UInt32, endpoint: Endpoint) {
     (self.service, self.endpoint) = (service, endpoint)

@@ -30,3 +30,12 @@ enum Ethernet {
     readdress(frame, from: source, to: frame.mac(Ethernet.source))
   }
 }
+
+extension Ethernet {
+  /// A frame of our own with an 802.1Q tag, where there is a VLAN.
+  static func tagged(_ frame: [UInt8], vlan: UInt16?) -> [UInt8] {
+    guard let vlan, frame.count >= type else { return frame }
+    let tag = [UInt8(Ethernet.vlan >> 8), UInt8(Ethernet.vlan & 0xff), UInt8(vlan >> 8), UInt8(vlan & 0xff)]
+    return frame[..<type] + tag + frame[type...]
+  }
+}
