@@ -65,8 +65,15 @@ struct Contender: SegmentTreeNode {
 
   /// The later wins only by a smaller quotient: cost / weight of the left > cost / weight of the right.
   ///
-  /// Costs are below 2^40 and weights at most 65,535, so no product overflows.
+  /// Costs are below 2^40 and weights at most 65,535, so the products fit. Who wins is hard to predict, and a
+  /// mispredicted branch would cost more than the match: all 64 bits of `isRight` are the sign of the difference.
   static func joined(_ left: Self, _ right: Self) -> Self {
-    left.cost &* UInt64(right.weight) > right.cost &* UInt64(left.weight) ? right : left
+    let difference = right.cost &* UInt64(left.weight) &- left.cost &* UInt64(right.weight)
+    let isRight = UInt64(bitPattern: Int64(bitPattern: difference) >> 63)
+    let half = UInt32(truncatingIfNeeded: isRight)
+    return Self(
+      cost: left.cost ^ (left.cost ^ right.cost) & isRight,
+      weight: left.weight ^ (left.weight ^ right.weight) & half,
+      position: left.position ^ (left.position ^ right.position) & half)
   }
 }

@@ -2,13 +2,18 @@
 final class Locality {
   let wholeService = LeastCost(.weightedLeastConnection)
   var crowding = Crowding()
-  var cache: DestinationCache
+  let cache: DestinationCache
   /// Hundredths of a second.
   let expiration: UInt32
 
   init(expiration: UInt32) {
     self.expiration = expiration
     cache = DestinationCache(expiration: expiration)
+  }
+
+  func countCrowding(_ servers: borrowing ServerList) {
+    var new = Crowding(servers)
+    swap(&crowding, &new)
   }
 }
 
@@ -20,19 +25,19 @@ protocol LocalityScheduler: Scheduler {
 extension LocalityScheduler {
   func bind(_ servers: borrowing ServerList) {
     locality.wholeService.bind(servers)
-    locality.crowding.rebuild(servers)
-    locality.cache = DestinationCache(expiration: locality.expiration)
+    locality.countCrowding(servers)
+    locality.cache.removeAll()
   }
 
   func added(_ servers: borrowing ServerList) {
     locality.wholeService.added(servers)
-    locality.crowding.rebuild(servers)
+    locality.countCrowding(servers)
     locality.cache.serverAdded(servers[0].id)
   }
 
   func removed(at position: Int, _ servers: borrowing ServerList) {
     locality.wholeService.removed(at: position, servers)
-    locality.crowding.rebuild(servers)
+    locality.countCrowding(servers)
     locality.cache.serverRemoved(at: position)
   }
 
@@ -48,11 +53,15 @@ extension LocalityScheduler {
 /// its active connections are more than its weight, and some server has fewer than half of its own weight.
 struct Crowding: ~Copyable {
   /// 1 for a server that has room, else 0: the root tells of all.
-  private var room = SegmentTree<GreatestWeight>()
+  private let room: SegmentTree<GreatestWeight>
 
-  mutating func rebuild(_ servers: borrowing ServerList) {
-    var new = SegmentTree(servers) { server, _ in Self.room(at: server) }
-    swap(&room, &new)
+  /// Of no servers.
+  init() {
+    room = SegmentTree()
+  }
+
+  init(_ servers: borrowing ServerList) {
+    room = SegmentTree(servers) { server, _ in Self.room(at: server) }
   }
 
   func update(_ position: Int, _ servers: borrowing ServerList) {

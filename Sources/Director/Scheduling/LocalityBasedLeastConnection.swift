@@ -14,9 +14,10 @@ final class LocalityBasedLeastConnection: LocalityScheduler {
   func pick(_ connection: NewConnection, _ servers: borrowing ServerList) -> Int? {
     locality.cache.expire(now: connection.now)
     let known = locality.cache.find(connection.destination, now: connection.now)
-    if let known {
-      let position = Int(locality.cache[member: locality.cache[entry: known].firstMember].position)
-      if position >= 0 && servers[position].weight > 0 && !locality.crowding.isCrowded(servers[position]) { return position }
+    if let known, let position = locality.cache.firstPosition(of: known), servers[position].weight > 0,
+      !locality.crowding.isCrowded(servers[position])
+    {
+      return position
     }
     guard let best = locality.wholeService.best else { return nil }
     if let entry = known ?? locality.cache.insert(connection.destination, now: connection.now) {

@@ -17,8 +17,8 @@ final class ReplicatedLocalityBasedLeastConnection: LocalityScheduler {
     locality.cache.expire(now: connection.now)
     let known = locality.cache.find(connection.destination, now: connection.now)
     if let known {
-      let least = leastLoaded(of: known, servers)
-      shrink(known, servers, now: connection.now)
+      let least = locality.cache.leastLoaded(of: known, servers)
+      locality.cache.shrink(known, servers, unchangedFor: locality.expiration, now: connection.now)
       if let least, !locality.crowding.isCrowded(servers[least]) { return least }
     }
     guard let best = locality.wholeService.best else { return nil }
@@ -27,45 +27,50 @@ final class ReplicatedLocalityBasedLeastConnection: LocalityScheduler {
     }
     return best
   }
+}
 
-  /// The member that `wlc` would choose.
-  private func leastLoaded(of entry: Int32, _ servers: borrowing ServerList) -> Int? {
+extension DestinationCache {
+  /// The position of the member that `wlc` would choose.
+  fileprivate func leastLoaded(of entry: Int32, _ servers: borrowing ServerList) -> Int? {
     var least: Int?
     var (cost, weight): (UInt64, UInt64) = (1, 0)
-    var member = locality.cache[entry: entry].firstMember
+    var member = self[entry: entry].firstMember
     while member >= 0 {
-      let position = Int(locality.cache[member: member].position)
+      let position = Int(self[member: member].position)
       if position >= 0 && servers[position].isUsable {
         let server = servers[position]
         if cost &* UInt64(server.weight) > server.overhead &* weight {
           (least, cost, weight) = (position, server.overhead, UInt64(server.weight))
         }
       }
-      member = locality.cache[member: member].next
+      member = self[member: member].next
     }
     return least
   }
 
-  private func shrink(_ entry: Int32, _ servers: borrowing ServerList, now: UInt32) {
-    let set = locality.cache[entry: entry]
-    guard set.memberCount > 1, Int32(bitPattern: now &- set.lastChange) > Int32(bitPattern: locality.expiration) else { return }
+  /// Lets the busiest member go, if there are two or more and the set has not changed for longer than `age`.
+  fileprivate func shrink(
+    _ entry: Int32, _ servers: borrowing ServerList, unchangedFor age: UInt32, now: UInt32
+  ) {
+    let set = self[entry: entry]
+    guard set.memberCount > 1, Int32(bitPattern: now &- set.lastChange) > Int32(bitPattern: age) else { return }
     guard let busiest = busiest(of: set, servers) else { return }
-    locality.cache.removeMember(busiest, from: entry, now: now)
+    removeMember(busiest, from: entry, now: now)
   }
 
   /// The member to let go: one that left the service, else the greatest overhead / weight; weight 0 does not count.
-  private func busiest(of set: DestinationCache.Entry, _ servers: borrowing ServerList) -> Int32? {
+  private func busiest(of set: Entry, _ servers: borrowing ServerList) -> Int32? {
     var busiest: Int32?
     var (cost, weight): (UInt64, UInt64) = (0, 0)
     var member = set.firstMember
     while member >= 0 {
-      let position = Int(locality.cache[member: member].position)
+      let position = Int(self[member: member].position)
       if position < 0 { return member }
       let server = servers[position]
       if server.weight > 0 && (busiest == nil || cost &* UInt64(server.weight) < server.overhead &* weight) {
         (busiest, cost, weight) = (member, server.overhead, UInt64(server.weight))
       }
-      member = locality.cache[member: member].next
+      member = self[member: member].next
     }
     return busiest
   }

@@ -30,19 +30,26 @@ struct DestinationCache: ~Copyable {
 
   private static let bucketBits: UInt32 = 10
   private let buckets = Buffer<Int32>(repeating: -1, count: 1 << Self.bucketBits)
-  private var entries = Slab(blank: Entry(high: 0, low: 0, lastUse: 0, lastChange: 0, next: -1))
-  private var members = Slab(blank: Member(server: 0, position: -1, next: -1))
-  private var expiry: CacheExpiry
+  private let entries = Slab<Entry>()
+  private let members = Slab<Member>()
+  /// One record.
+  private let expiry: Buffer<CacheExpiry>
 
   /// `expiration`: how long an entry may stay unused, in hundredths of a second.
   init(expiration: UInt32) {
-    expiry = CacheExpiry(expiration: expiration)
+    expiry = Buffer(repeating: CacheExpiry(expiration: expiration), count: 1)
   }
 
   var count: Int { entries.count }
 
   subscript(entry entry: Int32) -> Entry { entries[entry] }
   subscript(member member: Int32) -> Member { members[member] }
+
+  /// Where the first member of the set is in the list; nil while it is not in it.
+  func firstPosition(of entry: Int32) -> Int? {
+    let position = members[entries[entry].firstMember].position
+    return position >= 0 ? Int(position) : nil
+  }
 
   private func bucket(of address: IPAddress) -> Int {
     Int(multiplicativeHash(address.folded, bits: Self.bucketBits))
@@ -62,7 +69,7 @@ struct DestinationCache: ~Copyable {
   }
 
   /// Makes an entry with an empty set, unless there are too many.
-  mutating func insert(_ address: IPAddress, now: UInt32) -> Int32? {
+  func insert(_ address: IPAddress, now: UInt32) -> Int32? {
     guard count < CacheExpiry.hardLimit else { return nil }
     let bucket = bucket(of: address)
     let entry = entries.insert(
@@ -72,7 +79,7 @@ struct DestinationCache: ~Copyable {
   }
 
   /// Puts a server at the head of the set, unless it is in it.
-  mutating func addMember(_ server: UInt32, at position: Int, to entry: Int32, now: UInt32) {
+  func addMember(_ server: UInt32, at position: Int, to entry: Int32, now: UInt32) {
     var member = entries[entry].firstMember
     while member >= 0 {
       if members[member].server == server { return }
@@ -84,7 +91,7 @@ struct DestinationCache: ~Copyable {
     entries[entry].lastChange = now
   }
 
-  mutating func removeMember(_ gone: Int32, from entry: Int32, now: UInt32) {
+  func removeMember(_ gone: Int32, from entry: Int32, now: UInt32) {
     let next = members[gone].next
     if entries[entry].firstMember == gone {
       entries[entry].firstMember = next
@@ -99,7 +106,7 @@ struct DestinationCache: ~Copyable {
   }
 
   /// Makes `server` the only member of the set.
-  mutating func setOnlyMember(_ server: UInt32, at position: Int, of entry: Int32) {
+  func setOnlyMember(_ server: UInt32, at position: Int, of entry: Int32) {
     let only = entries[entry].firstMember
     if only >= 0 {
       members[only] = Member(server: server, position: Int32(position), next: -1)
@@ -108,9 +115,17 @@ struct DestinationCache: ~Copyable {
     }
   }
 
+  /// Forgets everything.
+  func removeAll() {
+    for bucket in 0..<buckets.count { buckets[bucket] = -1 }
+    entries.removeAll()
+    members.removeAll()
+    expiry[0] = CacheExpiry(expiration: expiry[0].expiration)
+  }
+
   /// A server became the first of the list.
   func serverAdded(_ server: UInt32) {
-    for member in 0..<Int32(members.end) {
+    for member in 0..<members.end {
       if members[member].server == server {
         members[member].position = 0
       } else if members[member].position >= 0 {
@@ -121,7 +136,7 @@ struct DestinationCache: ~Copyable {
 
   /// The server at `position` left the list.
   func serverRemoved(at position: Int) {
-    for member in 0..<Int32(members.end) {
+    for member in 0..<members.end {
       if members[member].position == position {
         members[member].position = -1
       } else if members[member].position > position {
@@ -131,17 +146,18 @@ struct DestinationCache: ~Copyable {
   }
 
   /// Forgets what was not used for long, where a minute has passed since the last time.
-  mutating func expire(now: UInt32) {
-    guard let sweep = expiry.sweepDue(now: now, entries: count) else { return }
+  func expire(now: UInt32) {
+    guard let sweep = expiry[0].sweepDue(now: now, entries: count) else { return }
     var goal = sweep.goal
     for _ in 0..<buckets.count where goal > 0 {
-      expiry.rover = (expiry.rover + 1) & (buckets.count - 1)
-      goal -= forgetUnused(in: expiry.rover, for: sweep.unusedFor, now: now)
+      let bucket = (expiry[0].rover + 1) & (buckets.count - 1)
+      expiry[0].rover = bucket
+      goal -= forgetUnused(in: bucket, for: sweep.unusedFor, now: now)
     }
   }
 
   /// Returns how many entries it forgot.
-  private mutating func forgetUnused(in bucket: Int, for age: UInt32, now: UInt32) -> Int {
+  private func forgetUnused(in bucket: Int, for age: UInt32, now: UInt32) -> Int {
     var (entry, kept, forgotten) = (buckets[bucket], Int32(-1), 0)
     while entry >= 0 {
       let next = entries[entry].next
@@ -158,7 +174,7 @@ struct DestinationCache: ~Copyable {
     return forgotten
   }
 
-  private mutating func forget(_ entry: Int32) {
+  private func forget(_ entry: Int32) {
     var member = entries[entry].firstMember
     while member >= 0 {
       let next = members[member].next
@@ -174,7 +190,7 @@ struct DestinationCache: ~Copyable {
 /// Every 30th minute all entries unused for `expiration` go. In the other minutes, if there are more than 16,384,
 /// up to 4/3 of the excess goes (at most 8,192), as far as it was unused for 6 minutes. Minutes in which nobody
 /// asked are made up for by one sweep.
-struct CacheExpiry {
+struct CacheExpiry: BitwiseCopyable {
   /// Above this many entries the 60-second sweep removes some.
   static let softLimit = 16_384
   /// At this many entries no new one is made.

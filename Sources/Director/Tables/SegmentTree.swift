@@ -44,8 +44,7 @@ struct SegmentTree<Node: SegmentTreeNode>: ~Copyable {
     while nodes[index] != node {
       nodes[index] = node
       guard index > 1 else { return }
-      let sibling = nodes[index ^ 1]
-      node = index & 1 == 0 ? .joined(node, sibling) : .joined(sibling, node)
+      node = .joined(nodes[index & ~1], nodes[index | 1])
       index >>= 1
     }
   }

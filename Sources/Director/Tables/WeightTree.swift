@@ -65,11 +65,12 @@ extension SegmentTree<WeightSum> {
     var (index, rest) = (1, target)
     while index < width {
       index *= 2
-      // Which way is as random as `target`: values are selected, as a mispredicted branch costs more.
+      // Which way is as random as `target`, and a mispredicted branch costs more than the rest of the step: so all 64
+      // bits of `isRight` are the sign of the difference.
       let left = self[index].sum
-      let isRight = left < rest
-      rest &-= isRight ? left : 0
-      index &+= isRight ? 1 : 0
+      let isRight = UInt64(bitPattern: Int64(bitPattern: left &- rest) >> 63)
+      rest &-= left & isRight
+      index &-= Int(bitPattern: UInt(isRight))
     }
     return index - width
   }
