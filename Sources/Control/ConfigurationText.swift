@@ -1,3 +1,4 @@
+import Foundation
 import LVS
 import Yams
 
@@ -20,6 +21,28 @@ extension Configuration {
       throw ConfigurationError(line: root.line(at: error.context.codingPath), problem: error.line)
     }
     try validate()
+  }
+
+  /// Reads the YAML file at `path`; `-` is standard input. An error names the file.
+  public init(file path: String) throws {
+    let data: Data
+    do {
+      data = path == "-" ? try FileHandle.standardInput.readToEnd() ?? Data() : try Data(contentsOf: URL(filePath: path))
+    } catch {
+      throw ConfigurationError(line: nil, problem: "\(path) cannot be read: \(Self.words(error))")
+    }
+    do {
+      try self.init(yaml: String(decoding: data, as: UTF8.self))
+    } catch {
+      let name = path == "-" ? "standard input" : path
+      throw ConfigurationError(line: nil, problem: "\(name): \(error)")
+    }
+  }
+
+  /// The system's words, which Foundation wraps.
+  private static func words(_ error: any Error) -> String {
+    let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
+    return cause.domain == NSPOSIXErrorDomain ? unsafe String(cString: strerror(Int32(cause.code))) : error.localizedDescription
   }
 
   public func yaml() throws -> String {

@@ -31,7 +31,7 @@ enum JSON {
 
 extension ConnectionStatus {
   /// The row as a line of JSON, written by hand: a table has a million of them, and no field needs an escape.
-  var jsonLine: String {
+  public var jsonLine: String {
     "{\"transport\":\"\(transport)\",\"client\":\"\(client)\",\"virtual\":\"\(virtual)\",\"server\":\"\(server)\","
       + "\"state\":\"\(state)\",\"expires\":\(expires),\"isTemplate\":\(isTemplate)}\n"
   }
