@@ -25,24 +25,21 @@ extension Configuration {
 
   /// Reads the YAML file at `path`; `-` is standard input. An error names the file.
   public init(file path: String) throws {
+    let name = path == "-" ? "standard input" : path
+    guard let handle = path == "-" ? .standardInput : FileHandle(forReadingAtPath: path) else {
+      throw ConfigurationError(line: nil, problem: "\(name) cannot be read: \(unsafe String(cString: strerror(errno)))")
+    }
     let data: Data
     do {
-      data = path == "-" ? try FileHandle.standardInput.readToEnd() ?? Data() : try Data(contentsOf: URL(filePath: path))
+      data = try handle.readToEnd() ?? Data()
     } catch {
-      throw ConfigurationError(line: nil, problem: "\(path) cannot be read: \(Self.words(error))")
+      throw ConfigurationError(line: nil, problem: "\(name) cannot be read: is it a file?")
     }
     do {
       try self.init(yaml: String(decoding: data, as: UTF8.self))
     } catch {
-      let name = path == "-" ? "standard input" : path
       throw ConfigurationError(line: nil, problem: "\(name): \(error)")
     }
-  }
-
-  /// The system's words, which Foundation wraps.
-  private static func words(_ error: any Error) -> String {
-    let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError ?? error as NSError
-    return cause.domain == NSPOSIXErrorDomain ? unsafe String(cString: strerror(Int32(cause.code))) : error.localizedDescription
   }
 
   public func yaml() throws -> String {

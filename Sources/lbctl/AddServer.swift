@@ -5,6 +5,8 @@ struct AddServer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "add-rs", abstract: "Adds a real server to a virtual service.",
     discussion: """
+      The method is -g and the weight 1 where none is named.
+
       Examples:
         lbctl add-rs -t 192.0.2.100:80 -r 192.0.2.11
         lbctl add-rs -t 192.0.2.100:80 -r 192.0.2.12 -w 3 -x 10000 -y 8000

@@ -5,6 +5,8 @@ struct AddService: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "add-service", abstract: "Adds a virtual service; lbd then owns its VIP.",
     discussion: """
+      The scheduler is wlc where none is named. Port 0 is every port, and needs -p.
+
       Examples:
         lbctl add-service -t 192.0.2.100:80
         lbctl add-service -t 192.0.2.100:443 -s wrr -p 600 -M 255.255.255.0

@@ -30,7 +30,7 @@ struct ServerSettings: ParsableArguments {
 
     static func help(for value: Method) -> ArgumentHelp? {
       switch value {
-      case .gatewaying: "Direct routing (default); the server's port is the service's."
+      case .gatewaying: "Direct routing; the server's port is the service's."
       case .ipip: "An IP-in-IP tunnel."
       case .masquerading: "Network address translation."
       }
@@ -47,16 +47,18 @@ struct ServerSettings: ParsableArguments {
 
   @Flag var method: Method?
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("0 to 65535; 0 quiesces the server (default: 1).", valueName: "weight"))
+  @Option(
+    name: .shortAndLong, parsing: .unconditional,
+    help: ArgumentHelp("0 to 65535; 0 quiesces the server.", valueName: "weight"))
   var weight: Int32?
 
   @Option(
-    name: [.customShort("x"), .customLong("u-threshold")],
+    name: [.customShort("x"), .customLong("u-threshold")], parsing: .unconditional,
     help: ArgumentHelp("No new connections from this many on; 0: no limit.", valueName: "connections"))
   var upper: UInt32?
 
   @Option(
-    name: [.customShort("y"), .customLong("l-threshold")],
+    name: [.customShort("y"), .customLong("l-threshold")], parsing: .unconditional,
     help: ArgumentHelp("New connections again below this many; 0: three quarters of -x.", valueName: "connections"))
   var lower: UInt32?
 

@@ -52,12 +52,12 @@ struct ServiceSettings: ParsableArguments {
   @Option(
     name: .shortAndLong,
     help: ArgumentHelp(
-      "One of \(SchedulerName.all.map(\.rawValue).joined(separator: " ")) (default: wlc).", valueName: "scheduler"))
+      "One of \(SchedulerName.all.map(\.rawValue).joined(separator: " ")).", valueName: "scheduler"))
   var scheduler: String?
 
   @Option(
     name: .shortAndLong,
-    help: ArgumentHelp("A client keeps its server; the number may be left out (default: 360).", valueName: "seconds"))
+    help: ArgumentHelp("A client keeps its server; without a number, for 360 s.", valueName: "seconds"))
   var persistent: UInt32?
 
   @Option(
