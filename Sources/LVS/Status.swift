@@ -1,5 +1,5 @@
 /// A virtual service as it runs.
-public struct ServiceStatus: Sendable, Codable, Hashable {
+public struct ServiceStatus: Sendable, Hashable {
   public var service: VirtualService
   public var statistics: Statistics
   public var rates: Rates
@@ -20,7 +20,7 @@ public struct ServiceStatus: Sendable, Codable, Hashable {
 }
 
 /// A real server as it runs.
-public struct ServerStatus: Sendable, Codable, Hashable {
+public struct ServerStatus: Sendable, Hashable {
   public var server: RealServer
   public var activeConnections: UInt32
   public var inactiveConnections: UInt32
