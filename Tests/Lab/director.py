@@ -27,6 +27,7 @@ class Director:
         self.socket = Path(socket or lab.directory / "lbd.sock")
         self.log = lab.directory / "lbd.log"
         self.process = None
+        self.was_ended = False
 
     def start(self):
         self.log.unlink(missing_ok=True)
@@ -42,6 +43,7 @@ class Director:
 
     def stop(self, how=signal.SIGTERM, timeout=5):
         """Ends lbd; its exit status, negative for the signal that killed it."""
+        self.was_ended = True
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:

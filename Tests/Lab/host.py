@@ -33,7 +33,7 @@ def command(*words, check=True, timeout=60, **options):
 
 
 class Host:
-    """A namespace. Every host but the LAN's bridge has the interface `eth0` and, most have one address."""
+    """A namespace. Every host but the LAN's bridge has the interface `eth0`, most have one address."""
 
     def __init__(self, name, namespace, mac=None, address=None):
         self.name, self.namespace, self.mac, self.address = name, namespace, mac, address

@@ -46,6 +46,8 @@ http {{
 class Lab:
     """Built by entering it, gone when it is left, whatever happened in between."""
 
+    real_server = PROJECT / "scripts/real-server"
+
     def __init__(self, servers=3, prefix=None, directory=None, detached=False):
         """A `detached` lab outlives this program if it is not destroyed."""
         self.prefix = prefix or f"lvs-{os.getpid()}"
@@ -72,6 +74,7 @@ class Lab:
         self.lan = self._host("lan")
         self.lan.ip("link", "add", "lan", "type", "bridge", "forward_delay", "0")
         self.lan.ip("link", "set", "lan", "up")
+        self._leave_frames_alone()
         self.client = self._attach("client", "02:00:00:00:01:01", CLIENT)
         self.director = self._attach("director", "02:00:00:00:02:01", DIP)
         self.stranger = self._attach("stranger", STRANGER_MAC)
@@ -101,6 +104,12 @@ class Lab:
         for host in [self.client, self.director, *self.servers]:
             host.offloads(on)
 
+    def _leave_frames_alone(self):
+        """A switch has no packet filter; a kernel with br_netfilter would cut the padding off every frame."""
+        with self.lan.inside():
+            for setting in Path("/proc/sys/net/bridge").glob("bridge-nf-call-*"):
+                setting.write_text("0")
+
     def _host(self, name, *identity):
         host = Host(name, f"{self.prefix}-{name}", *identity)
         self.hosts.append(host)
@@ -117,7 +126,7 @@ class Lab:
 
     def _serve(self, server):
         for vip in (VIP, OTHER_VIP):
-            server.run(PROJECT / "scripts/real-server", "setup", "--vip", vip, "--interface", "eth0")
+            server.run(self.real_server, "setup", "--vip", vip, "--interface", "eth0")
         home = self.directory / server.name
         self.uploads(server).mkdir(parents=True)
         configuration = home / "nginx.conf"
