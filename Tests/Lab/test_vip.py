@@ -198,7 +198,7 @@ def test_a_client_program_sees_port_unreachable_as_connection_refused(lab, web):
 
 
 def test_answers_to_what_nobody_wants_are_limited_in_rate(lab, web, wire):
-    flood = 4000
+    flood = 8000
     for number in range(flood):
         wire.send(to_director(lab, udp(ASKER, 1024 + number, VIP, 81, b"flood")))
     answers = wire.collect(lambda frame: frame.icmp, 0.5)
