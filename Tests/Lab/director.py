@@ -83,6 +83,13 @@ class Director:
                 counts[words[1].rsplit(":", 1)[0]] = (int(words[-2]), int(words[-1]))
         return counts
 
+    def dropped(self, reason):
+        """How many frames were dropped for a reason."""
+        return self.json_at("/v1/verdicts")["dropped"][reason]
+
+    def json_at(self, path):
+        return json.loads(self.curl(path))
+
     def curl(self, path):
         """A request to the API socket."""
         return command("curl", "--silent", "--show-error", "--fail", "--unix-socket", self.socket, f"http://lbd{path}").stdout
