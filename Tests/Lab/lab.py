@@ -53,10 +53,12 @@ class Lab:
         self.prefix = prefix or f"lvs-{os.getpid()}"
         self.directory = Path(directory or tempfile.mkdtemp(prefix=f"{self.prefix}-"))
         self.detached, self.count, self.hosts, self.servers = detached, servers, [], []
+        self.is_kept = False
 
     def __enter__(self):
-        # A plain SIGTERM would end Python without leaving the lab.
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+        # These would end Python without leaving the lab.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
         try:
             self.build()
         except BaseException:
@@ -85,7 +87,13 @@ class Lab:
         for server in self.servers:
             self._await_web(server)
 
+    def keep(self):
+        """From now on leaving the lab does not take it down; `remove` does."""
+        self.is_kept = True
+
     def destroy(self):
+        if self.is_kept:
+            return
         for host in reversed(self.hosts):
             host.destroy()
         self.hosts = []
