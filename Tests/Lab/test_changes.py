@@ -51,6 +51,14 @@ def test_draining_a_server_loses_nothing(lab, web):
     assert traffic.failures == []
 
 
+def test_a_drain_can_be_undone(lab, director):
+    director.add_web("wrr", weights=[3, 1, 1])
+    director.lbctl("drain-rs", *service(), *real_server(lab.servers[0]))
+    assert spread(lab.client, 4) == {"rs2": 2, "rs3": 2}
+    director.lbctl("drain-rs", *service(), *real_server(lab.servers[0]), "--undo")
+    assert spread(lab.client, 10) == {"rs1": 6, "rs2": 2, "rs3": 2}
+
+
 def test_a_drained_server_can_be_removed_without_a_failure(lab, web):
     with Traffic(lab.client) as traffic:
         traffic.wait(20)
@@ -157,7 +165,7 @@ def test_list_connections_shows_each_connection_with_its_state(lab, web):
 
 def test_json_says_the_same_as_the_listing(lab, web):
     (status,) = web.json("list")
-    assert {row["server"]["endpoint"] for row in status["servers"]} == {f"{server.address}:80" for server in lab.servers}
+    assert {row["address"] for row in status["servers"]} == {f"{server.address}:80" for server in lab.servers}
 
 
 def test_timeouts_are_shown_and_set(lab, web):

@@ -2,7 +2,7 @@
 
 import pytest
 from director import service
-from lab import OTHER_VIP, VIP
+from lab import OTHER_VIP, PROJECT, VIP
 from traffic import spread
 
 
@@ -29,7 +29,7 @@ def test_what_was_saved_can_be_restored(lab, varied):
 
 def test_restoring_the_present_changes_nothing(lab, varied):
     spread(lab.client, 6)
-    varied.lbctl("restore", input=varied.lbctl("save").stdout)
+    assert varied.lbctl("restore", input=varied.lbctl("save").stdout).stdout == "0 changes\n"
     assert sum(active + inactive for active, inactive in varied.connections().values()) == 6
 
 
@@ -44,10 +44,25 @@ def test_lbd_starts_with_a_saved_configuration(lab, start, varied):
     assert spread(lab.client, 12) == {"rs1": 2, "rs2": 4, "rs3": 6}
 
 
-def test_a_drained_server_is_still_drained_after_a_restore(lab, director):
-    director.add_web("wrr", weights=[5, 1, 1])
-    director.lbctl("drain-rs", *service(), "-r", f"{lab.servers[0].address}:80")
+def test_a_drained_server_is_still_drained_after_a_restore_and_knows_its_weight(lab, director):
+    director.add_web("wrr", weights=[2, 1, 1])
+    drained = (*service(), "-r", f"{lab.servers[0].address}:80")
+    director.lbctl("drain-rs", *drained)
     saved = director.lbctl("save").stdout
     director.lbctl("flush")
     director.lbctl("restore", input=saved)
-    assert "rs1" not in spread(lab.client, 4)
+    assert spread(lab.client, 4) == {"rs2": 2, "rs3": 2}
+    director.lbctl("drain-rs", *drained, "--undo")
+    assert spread(lab.client, 4) == {"rs1": 2, "rs2": 1, "rs3": 1}
+
+
+def test_the_example_is_what_its_commands_make(start):
+    example = PROJECT / "examples/two-servers"
+    director = start("--config", example / "lbd.yaml")
+    saved = director.lbctl("save").stdout
+    director.lbctl("flush")
+    for line in (example / "README.md").read_text().splitlines():
+        words = line.split()
+        if words[:2] in (["lbctl", "add-service"], ["lbctl", "add-rs"]):
+            director.lbctl(*words[1:])
+    assert director.lbctl("save").stdout == saved
