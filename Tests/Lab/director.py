@@ -22,8 +22,9 @@ def service(vip=VIP, port=80):
 class Director:
     """An `lbd` on the lab's director, from `start` to `stop`."""
 
-    def __init__(self, lab, *options, socket=None):
-        self.lab, self.options = lab, options
+    def __init__(self, lab, *options, socket=None, under=()):
+        """`under` is a program with its options that starts lbd, such as setpriv."""
+        self.lab, self.options, self.under = lab, options, under
         self.socket = Path(socket or lab.directory / "lbd.sock")
         self.log = lab.directory / "lbd.log"
         self.process = None
@@ -32,7 +33,7 @@ class Director:
     def start(self):
         self.log.unlink(missing_ok=True)
         self.process = self.lab.director.start(
-            BINARIES / "lbd", "--interface", "eth0", "--socket", self.socket, *self.options, log=self.log,
+            *self.under, BINARIES / "lbd", "--interface", "eth0", "--socket", self.socket, *self.options, log=self.log,
             detached=self.lab.detached)
         end = time.monotonic() + 10
         while self.lbctl("list", check=False).returncode != 0:
@@ -57,7 +58,7 @@ class Director:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def lbctl(self, *words, **options):
-        return command(BINARIES / "lbctl", "--socket", self.socket, *words, **options)
+        return command(BINARIES / "lbctl", "--socket", self.socket, *words, **{"timeout": 15, **options})
 
     def json(self, *words):
         return json.loads(self.lbctl("--json", *words).stdout)

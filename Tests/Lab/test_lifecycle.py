@@ -79,6 +79,13 @@ def test_only_the_owner_may_use_the_socket(web):
     assert web.socket.stat().st_mode & 0o777 == 0o600
 
 
+def test_two_capabilities_are_enough(lab, start):
+    only = "-all,+net_raw,+net_admin"
+    start(under=("setpriv", "--securebits=+noroot,+noroot_locked", f"--inh-caps={only}", f"--ambient-caps={only}",
+                 f"--bounding-set={only}")).add_web()
+    assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
+
+
 # The host's own stack
 
 
