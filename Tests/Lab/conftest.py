@@ -5,6 +5,9 @@ import pytest
 from director import Director
 from lab import Lab
 
+# Where a test is not about probing, a VIP should be there at once.
+QUICK_PROBES = ("--probe-interval", "20")
+
 
 @pytest.fixture(scope="session")
 def lab():
@@ -17,8 +20,8 @@ def start(lab):
     """Starts directors with options; each must live until the test is over and then end cleanly."""
     running = []
 
-    def start(*options, **places):
-        director = Director(lab, *options, **places)
+    def start(*options, probes=QUICK_PROBES, **places):
+        director = Director(lab, *probes, *options, **places)
         running.append(director)
         return director.start()
 
@@ -34,6 +37,12 @@ def start(lab):
 @pytest.fixture
 def director(start):
     return start()
+
+
+@pytest.fixture
+def director_as_shipped(start):
+    """A director that takes its time to probe for other owners of a VIP."""
+    return start(probes=())
 
 
 @pytest.fixture

@@ -93,4 +93,5 @@ class Director:
 
     def curl(self, path):
         """A request to the API socket."""
-        return command("curl", "--silent", "--show-error", "--fail", "--unix-socket", self.socket, f"http://lbd{path}").stdout
+        return command("curl", "--silent", "--show-error", "--fail", "--unix-socket", self.socket,
+                       f"http://lbd{path}").stdout

@@ -176,7 +176,8 @@ def parse(raw, time=0.0):
 
 def _parse_arp(body):
     operation, sender_mac, sender, target_mac, target = struct.unpack("!H6s4s6s4s", body[6:28])
-    return Arp(operation, mac_text(sender_mac), socket.inet_ntoa(sender), mac_text(target_mac), socket.inet_ntoa(target))
+    return Arp(operation, mac_text(sender_mac), socket.inet_ntoa(sender), mac_text(target_mac),
+               socket.inet_ntoa(target))
 
 
 def _parse_ipv4(packet):

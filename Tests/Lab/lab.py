@@ -125,7 +125,8 @@ class Lab:
 
     def _attach(self, name, mac, address=None):
         host = self._host(name, mac, address)
-        host.ip("link", "add", "eth0", "address", mac, "type", "veth", "peer", "name", name, "netns", self.lan.namespace)
+        host.ip("link", "add", "eth0", "address", mac, "type", "veth",
+                "peer", "name", name, "netns", self.lan.namespace)
         self.lan.ip("link", "set", name, "master", "lan", "up")
         if address:
             host.ip("address", "add", f"{address}/24", "dev", "eth0")

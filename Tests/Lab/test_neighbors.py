@@ -40,12 +40,13 @@ class Answers:
 
 
 def test_a_real_server_is_asked_for_in_the_hosts_own_name(lab, director):
+    addresses = {server.address for server in lab.servers}
     with Wire(lab.stranger) as wire:
         director.add_web()
         requests(lab.client, 3)
-        asked = wire.collect(lambda frame: frame.arp and frame.arp.target in [server.address for server in lab.servers]
+        asked = wire.collect(lambda frame: frame.arp and frame.arp.target in addresses
                              and frame.source == lab.director.mac)
-    assert {frame.arp.target for frame in asked} == {server.address for server in lab.servers}
+    assert {frame.arp.target for frame in asked} == addresses
     assert {(frame.destination, frame.arp.sender, frame.arp.sender_mac) for frame in asked} == {
         (BROADCAST, DIP, lab.director.mac)}
 

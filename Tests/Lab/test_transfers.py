@@ -36,17 +36,21 @@ def ip_forward(lab, request):
     lab.director.sysctl("net.ipv4.ip_forward", 0)
 
 
+def curl(lab, *words):
+    lab.client.run("curl", "--silent", "--show-error", "--fail", "--max-time", 60, *words, timeout=70)
+
+
 def test_a_download_of_100_mib_arrives_whole(lab, big, offloads, ip_forward, web):
     _, checksum = big
     copy = lab.directory / "copy"
-    lab.client.run("curl", "--silent", "--fail", "--max-time", 60, "--output", copy, f"http://{VIP}/files/big", timeout=70)
+    curl(lab, "--output", copy, f"http://{VIP}/files/big")
     assert copy.stat().st_size == SIZE and sha256(copy) == checksum
     copy.unlink()
 
 
 def test_an_upload_of_100_mib_arrives_whole(lab, big, offloads, ip_forward, web):
     path, checksum = big
-    lab.client.run("curl", "--silent", "--fail", "--max-time", 60, "--upload-file", path, f"http://{VIP}/uploads/big", timeout=70)
+    curl(lab, "--upload-file", path, f"http://{VIP}/uploads/big")
     stored = [copy for server in lab.servers if (copy := lab.uploads(server) / "big").exists()]
     assert [sha256(copy) for copy in stored] == [checksum]
     stored[0].unlink()

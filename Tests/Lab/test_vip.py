@@ -87,8 +87,8 @@ def test_the_vip_is_silent_before_its_service_and_after_it(lab, director, wire):
     assert wire.ask(ask, is_arp(ARP_REPLY), 0.3) is None
 
 
-def test_the_vip_is_probed_for_before_it_is_taken(lab, director, wire):
-    director.lbctl("add-service", *service())
+def test_the_vip_is_probed_for_before_it_is_taken(lab, director_as_shipped, wire):
+    director_as_shipped.lbctl("add-service", *service())
     frames = wire.collect(is_arp(target=VIP), 0.3)
     probes = [frame for frame in frames if frame.arp.sender == "0.0.0.0"]
     assert len(probes) == 3
@@ -101,8 +101,8 @@ def test_the_vip_is_probed_for_before_it_is_taken(lab, director, wire):
     assert announcements and announcements[0].time > probes[-1].time + 0.1
 
 
-def test_the_vip_is_announced_by_request_and_reply_more_than_once(lab, director, wire):
-    director.lbctl("add-service", *service())
+def test_the_vip_is_announced_by_request_and_reply_more_than_once(lab, director_as_shipped, wire):
+    director_as_shipped.lbctl("add-service", *service())
     frames = wire.collect(is_arp(sender=VIP, target=VIP), 3)
     for operation in (ARP_REQUEST, ARP_REPLY):
         announcements = [frame for frame in frames if frame.arp.operation == operation]
@@ -110,12 +110,12 @@ def test_the_vip_is_announced_by_request_and_reply_more_than_once(lab, director,
         assert {(frame.destination, frame.arp.sender_mac) for frame in announcements} == {(BROADCAST, lab.director.mac)}
 
 
-def test_add_service_answers_within_a_second(director):
+def test_add_service_answers_within_a_second(director_as_shipped):
     begin = time.monotonic()
-    director.lbctl("add-service", *service())
+    director_as_shipped.lbctl("add-service", *service())
     assert time.monotonic() - begin < 1.2
     begin = time.monotonic()
-    director.lbctl("add-service", *service(port=8080))
+    director_as_shipped.lbctl("add-service", *service(port=8080))
     assert time.monotonic() - begin < 0.3, "the VIP was owned already"
 
 

@@ -12,8 +12,8 @@ from lab import VIP
 
 def web(host, count=1, *, vip=VIP, port=80, timeout=5):
     """The names of the real servers that answered `count` requests of curl, each on a connection of its own."""
-    result = host.run("curl", "--silent", "--show-error", "--fail-early", "--max-time", timeout, "--header", "Connection: close",
-                      f"http://{vip}:{port}/?[1-{count}]", check=False, timeout=count * timeout + 5)
+    result = host.run("curl", "--silent", "--show-error", "--fail-early", "--max-time", timeout,
+                      "--header", "Connection: close", f"http://{vip}:{port}/?[1-{count}]", check=False, timeout=count * timeout + 5)
     assert result.returncode == 0, f"curl: {result.stderr}"
     return result.stdout.split()
 
