@@ -25,12 +25,13 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.0.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     .target(name: "LVS", swiftSettings: strict),
     .target(name: "CLinux"),
-    .target(name: "Director", dependencies: ["LVS", "CLinux"], swiftSettings: strict),
+    .target(name: "Director", dependencies: ["LVS", "CLinux", "CNFTables"], swiftSettings: strict),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .target(name: "Capture", dependencies: ["LVS", "Director", "CPcap"], swiftSettings: strict),
@@ -41,6 +42,8 @@ let package = Package(
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         "Yams",
       ],
       swiftSettings: strict),
@@ -56,6 +59,7 @@ let package = Package(
     .testTarget(
       name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
       resources: [.copy("Golden")], swiftSettings: strict),
-    .testTarget(name: "ControlTests", dependencies: ["Control", "LVS"], swiftSettings: strict),
+    .testTarget(
+      name: "ControlTests", dependencies: ["Control", "LVS", "lbctl"], resources: [.copy("Golden")], swiftSettings: strict),
   ]
 )

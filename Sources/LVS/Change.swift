@@ -1,5 +1,5 @@
 /// One step from a plane's present state towards the desired one.
-public enum Change: Hashable, Sendable, Codable {
+public enum Change: Hashable, Sendable {
   /// `force` takes a VIP that another host answers for.
   case addService(VirtualService, force: Bool)
   case updateService(VirtualService)
@@ -19,7 +19,7 @@ public enum Change: Hashable, Sendable, Codable {
 }
 
 /// A virtual service with its real servers in the order they are to be added: what a configuration holds.
-public struct ServiceDefinition: Hashable, Sendable, Codable {
+public struct ServiceDefinition: Hashable, Sendable {
   public var service: VirtualService
   public var servers: [RealServer]
 

@@ -1,5 +1,5 @@
 /// A real server of a virtual service, as its operator sets it. What it does meanwhile is `ServerStatus`.
-public struct RealServer: Hashable, Sendable, Codable {
+public struct RealServer: Hashable, Sendable {
   /// What ipvsadm accepts.
   public static let weights: ClosedRange<Int32> = 0...65535
 
@@ -13,10 +13,13 @@ public struct RealServer: Hashable, Sendable, Codable {
   public var lowerThreshold: UInt32
   /// The server's Ethernet address where the operator fixes it instead of having it resolved.
   public var mac: MACAddress?
+  /// The weight that a drain took away and its undoing gives back; nil where the server is not drained. The daemon's
+  /// control remembers it: a plane forwards nothing by it and need not report it.
+  public var drainedWeight: Int32?
 
   public init(
     _ endpoint: Endpoint, method: ForwardingMethod = .route, weight: Int32 = 1, upperThreshold: UInt32 = 0,
-    lowerThreshold: UInt32 = 0, mac: MACAddress? = nil
+    lowerThreshold: UInt32 = 0, mac: MACAddress? = nil, drainedWeight: Int32? = nil
   ) {
     self.endpoint = endpoint
     self.method = method
@@ -24,54 +27,18 @@ public struct RealServer: Hashable, Sendable, Codable {
     self.upperThreshold = upperThreshold
     self.lowerThreshold = lowerThreshold
     self.mac = mac
+    self.drainedWeight = drainedWeight
   }
-}
 
-/// How a connection's packets reach its real server.
-public enum ForwardingMethod: Hashable, Sendable, Codable {
-  /// `-m`: network address translation.
-  case masquerade
-  /// The director itself is the server (`Local`); only ever reported by the kernel.
-  case local
-  /// `-i`: a tunnel.
-  case tunnel(Tunnel)
-  /// `-g`: direct routing, the method of LVS-DR: only the Ethernet addresses change.
-  case route
-  /// Only ever reported by the kernel.
-  case bypass
-
-  /// ipvsadm's word in a listing.
-  public var name: String {
-    switch self {
-    case .masquerade: "Masq"
-    case .local: "Local"
-    case .tunnel: "Tunnel"
-    case .route: "Route"
-    case .bypass: "Bypass"
+  /// The server as it stands in `service`: direct routing and tunnels keep the packet's port, so the server's port is
+  /// then the service's, as ipvsadm has it; elsewhere port 0 stands for the service's. A firewall mark has no port.
+  public func placed(in service: ServiceKey) -> RealServer {
+    guard case .endpoint(_, let virtual) = service else { return self }
+    var server = self
+    switch method {
+    case .route, .tunnel: server.endpoint.port = virtual.port
+    case .masquerade, .local, .bypass: if endpoint.port == 0 { server.endpoint.port = virtual.port }
     }
-  }
-}
-
-/// The encapsulation of `-i`.
-public struct Tunnel: Hashable, Sendable, Codable {
-  public enum Kind: UInt8, Hashable, Sendable, Codable {
-    case ipip = 0
-    case gue = 1
-    case gre = 2
-  }
-
-  public enum Checksum: UInt16, Hashable, Sendable, Codable {
-    case none = 0
-    case full = 1
-    case remote = 2
-  }
-
-  public var kind: Kind
-  /// GUE's UDP port; 0 for the others.
-  public var port: UInt16
-  public var checksum: Checksum
-
-  public init(kind: Kind = .ipip, port: UInt16 = 0, checksum: Checksum = .none) {
-    (self.kind, self.port, self.checksum) = (kind, port, checksum)
+    return server
   }
 }

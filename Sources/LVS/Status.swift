@@ -1,5 +1,5 @@
 /// A virtual service as it runs.
-public struct ServiceStatus: Sendable, Codable, Hashable {
+public struct ServiceStatus: Sendable, Hashable {
   public var service: VirtualService
   public var statistics: Statistics
   public var rates: Rates
@@ -20,7 +20,7 @@ public struct ServiceStatus: Sendable, Codable, Hashable {
 }
 
 /// A real server as it runs.
-public struct ServerStatus: Sendable, Codable, Hashable {
+public struct ServerStatus: Sendable, Hashable {
   public var server: RealServer
   public var activeConnections: UInt32
   public var inactiveConnections: UInt32
@@ -159,7 +159,7 @@ public struct VerdictCounts: Sendable, Codable, Hashable {
   public var answered: UInt64
   public var passed: UInt64
   public var held: UInt64
-  /// By `DropReason`'s raw value; every reason is present.
+  /// By `DropReason.name`; every reason is present.
   public var dropped: [String: UInt64]
 
   public init(forwarded: UInt64 = 0, answered: UInt64 = 0, passed: UInt64 = 0, held: UInt64 = 0, dropped: [String: UInt64] = [:]) {

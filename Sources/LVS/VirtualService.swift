@@ -1,5 +1,5 @@
 /// A virtual service as its operator sets it. What it does meanwhile is `ServiceStatus`.
-public struct VirtualService: Hashable, Sendable, Codable {
+public struct VirtualService: Hashable, Sendable {
   public var key: ServiceKey
   public var scheduler: SchedulerName
   public var flags: SchedulerFlags
@@ -23,7 +23,7 @@ public struct VirtualService: Hashable, Sendable, Codable {
 }
 
 /// How long, and for clients of what width, one client keeps its real server.
-public struct Persistence: Hashable, Sendable, Codable {
+public struct Persistence: Hashable, Sendable {
   /// ipvsadm's value for `-p` without a number.
   public static let defaultTimeout: UInt32 = 360
   /// What ipvsadm accepts, in seconds: up to 31 days.

@@ -1,0 +1,66 @@
+#ifndef CLINUX_H
+#define CLINUX_H
+
+// What Swift cannot import from Linux's headers: macros with casts, variadic calls, struct layouts of the UAPI.
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ifaddrs.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+static inline void cl_prefetch(const void *_Nonnull address) { __builtin_prefetch(address, 1, 3); }
+
+/// Nanoseconds of the monotonic clock.
+static inline uint64_t cl_monotonic(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+/// Nanoseconds of processor time that the calling thread has used.
+static inline uint64_t cl_thread_time(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
+}
+
+/// Names the calling thread, in at most 15 characters.
+void cl_name_thread(const char *_Nonnull name);
+
+/// Pins the calling thread to one processor; 0 or an errno.
+int cl_pin(int processor);
+
+/// An interface's Ethernet address as 48 bits, its MTU and its flags; 0 or an errno.
+int cl_interface(const char *_Nonnull name, uint64_t *_Nonnull mac, int *_Nonnull mtu, unsigned *_Nonnull flags, int *_Nonnull hardware);
+
+/// Up to 64 frames to transmit with one system call.
+struct cl_batch;
+
+/// A new batch, or null without memory; `free` gives it back.
+struct cl_batch *_Nullable cl_batch_create(void);
+
+/// Puts a frame into a place of the batch; its memory must stay until it is sent.
+void cl_batch_set(struct cl_batch *_Nonnull batch, int place, void *_Nonnull data, size_t length);
+
+/// Transmits the frames at first..<first+count; how many went out, or a negative errno where the first of them failed.
+int cl_batch_send(int descriptor, struct cl_batch *_Nonnull batch, int first, int count);
+
+#endif

@@ -32,3 +32,10 @@ protocol Scheduler: AnyObject {
   /// The position of the server for a new connection; nil where none can take it.
   func pick(_ connection: NewConnection, _ servers: borrowing ServerList) -> Int?
 }
+
+/// What a scheduler need not hear of: for those that look at the list alone.
+extension Scheduler {
+  func edited(at position: Int, _ servers: borrowing ServerList) {}
+
+  func loadChanged(at position: Int, _ servers: borrowing ServerList) {}
+}

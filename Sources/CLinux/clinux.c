@@ -1,0 +1,52 @@
+#define _GNU_SOURCE
+#include "clinux.h"
+
+#include <stdlib.h>
+
+void cl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
+
+int cl_pin(int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+int cl_interface(const char *name, uint64_t *mac, int *mtu, unsigned *flags, int *hardware) {
+  int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return errno;
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  int failed = 0;
+  if (ioctl(descriptor, SIOCGIFHWADDR, &request) == 0) {
+    *mac = 0;
+    for (int octet = 0; octet < 6; octet++) *mac = *mac << 8 | (uint8_t)request.ifr_hwaddr.sa_data[octet];
+    *hardware = request.ifr_hwaddr.sa_family;
+  } else failed = errno;
+  if (!failed && ioctl(descriptor, SIOCGIFMTU, &request) == 0) *mtu = request.ifr_mtu;
+  else if (!failed) failed = errno;
+  if (!failed && ioctl(descriptor, SIOCGIFFLAGS, &request) == 0) *flags = (uint16_t)request.ifr_flags;
+  else if (!failed) failed = errno;
+  close(descriptor);
+  return failed;
+}
+
+struct cl_batch {
+  struct mmsghdr messages[64];
+  struct iovec parts[64];
+};
+
+struct cl_batch *cl_batch_create(void) { return calloc(1, sizeof(struct cl_batch)); }
+
+void cl_batch_set(struct cl_batch *batch, int place, void *data, size_t length) {
+  batch->parts[place].iov_base = data;
+  batch->parts[place].iov_len = length;
+  batch->messages[place].msg_hdr.msg_iov = &batch->parts[place];
+  batch->messages[place].msg_hdr.msg_iovlen = 1;
+}
+
+int cl_batch_send(int descriptor, struct cl_batch *batch, int first, int count) {
+  int sent = sendmmsg(descriptor, &batch->messages[first], (unsigned)count, MSG_DONTWAIT);
+  return sent < 0 ? -errno : sent;
+}

@@ -1,0 +1,101 @@
+import Foundation
+import LVS
+import Yams
+
+extension Configuration {
+  /// Reads YAML, of which JSON is a part. The result is validated.
+  public init(yaml: String) throws {
+    let root: Node
+    do {
+      guard let node = try compose(yaml: yaml), node != Node("") else {
+        throw ConfigurationError(line: nil, problem: "the configuration is empty: 'services: []' says that there are none")
+      }
+      root = node
+    } catch let error as YamlError {
+      throw ConfigurationError(error)
+    }
+    try Schema.configuration.check(root)
+    do {
+      self = try YAMLDecoder().decode(Configuration.self, from: root)
+    } catch let error as DecodingError {
+      throw ConfigurationError(line: root.line(at: error.context.codingPath), problem: error.line)
+    }
+    try validate()
+  }
+
+  /// Reads the YAML file at `path`; `-` is standard input. An error names the file.
+  public init(file path: String) throws {
+    let name = path == "-" ? "standard input" : path
+    guard let handle = path == "-" ? .standardInput : FileHandle(forReadingAtPath: path) else {
+      throw ConfigurationError(line: nil, problem: "\(name) cannot be read: \(unsafe String(cString: strerror(errno)))")
+    }
+    let data: Data
+    do {
+      data = try handle.readToEnd() ?? Data()
+    } catch {
+      throw ConfigurationError(line: nil, problem: "\(name) cannot be read: is it a file?")
+    }
+    do {
+      try self.init(yaml: String(decoding: data, as: UTF8.self))
+    } catch {
+      throw ConfigurationError(line: nil, problem: "\(name): \(error)")
+    }
+  }
+
+  public func yaml() throws -> String {
+    try YAMLEncoder().encode(self)
+  }
+}
+
+/// Which keys may stand where; `Codable` by itself would pass over the ones it does not know.
+private struct Schema {
+  let name: String
+  let keys: [String]
+  var nested: [String: Schema] = [:]
+
+  static let configuration = Schema(name: "the configuration", keys: ["services"], nested: ["services": service])
+  static let service = Schema(
+    name: "a service", keys: VirtualService.CodingKeys.allCases.map(\.rawValue) + ["servers"],
+    nested: ["servers": server, "persistence": persistence])
+  static let server = Schema(name: "a server", keys: RealServer.CodingKeys.allCases.map(\.rawValue))
+  static let persistence = Schema(name: "persistence", keys: Persistence.CodingKeys.allCases.map(\.rawValue))
+
+  func check(_ node: Node) throws(ConfigurationError) {
+    guard let mapping = node.mapping else {
+      throw ConfigurationError(line: node.mark?.line, problem: "\(name) is a mapping of \(keys.joined(separator: ", "))")
+    }
+    for (key, value) in mapping {
+      let word = key.string ?? "?"
+      guard keys.contains(word) else {
+        let known = keys.joined(separator: ", ")
+        throw ConfigurationError(line: key.mark?.line, problem: "unknown key '\(word)' of \(name) (there are \(known))")
+      }
+      guard let schema = nested[word] else { continue }
+      for child in value.sequence.map(Array.init) ?? [value] { try schema.check(child) }
+    }
+  }
+}
+
+extension Node {
+  /// The line of the innermost part of the path that exists.
+  fileprivate func line(at path: [any CodingKey]) -> Int? {
+    guard let key = path.first else { return mark?.line }
+    let child: Node? =
+      if let index = key.intValue { sequence.flatMap { $0.indices.contains(index) ? $0[index] : nil } } else { self[key.stringValue] }
+    return child?.line(at: Array(path.dropFirst())) ?? mark?.line
+  }
+}
+
+extension ConfigurationError {
+  fileprivate init(_ error: YamlError) {
+    switch error {
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+      self.init(line: mark.line, problem: "not YAML: \(problem)")
+    case .duplicatedKeysInMapping(let keys, let context):
+      self.init(line: context.mark.line, problem: "key \(keys.map { "'\($0)'" }.joined(separator: ", ")) stands twice")
+    default:
+      let text = "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
+      self.init(line: nil, problem: "not YAML: \(text)")
+    }
+  }
+}

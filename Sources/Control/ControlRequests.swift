@@ -1,0 +1,92 @@
+import Foundation
+import LVS
+import NIOCore
+import NIOHTTP1
+
+/// The requests of the API by name.
+extension ControlClient {
+  public func services(_ key: ServiceKey? = nil) async throws -> [ServiceStatus] {
+    try await ask(.GET, "/v1/services", query: ["service": key?.description])
+  }
+
+  public func service(_ key: ServiceKey) async throws -> ServiceStatus {
+    guard let status = try await services(key).first else { throw PlaneError.noSuchService(key) }
+    return status
+  }
+
+  public func apply(_ changes: [Change]) async throws {
+    _ = try await ask(.POST, "/v1/changes", body: JSON.encode(changes)) as Applied
+  }
+
+  public func configuration() async throws -> Configuration {
+    try await ask(.GET, "/v1/configuration")
+  }
+
+  /// - Returns: how many changes it took.
+  public func reconcile(to desired: Configuration) async throws -> Int {
+    (try await ask(.PUT, "/v1/configuration", body: JSON.encode(desired)) as Applied).changes
+  }
+
+  public func zero(_ key: ServiceKey? = nil) async throws {
+    try await exchange(.POST, "/v1/zero", query: ["service": key?.description]) { _ in }
+  }
+
+  public func flush() async throws {
+    try await exchange(.DELETE, "/v1/services") { _ in }
+  }
+
+  public func timeouts() async throws -> Timeouts { try await ask(.GET, "/v1/timeouts") }
+
+  public func setTimeouts(_ timeouts: Timeouts) async throws -> Timeouts {
+    try await ask(.PUT, "/v1/timeouts", body: JSON.encode(timeouts))
+  }
+
+  public func settings() async throws -> [String: String] { try await ask(.GET, "/v1/settings") }
+
+  public func set(_ key: String, to value: String) async throws {
+    let name = key.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(["_", "-"])) ?? key
+    try await exchange(.PUT, "/v1/settings/\(name)", body: JSON.encode(Setting(value: value))) { _ in }
+  }
+
+  public func neighbors() async throws -> [NeighborStatus] { try await ask(.GET, "/v1/neighbors") }
+  public func vips() async throws -> [VIPStatus] { try await ask(.GET, "/v1/vips") }
+  public func workers() async throws -> [WorkerStatus] { try await ask(.GET, "/v1/workers") }
+  public func verdicts() async throws -> VerdictCounts { try await ask(.GET, "/v1/verdicts") }
+
+  /// Hands over the connections that match, as they come.
+  public func connections(_ filter: ConnectionFilter, _ receive: ([ConnectionStatus]) async throws -> Void) async throws {
+    let query = [
+      "client": filter.client?.description, "service": filter.service?.description,
+      "server": filter.server?.description, "state": filter.state,
+    ]
+    var rest = ByteBuffer()
+    try await exchange(.GET, "/v1/connections", query: query) { piece in
+      rest.writeImmutableBuffer(piece)
+      guard let end = rest.readableBytesView.lastIndex(of: UInt8(ascii: "\n")),
+        let lines = rest.readSlice(length: end + 1 - rest.readerIndex)
+      else { return }
+      rest.discardReadBytes()
+      try await receive(lines.readableBytesView.split(separator: UInt8(ascii: "\n")).map(Self.connection))
+    }
+    if rest.readableBytes > 0 { throw try JSON.decode(ErrorReply.self, from: Data(rest.readableBytesView)) }
+  }
+
+  private static func connection(_ line: ByteBufferView) throws -> ConnectionStatus {
+    try JSON.decode(from: Data(line))
+  }
+
+  /// Hands over the bytes of a capture file until the receiver throws or the daemon stops.
+  public func capture(filter: String?, _ receive: ([UInt8]) async throws -> Void) async throws {
+    try await exchange(.GET, "/v1/capture", query: ["filter": filter]) { piece in
+      try await receive(Array(piece.readableBytesView))
+    }
+  }
+
+  private func ask<Answer: Decodable>(
+    _ method: HTTPMethod, _ path: String, query: [String: String?] = [:], body: Data = Data()
+  ) async throws -> Answer {
+    var answer = Data()
+    try await exchange(method, path, query: query, body: body) { answer.append(contentsOf: $0.readableBytesView) }
+    return try JSON.decode(from: answer)
+  }
+}

@@ -1,0 +1,128 @@
+import LVS
+import Logging
+
+/// The one door to a plane: checks changes, lets them in one request at a time, logs them, and remembers what a plane
+/// does not, the weights of drained servers.
+public actor Controller {
+  public nonisolated let plane: any ForwardingPlane
+  private let logger: Logger
+  private var drained: [ServiceKey: [Endpoint: Int32]] = [:]
+  /// The request before; the next one waits for it.
+  private var turn: Task<Void, Never>?
+
+  public init(_ plane: any ForwardingPlane, logger: Logger) {
+    self.plane = plane
+    self.logger = logger
+  }
+
+  /// What only this program's own data plane can tell.
+  nonisolated var inspection: any DirectorInspection {
+    get throws(PlaneError) {
+      guard let inspection = plane as? any DirectorInspection else {
+        throw .notSupported("this data plane has no workers, neighbors, settings or captures to show")
+      }
+      return inspection
+    }
+  }
+
+  /// All services, or the one asked for, with the weights of drained servers.
+  public func services(_ key: ServiceKey? = nil) async throws -> [ServiceStatus] {
+    var services = try await plane.status()
+    if let key {
+      services.removeAll { $0.service.key != key }
+      if services.isEmpty { throw PlaneError.noSuchService(key) }
+    }
+    for service in services.indices {
+      guard let weights = drained[services[service].service.key] else { continue }
+      for server in services[service].servers.indices where services[service].servers[server].server.weight == 0 {
+        services[service].servers[server].server.drainedWeight = weights[services[service].servers[server].server.endpoint]
+      }
+    }
+    return services
+  }
+
+  public func configuration() async throws -> Configuration {
+    Configuration(services: try await services().map(\.definition))
+  }
+
+  /// Carries the changes out in order, after all of them were checked.
+  public func apply(_ changes: [Change]) async throws {
+    for change in changes { try change.validate() }
+    try await inTurn { try await self.carryOut(changes) }
+  }
+
+  /// Makes the services what the configuration says, with the least changes.
+  ///
+  /// - Returns: the changes that it took.
+  @discardableResult
+  public func reconcile(to desired: Configuration) async throws -> [Change] {
+    try desired.validate()
+    return try await inTurn {
+      let steps = changes(from: try await self.configuration().services, to: desired.services)
+      try await self.carryOut(steps)
+      return steps
+    }
+  }
+
+  /// Removes all services.
+  public func flush() async throws {
+    try await reconcile(to: Configuration())
+  }
+
+  private func inTurn<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value {
+    let before = turn
+    let task = Task {
+      await before?.value
+      return try await work()
+    }
+    turn = Task { _ = await task.result }
+    return try await task.value
+  }
+
+  private func carryOut(_ changes: [Change]) async throws {
+    if changes.isEmpty { return }
+    do throws(PlaneError) {
+      try await plane.apply(changes)
+    } catch {
+      logger.error("change refused", metadata: ["reason": "\(error)", "changes": "\(changes.count)"])
+      await remember(changes)
+      throw error
+    }
+    for change in changes { logger.info("change applied", metadata: change.metadata) }
+    await remember(changes)
+  }
+
+  /// Takes over the drained weights of those changes that are in force: of a refused list the first ones may be.
+  private func remember(_ changes: [Change]) async {
+    guard !drained.isEmpty || changes.contains(where: { $0.server?.drainedWeight != nil }),
+      let services = try? await plane.status()
+    else { return }
+    let present = Dictionary(
+      services.map { status in
+        (status.service.key, Dictionary(status.servers.map { ($0.server.endpoint, $0.server) }) { first, _ in first })
+      }
+    ) { first, _ in first }
+    for change in changes {
+      guard var server = change.server else { continue }
+      let weight = server.drainedWeight
+      server.drainedWeight = nil
+      var now = present[change.service]?[server.endpoint]
+      now?.drainedWeight = nil
+      if now == server { drained[change.service, default: [:]][server.endpoint] = weight }
+    }
+    drained = drained.compactMapValues { $0 }.reduce(into: [:]) { kept, entry in
+      let weights = entry.value.filter { present[entry.key]?[$0.key]?.weight == 0 }
+      if !weights.isEmpty { kept[entry.key] = weights }
+    }
+  }
+}
+
+extension Change {
+  /// The server that the change sets.
+  fileprivate var server: RealServer? {
+    switch self {
+    case .addServer(let server, _), .updateServer(let server, _): server
+    case .addService, .updateService, .removeService, .removeServer: nil
+    }
+  }
+}

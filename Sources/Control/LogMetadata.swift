@@ -1,0 +1,57 @@
+import LVS
+import Logging
+
+extension Change {
+  /// What a log line about the change carries beside its message.
+  var metadata: Logger.Metadata {
+    var fields: Logger.Metadata = ["service": "\(service)"]
+    switch self {
+    case .addService(let service, let force):
+      fields["change"] = "add-service"
+      fields["scheduler"] = "\(service.scheduler.rawValue)"
+      if force { fields["force"] = "true" }
+    case .updateService(let service):
+      fields["change"] = "edit-service"
+      fields["scheduler"] = "\(service.scheduler.rawValue)"
+    case .removeService: fields["change"] = "del-service"
+    case .addServer(let server, _):
+      fields["change"] = "add-rs"
+      fields.merge(server.metadata) { _, new in new }
+    case .updateServer(let server, _):
+      fields["change"] = "edit-rs"
+      fields.merge(server.metadata) { _, new in new }
+    case .removeServer(let endpoint, _):
+      fields["change"] = "del-rs"
+      fields["server"] = "\(endpoint)"
+    }
+    return fields
+  }
+}
+
+extension RealServer {
+  fileprivate var metadata: Logger.Metadata {
+    ["server": "\(endpoint)", "weight": "\(weight)", "method": "\(method)"]
+  }
+}
+
+extension DirectorEvent {
+  /// Writes the event to the log: a warning where the operator should act.
+  public func log(to logger: Logger) {
+    logger.log(level: isWarning ? .warning : .info, "\(self)", metadata: metadata)
+  }
+
+  var metadata: Logger.Metadata {
+    switch self {
+    case .vipTaken(let vip): ["event": "vip-taken", "vip": "\(vip)"]
+    case .vipReleased(let vip): ["event": "vip-released", "vip": "\(vip)"]
+    case .vipContested(let vip, let mac): ["event": "vip-contested", "vip": "\(vip)", "mac": "\(mac)"]
+    case .serverResolved(let server, let mac): ["event": "server-resolved", "server": "\(server)", "mac": "\(mac)"]
+    case .serverMoved(let server, let old, let new):
+      ["event": "server-moved", "server": "\(server)", "old-mac": "\(old)", "mac": "\(new)"]
+    case .serverLost(let server): ["event": "server-lost", "server": "\(server)"]
+    case .interfaceDown(let name): ["event": "interface-down", "interface": "\(name)"]
+    case .interfaceUp(let name): ["event": "interface-up", "interface": "\(name)"]
+    case .warning: ["event": "warning"]
+    }
+  }
+}

@@ -1,0 +1,98 @@
+import LVS
+
+/// The Prometheus text format (version 0.0.4) of what a director has to tell.
+public struct MetricsText: Sendable {
+  public static let contentType = "text/plain; version=0.0.4; charset=utf-8"
+
+  public private(set) var text = ""
+
+  public init(
+    services: [ServiceStatus] = [], verdicts: VerdictCounts? = nil, workers: [WorkerStatus] = [],
+    neighbors: [NeighborStatus] = [], vips: [VIPStatus] = []
+  ) {
+    addServices(services)
+    addServers(services)
+    if let verdicts { addVerdicts(verdicts) }
+    addWorkers(workers)
+    addStates(neighbors: neighbors, vips: vips)
+  }
+
+  private typealias Sample = (labels: [(String, String)], value: String)
+
+  private mutating func add(_ name: String, _ type: String, _ help: String, _ samples: [Sample]) {
+    if samples.isEmpty { return }
+    text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+    for sample in samples {
+      let labels = sample.labels.map { "\($0)=\"\(Self.escaped($1))\"" }.joined(separator: ",")
+      text += labels.isEmpty ? "\(name) \(sample.value)\n" : "\(name){\(labels)} \(sample.value)\n"
+    }
+  }
+
+  private static func escaped(_ value: String) -> String {
+    value.flatMap { $0 == "\\" ? "\\\\" : $0 == "\"" ? "\\\"" : $0 == "\n" ? "\\n" : String($0) }.map(String.init).joined()
+  }
+
+  private mutating func addServices(_ services: [ServiceStatus]) {
+    func each(_ value: (ServiceStatus) -> some BinaryInteger) -> [Sample] {
+      services.map { ([("service", $0.service.key.description)], String(value($0))) }
+    }
+    add("lvs_service_servers", "gauge", "Real servers of the service.", each { $0.servers.count })
+    add("lvs_service_connections_total", "counter", "Connections scheduled.", each { $0.statistics.connections })
+    add("lvs_service_packets_total", "counter", "Packets from clients.", each { $0.statistics.packets })
+    add("lvs_service_bytes_total", "counter", "Bytes from clients, IP headers included.", each { $0.statistics.bytes })
+  }
+
+  private mutating func addServers(_ services: [ServiceStatus]) {
+    func each(_ value: (ServerStatus) -> some BinaryInteger) -> [Sample] {
+      services.flatMap { service in
+        service.servers.map { server in
+          let labels = [
+            ("service", service.service.key.description), ("server", server.server.endpoint.description),
+          ]
+          return (labels, String(value(server)))
+        }
+      }
+    }
+    add("lvs_server_connections_total", "counter", "Connections given to the server.", each { $0.statistics.connections })
+    add("lvs_server_packets_total", "counter", "Packets sent to the server.", each { $0.statistics.packets })
+    add("lvs_server_bytes_total", "counter", "Bytes sent to the server, IP headers included.", each { $0.statistics.bytes })
+    add("lvs_server_active_connections", "gauge", "Established connections.", each { $0.activeConnections })
+    add("lvs_server_inactive_connections", "gauge", "Connections in any other state.", each { $0.inactiveConnections })
+    add("lvs_server_persistent_connections", "gauge", "Persistence templates.", each { $0.persistentConnections })
+    add("lvs_server_weight", "gauge", "Weight; 0 is quiesced.", each { $0.server.weight })
+    add("lvs_server_overloaded", "gauge", "1 above the upper threshold.", each { $0.isOverloaded ? 1 : 0 })
+    add("lvs_server_resolved", "gauge", "1 where the Ethernet address is known.", each { $0.resolvedMAC == nil ? 0 : 1 })
+  }
+
+  private mutating func addVerdicts(_ verdicts: VerdictCounts) {
+    let counts = [
+      ("forwarded", verdicts.forwarded), ("answered", verdicts.answered), ("passed", verdicts.passed),
+      ("held", verdicts.held),
+    ]
+    add("lvs_frames_total", "counter", "Frames by verdict.", counts.map { ([("verdict", $0)], String($1)) })
+    add(
+      "lvs_dropped_frames_total", "counter", "Frames dropped, by reason.",
+      verdicts.dropped.sorted { $0.key < $1.key }.map { ([("reason", $0)], String($1)) })
+  }
+
+  private mutating func addWorkers(_ workers: [WorkerStatus]) {
+    func each(_ value: (WorkerStatus) -> some CustomStringConvertible) -> [Sample] {
+      workers.map { ([("worker", String($0.id))], value($0).description) }
+    }
+    add("lvs_worker_frames_total", "counter", "Frames that the worker handled.", each(\.frames))
+    add("lvs_worker_batches_total", "counter", "Batches in which the frames came.", each(\.batches))
+    add("lvs_worker_ring_drops_total", "counter", "Frames lost because the ring was full.", each(\.ringDrops))
+    add("lvs_worker_transmit_errors_total", "counter", "Frames that the kernel would not send.", each(\.transmitErrors))
+    add("lvs_worker_connections", "gauge", "Connections that the worker owns.", each(\.connections))
+    add("lvs_worker_load", "gauge", "Share of the last second spent working, 0 to 1.", each(\.load))
+  }
+
+  private mutating func addStates(neighbors: [NeighborStatus], vips: [VIPStatus]) {
+    add(
+      "lvs_neighbor_state", "gauge", "1 for the state that the real server's address is in.",
+      neighbors.map { ([("address", $0.address.description), ("state", $0.state.rawValue)], "1") })
+    add(
+      "lvs_vip_state", "gauge", "1 for the state that the VIP is in.",
+      vips.map { ([("address", $0.address.description), ("state", $0.state.rawValue)], "1") })
+  }
+}

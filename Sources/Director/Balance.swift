@@ -1,0 +1,187 @@
+import LVS
+
+/// Packets of the transports that are balanced: the way through the connection table.
+extension Director {
+  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
+    let key = ConnectionKey(
+      client: packet.source, clientPort: packet.sourcePort, vip: vip, virtualPort: packet.destinationPort,
+      transport: packet.transport)
+    let hash = connections.hash(key)
+    let number = connections.find(key, hash)
+    guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else {
+      if number != 0 { end(number) }
+      return schedule(frame, packet, vip, key, hash, segment)
+    }
+    let server = connections[number].server
+    if opens(packet), isToBeRescheduled(number, packet) {
+      return reschedule(number, frame, packet, vip, key, hash, segment)
+    }
+    guard shared.servers[server].isAvailable.load(ordering: .relaxed) else {
+      guard settings.expireNodestConn != 0 else { return .drop(.deadServer) }
+      end(number, forced: true)
+      return schedule(frame, packet, vip, key, hash, segment)
+    }
+    advance(number, packet)
+    return forward(frame, packet, server, segment)
+  }
+
+  /// Whether a packet begins a connection, as far as it can tell: a SYN (with or without ACK), an INIT.
+  @inline(__always)
+  private func opens(_ packet: Packet) -> Bool {
+    packet.transport == TCP.number
+      ? packet.tcpFlags & TCP.syn != 0 : packet.transport == SCTP.number && packet.kind == SCTP.initiate
+  }
+
+  /// The reuse check: whether a packet that opens a connection gets a new server although it has one.
+  private func isToBeRescheduled(_ number: UInt32, _ packet: Packet) -> Bool {
+    let connection = connections[number]
+    if settings.expireNodestConn != 0, shared.servers[connection.server].isQuiesced.load(ordering: .relaxed) {
+      return true
+    }
+    guard settings.connReuseMode != 0, connection.parent == 0 else { return false }
+    let state = ConnectionState(rawValue: connection.state)
+    return state == .timeWait || state == .close || state == .sctpClosed
+      || settings.connReuseMode & 2 != 0 && state == .finWait
+  }
+
+  /// Schedules anew while the old connection still counts, then ends that; as the kernel's timer comes after its picks.
+  private mutating func reschedule(
+    _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
+  ) -> Verdict {
+    let verdict = schedule(frame, packet, vip, key, hash, segment)
+    end(old, forced: true)
+    return verdict
+  }
+
+  /// Whether a packet without a connection may have one: a SYN without RST, any datagram, an INIT.
+  @inline(__always)
+  private func mayOpen(_ packet: Packet) -> Bool {
+    switch packet.transport {
+    case TCP.number:
+      packet.tcpFlags & TCP.rst == 0 && (packet.tcpFlags & TCP.syn != 0 || settings.sloppyTCP != 0)
+    case SCTP.number:
+      packet.kind == SCTP.initiate || settings.sloppySCTP != 0 && packet.kind != SCTP.abort
+    default: true
+    }
+  }
+
+  private mutating func schedule(
+    _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
+  ) -> Verdict {
+    let number = table.service(vip, packet.transport, packet.destinationPort)
+    guard number != ServiceTable.none, mayOpen(packet), packet.sourcePort != 20, let service = snapshot.services[Int(number)]
+    else { return unclaimed(frame, packet) }
+    let new = NewConnection(
+      client: packet.source, clientPort: packet.sourcePort, destination: packet.destination, now: now)
+    let state = next(.none, packet)
+    let isOnePacket = packet.transport == UDP.number && service.locked { $0.definition.onePacket }
+    if !isOnePacket, connections.count >= connections.capacity { return .drop(.connectionTableFull) }
+    let (shared, settings) = (shared, settings)
+    let opening = service.locked { locked in
+      locked.open(
+        new, port: packet.destinationPort, vip: vip, active: isOnePacket ? nil : state.isActive, shared, settings)
+    }
+    switch opening {
+    case .notOurs: return unclaimed(frame, packet)
+    case .templatesFull: return .drop(.templateTableFull)
+    case .noServer: return noServer(frame, packet, service)
+    case .server(let server, let template):
+      counters.connection(server: server, service: number)
+      if !isOnePacket { insert(key, hash, server, template, state) }
+      counters.packet(server: server, service: number, bytes: packet.length)
+      return forward(frame, packet, server, segment)
+    }
+  }
+
+  /// Puts a new connection, which its server counts already, into the table.
+  private mutating func insert(
+    _ key: ConnectionKey, _ hash: UInt32, _ server: UInt32, _ template: UInt32, _ state: ConnectionState
+  ) {
+    let number = connections.insert(key, hash)
+    connections[number].server = server
+    connections[number].parent = template
+    connections[number].state = state.rawValue
+    connections[number].packets = 1
+    connections[number].flags = state.isActive ? [] : .inactive
+    connections.time(number, expires: now &+ timeouts[state])
+    if template != 0, state == .established { shared.persistence.assure(template) }
+  }
+
+  /// The state after a packet.
+  @inline(__always)
+  private func next(_ state: ConnectionState, _ packet: Packet) -> ConnectionState {
+    switch packet.transport {
+    case TCP.number: TCPTransition.next(state, flags: packet.tcpFlags, secure: false)
+    case SCTP.number: SCTPTransition.next(state, chunk: packet.kind)
+    default: .udp
+    }
+  }
+
+  /// Counts a packet of a connection, moves its state on and its end away.
+  @inline(__always)
+  private mutating func advance(_ number: UInt32, _ packet: Packet) {
+    let old = connections[number].state
+    let state = next(ConnectionState(rawValue: old) ?? .none, packet)
+    connections[number].packets &+= 1
+    connections[number].expires = now &+ timeouts[state]
+    if state.rawValue != old { enter(state, number) }
+    let server = connections[number].server
+    counters.packet(server: server, service: shared.servers[server].service, bytes: packet.length)
+  }
+
+  /// A connection enters another state, and its server's counts follow.
+  private mutating func enter(_ state: ConnectionState, _ number: UInt32) {
+    connections[number].state = state.rawValue
+    // Ends may have moved nearer than the wheel's place for it.
+    connections.time(number, expires: connections[number].expires)
+    let (server, parent) = (connections[number].server, connections[number].parent)
+    if state.isActive == connections[number].flags.contains(.inactive) {
+      connections[number].flags.formSymmetricDifference(.inactive)
+      let shared = shared
+      snapshot.services[Int(shared.servers[server].service)]?.locked { locked in
+        locked.move(server, shared.servers, toActive: state.isActive)
+      }
+    }
+    if parent != 0, state == .established { shared.persistence.assure(parent) }
+  }
+
+  /// Ends a connection: its server and its template count it no more.
+  mutating func end(_ number: UInt32, forced: Bool = false) {
+    let connection = connections[number]
+    let shared = shared
+    let isActive = !connection.flags.contains(.inactive)
+    connections.remove(number)
+    snapshot.services[Int(shared.servers[connection.server].service)]?.locked { locked in
+      locked.unbind(connection.server, shared.servers, active: isActive)
+    }
+    if connection.parent != 0 { shared.persistence.disown(connection.parent, forced: forced) }
+  }
+
+  /// Ends the connections whose time is up, at most `budget` at once; whether there may be more.
+  mutating func expire(budget: Int) -> Bool {
+    var left = budget
+    while true {
+      let number = connections.nextExpired(now, budget: &left)
+      guard number != 0 else { return left == 0 }
+      end(number)
+    }
+  }
+
+  /// Sends a packet to its server: a hop less, and the Ethernet addresses.
+  @inline(__always)
+  mutating func forward(_ frame: Bytes, _ packet: Packet, _ server: UInt32, _ segment: Int) -> Verdict {
+    guard packet.ttl > 1 else { return answer(frame, packet, .hopLimitExceeded, .hopLimit) }
+    let length = segment == 0 ? packet.length : segment
+    if length > link.mtu, packet.family == .v6 || frame.u16(packet.ip &+ IPv4.fragment) & IPv4.dontFragment != 0 {
+      return answer(frame, packet, .packetTooBig(mtu: UInt16(clamping: link.mtu)), .packetTooBig)
+    }
+    if packet.family == .v4 {
+      IPv4.decrementTTL(frame, packet.ip)
+    } else {
+      IPv6.decrementHopLimit(frame, packet.ip)
+    }
+    let mac = shared.servers[server].mac.load(ordering: .relaxed)
+    Ethernet.readdress(frame, from: link.mac, to: MACAddress(mac))
+    return mac == 0 ? .hold(server: server) : .transmit
+  }
+}

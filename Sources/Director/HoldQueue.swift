@@ -1,0 +1,47 @@
+import LVS
+
+/// Frames that wait until their server's Ethernet address is known: few, for each server fewer, and not for long.
+struct HoldQueue {
+  static let capacity = 512
+  static let capacityPerServer = 64
+  /// Milliseconds that a frame waits at most.
+  static let patience: UInt64 = 3_000
+
+  private struct Held {
+    var frame: [UInt8]
+    var server: UInt32
+    var until: UInt64
+  }
+
+  private var held: [Held] = []
+
+  var isEmpty: Bool { held.isEmpty }
+
+  /// Keeps a frame; whether there was room.
+  mutating func hold(_ frame: [UInt8], for server: UInt32, now: UInt64) -> Bool {
+    guard held.count < Self.capacity, held.lazy.filter({ $0.server == server }).count < Self.capacityPerServer else {
+      return false
+    }
+    held.append(Held(frame: frame, server: server, until: now + Self.patience))
+    return true
+  }
+
+  /// Hands out the frames whose servers were found, addressed to them, in the order they came; how many were given up.
+  /// Their Ethernet headers begin at `header`.
+  mutating func release(_ now: UInt64, _ servers: ServerTable, header: Int, _ send: ([UInt8]) -> Void) -> Int {
+    var (given, kept) = (0, [Held]())
+    for var entry in held {
+      let mac = servers[entry.server].mac.load(ordering: .relaxed)
+      if mac != 0 {
+        entry.frame.lend { ($0.set(header + Ethernet.destination, MACAddress(mac)), length: $0.count) }
+        send(entry.frame)
+      } else if entry.until <= now {
+        given += 1
+      } else {
+        kept.append(entry)
+      }
+    }
+    held = kept
+    return given
+  }
+}

@@ -1,0 +1,123 @@
+import LVS
+
+/// What became of a question or an answer about a neighbour.
+enum NeighborChange: Equatable {
+  case resolved(IPAddress, MACAddress)
+  case moved(IPAddress, from: MACAddress, to: MACAddress)
+  case lost(IPAddress)
+}
+
+/// A question to put on the wire: who has this address? To one station, or to all where `station` is nil.
+struct NeighborQuestion: Equatable {
+  var address: IPAddress
+  var station: MACAddress?
+}
+
+/// Where the real servers are: asked for, believed for a while, asked again.
+///
+/// An answer counts only while a question is open. A claim that nobody asked for changes nothing; it makes the table
+/// ask. An address is asked of the known station first, then of everybody. Times are milliseconds.
+struct NeighborTable {
+  /// How long an answer is believed before the station is asked again.
+  static let reachableTime: UInt64 = 30_000
+  /// Between two questions of a series.
+  static let interval: UInt64 = 300
+  /// A series: this many questions to the known station, then as many to everybody.
+  static let questions = 3
+  /// Between two questions to a neighbour that did not answer.
+  static let retryInterval: UInt64 = 1_000
+
+  private struct Entry {
+    var mac: MACAddress?
+    var state: NeighborStatus.State
+    /// When it last answered.
+    var confirmed: UInt64?
+    /// Questions of the present series that went out.
+    var asked = 0
+    var next: UInt64
+  }
+
+  private var entries: [IPAddress: Entry] = [:]
+
+  var addresses: Set<IPAddress> { Set(entries.keys) }
+
+  func mac(_ address: IPAddress) -> MACAddress? {
+    entries[address].flatMap { $0.state == .failed ? nil : $0.mac }
+  }
+
+  /// Begins to resolve an address; `fixed` is its station where the operator says so.
+  mutating func add(_ address: IPAddress, fixed: MACAddress? = nil, now: UInt64) {
+    if let fixed {
+      entries[address] = Entry(mac: fixed, state: .permanent, next: .max)
+    } else if entries[address] == nil || entries[address]?.state == .permanent {
+      entries[address] = Entry(mac: nil, state: .incomplete, next: now)
+    }
+  }
+
+  mutating func remove(_ address: IPAddress) {
+    entries[address] = nil
+  }
+
+  /// Frames wait for this address: a question is due now, unless one went out a moment ago.
+  mutating func want(_ address: IPAddress, now: UInt64) {
+    guard let entry = entries[address], entry.state == .failed || entry.state == .incomplete else { return }
+    entries[address]?.next = min(entry.next, now + Self.interval / 3)
+  }
+
+  /// Somebody, unasked, calls `mac` the station of the address. Where that is news, the known station is asked.
+  mutating func claim(_ address: IPAddress, _ mac: MACAddress, now: UInt64) {
+    guard let entry = entries[address], entry.state == .reachable, entry.mac != mac else { return }
+    entries[address]?.state = .probing
+    entries[address]?.asked = 0
+    entries[address]?.next = now
+  }
+
+  /// Takes an answer. It is not believed unless a question is open and `mac` can be a station's.
+  mutating func answer(_ address: IPAddress, _ mac: MACAddress, now: UInt64) -> NeighborChange? {
+    guard let entry = entries[address], mac.isStation, entry.state != .permanent, entry.asked > 0 else { return nil }
+    let old = entry.state == .failed ? nil : entry.mac
+    // While only the known station has been asked, nobody else has anything to say.
+    if let old, old != mac, entry.asked <= Self.questions { return nil }
+    entries[address] = Entry(mac: mac, state: .reachable, confirmed: now, next: now + Self.reachableTime)
+    guard let old else { return .resolved(address, mac) }
+    return old == mac ? nil : .moved(address, from: old, to: mac)
+  }
+
+  /// Moves time on: what to ask now, and who was given up.
+  mutating func tick(_ now: UInt64) -> (questions: [NeighborQuestion], changes: [NeighborChange]) {
+    var questions: [NeighborQuestion] = []
+    var changes: [NeighborChange] = []
+    for address in entries.keys {
+      guard let entry = entries[address], entry.next <= now else { continue }
+      if let change = turn(address, entry, now) { changes.append(change) }
+      guard let asking = entries[address], asking.next <= now else { continue }
+      entries[address]?.asked = min(asking.asked + 1, 1_000)
+      entries[address]?.next = now + (asking.state == .failed ? Self.retryInterval : Self.interval)
+      let knowsStation = asking.state == .probing && asking.asked < Self.questions
+      questions.append(NeighborQuestion(address: address, station: knowsStation ? asking.mac : nil))
+    }
+    return (questions, changes)
+  }
+
+  /// Moves an entry whose time is up to its next state.
+  private mutating func turn(_ address: IPAddress, _ entry: Entry, _ now: UInt64) -> NeighborChange? {
+    switch entry.state {
+    case .reachable:
+      entries[address]?.state = .probing
+      entries[address]?.asked = 0
+    case .probing where entry.asked >= 2 * Self.questions, .incomplete where entry.asked >= Self.questions:
+      entries[address]?.state = .failed
+      return .lost(address)
+    default: break
+    }
+    return nil
+  }
+
+  func listing(_ now: UInt64) -> [NeighborStatus] {
+    entries.sorted { $0.key < $1.key }.map { address, entry in
+      NeighborStatus(
+        address: address, mac: entry.mac, state: entry.state,
+        confirmed: entry.confirmed.map { UInt32(clamping: ($0 > now ? 0 : now - $0) / 1_000) })
+    }
+  }
+}

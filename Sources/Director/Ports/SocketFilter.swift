@@ -1,0 +1,171 @@
+import LVS
+
+/// Small programs of the classic packet filter that keep frames from being copied to a socket in vain.
+///
+/// They run in the kernel on each frame, before the director sees it. The kernel has taken the 802.1Q tag out of the
+/// frame already, so offsets are those of an untagged one.
+struct SocketFilter {
+  /// One instruction as `struct sock_filter` has it.
+  struct Instruction: Equatable {
+    var code: UInt16
+    var ifTrue: UInt8 = 0
+    var ifFalse: UInt8 = 0
+    var value: UInt32
+  }
+
+  private(set) var instructions: [Instruction] = []
+
+  /// More VIPs of a family than this are not looked up in the kernel: all IP for our station is copied then.
+  static let maximumVIPs = 100
+
+  private static let whole: UInt32 = 0x40000
+
+  /// IP frames to our own station and one of the VIPs, on the VLAN where one is given, else untagged.
+  static func balanced(vips: [IPAddress], vlan: UInt16?) -> SocketFilter {
+    var filter = SocketFilter()
+    filter.load(.packetType)
+    filter.requireEqual(0)
+    filter.require(vlan: vlan)
+    filter.instructions.append(Instruction(code: 0x28, value: UInt32(Ethernet.type)))
+    let v4 = accept(vips.filter { $0.family == .v4 }) { address in
+      [(UInt32(Ethernet.length + IPv4.destination), address.v4)]
+    }
+    let v6 = accept(vips.filter { $0.family == .v6 }) { address in
+      (0..<4).map { word in
+        let half = word < 2 ? address.high : address.low
+        let bits = UInt32(truncatingIfNeeded: half >> (word % 2 == 0 ? 32 : 0))
+        return (UInt32(Ethernet.length + IPv6.destination + 4 * word), bits)
+      }
+    }
+    filter.section(type: Ethernet.ipv4, v4)
+    filter.section(type: Ethernet.ipv6, v6)
+    filter.reject()
+    return filter
+  }
+
+  /// ARP, and IPv6 neighbour discovery.
+  static func neighborhood(vlan: UInt16?) -> SocketFilter {
+    var filter = SocketFilter()
+    filter.require(vlan: vlan)
+    filter.instructions.append(Instruction(code: 0x28, value: UInt32(Ethernet.type)))
+    filter.section(type: Ethernet.arp, [Instruction(code: 0x06, value: whole)])
+    filter.section(
+      type: Ethernet.ipv6,
+      [
+        Instruction(code: 0x30, value: UInt32(Ethernet.length + IPv6.nextHeader)),
+        Instruction(code: 0x15, ifFalse: 3, value: UInt32(ICMP.numberV6)),
+        Instruction(code: 0x30, value: UInt32(Ethernet.length + IPv6.length)),
+        Instruction(code: 0x35, ifFalse: 1, value: 133),
+        Instruction(code: 0x25, ifFalse: 1, value: 137),
+        Instruction(code: 0x06, value: 0),
+        Instruction(code: 0x06, value: whole),
+      ])
+    filter.reject()
+    return filter
+  }
+
+  /// Nothing at all.
+  static var nothing: SocketFilter {
+    var filter = SocketFilter()
+    filter.reject()
+    return filter
+  }
+
+  /// The owner of a frame among `count` workers, by the client's address: the source, or for an ICMP error the
+  /// destination of the packet that it quotes. This program sees a packet from its network header on.
+  static func fanout(count: Int) -> SocketFilter {
+    let network: UInt32 = 0xfff0_0000  // SKF_NET_OFF
+    var program: [Instruction] = [
+      Instruction(code: 0x30, value: network),
+      Instruction(code: 0x74, value: 4),
+      Instruction(code: 0x15, ifFalse: 11, value: 4),
+      // IPv4: an ICMP error quotes a packet behind its eight octets.
+      Instruction(code: 0x30, value: network + UInt32(IPv4.transport)),
+      Instruction(code: 0x15, ifFalse: 7, value: UInt32(ICMP.number)),
+      Instruction(code: 0xb1, value: network),
+      Instruction(code: 0x50, value: network),
+      Instruction(code: 0x15, ifTrue: 2, value: UInt32(ICMP.unreachable)),
+      Instruction(code: 0x15, ifTrue: 1, value: UInt32(ICMP.sourceQuench)),
+      Instruction(code: 0x15, ifFalse: 2, value: UInt32(ICMP.timeExceeded)),
+      Instruction(code: 0x40, value: network + UInt32(ICMP.length + IPv4.destination)),
+      Instruction(code: 0x05, value: 9),
+      Instruction(code: 0x20, value: network + UInt32(IPv4.source)),
+      Instruction(code: 0x05, value: 7),
+    ]
+    // IPv6: the words of the source, folded.
+    program += [
+      Instruction(code: 0x20, value: network + UInt32(IPv6.source)),
+      Instruction(code: 0x07, value: 0),
+      Instruction(code: 0x20, value: network + UInt32(IPv6.source + 4)),
+      Instruction(code: 0xac, value: 0),
+      Instruction(code: 0x07, value: 0),
+      Instruction(code: 0x20, value: network + UInt32(IPv6.source + 12)),
+      Instruction(code: 0xac, value: 0),
+    ]
+    program += [
+      Instruction(code: 0x24, value: 0x61c8_8647),
+      Instruction(code: 0x74, value: 16),
+      Instruction(code: 0x94, value: UInt32(count)),
+      Instruction(code: 0x16, value: 0),
+    ]
+    var filter = SocketFilter()
+    filter.instructions = program
+    return filter
+  }
+
+  private enum Ancillary: UInt32 {
+    case packetType = 0xffff_f004
+    case vlanTag = 0xffff_f02c
+    case vlanPresent = 0xffff_f030
+  }
+
+  private mutating func load(_ ancillary: Ancillary) {
+    instructions.append(Instruction(code: 0x20, value: ancillary.rawValue))
+  }
+
+  /// Goes on where the accumulator has this value, else rejects.
+  private mutating func requireEqual(_ value: UInt32) {
+    instructions.append(Instruction(code: 0x15, ifTrue: 1, value: value))
+    reject()
+  }
+
+  private mutating func reject() {
+    instructions.append(Instruction(code: 0x06, value: 0))
+  }
+
+  /// The frame's VLAN must be this one; without one, the frame must be untagged or merely carry a priority.
+  private mutating func require(vlan: UInt16?) {
+    load(.vlanPresent)
+    if vlan == nil {
+      instructions.append(Instruction(code: 0x15, ifTrue: 4, value: 0))
+    } else {
+      requireEqual(1)
+    }
+    load(.vlanTag)
+    instructions.append(Instruction(code: 0x54, value: 0xfff))
+    requireEqual(UInt32(vlan ?? 0))
+  }
+
+  /// Instructions that accept any of the addresses, each given as words to be compared.
+  private static func accept(_ vips: [IPAddress], _ words: (IPAddress) -> [(UInt32, UInt32)]) -> [Instruction] {
+    guard vips.count <= maximumVIPs else { return [Instruction(code: 0x06, value: whole)] }
+    let tests = vips.flatMap { vip -> [Instruction] in
+      let words = words(vip)
+      let tests = words.enumerated().flatMap { index, word in
+        [
+          Instruction(code: 0x20, value: word.0),
+          Instruction(code: 0x15, ifFalse: UInt8(2 * (words.count - 1 - index) + 1), value: word.1),
+        ]
+      }
+      return tests + [Instruction(code: 0x06, value: whole)]
+    }
+    return tests + [Instruction(code: 0x06, value: 0)]
+  }
+
+  /// Runs `body`, which must end the program, for frames of this type.
+  private mutating func section(type: UInt16, _ body: [Instruction]) {
+    instructions.append(Instruction(code: 0x15, ifTrue: 1, value: UInt32(type)))
+    instructions.append(Instruction(code: 0x05, value: UInt32(body.count)))
+    instructions += body
+  }
+}

@@ -1,0 +1,10 @@
+/// `none`: a service without a scheduler. Nothing is ever selected.
+final class NoScheduler: Scheduler {
+  func bind(_ servers: borrowing ServerList) {}
+
+  func added(_ servers: borrowing ServerList) {}
+
+  func removed(at position: Int, _ servers: borrowing ServerList) {}
+
+  func pick(_ connection: NewConnection, _ servers: borrowing ServerList) -> Int? { nil }
+}

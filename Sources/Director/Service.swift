@@ -1,0 +1,151 @@
+import LVS
+import Synchronization
+
+/// A virtual service as all workers share it: its servers in order, its scheduler, its persistence templates.
+///
+/// It is touched when a connection begins, ends, or turns active or inactive; never for each packet. It outlives its
+/// removal for as long as connections refer to its servers, so that adding it again finds them.
+final class Service: Sendable {
+  let number: UInt32
+  let key: ServiceKey
+  /// The VIP's number in the service table.
+  let vip: UInt16
+  private let state: Mutex<ServiceState>
+
+  init(_ state: consuming ServiceState, number: UInt32, vip: UInt16) {
+    self.number = number
+    self.vip = vip
+    key = state.definition.key
+    self.state = Mutex(state)
+  }
+
+  /// Runs `body` with the service to itself.
+  @inline(__always)
+  func locked<Result: ~Copyable>(_ body: (inout sending ServiceState) -> sending Result) -> sending Result {
+    state.withLock(body)
+  }
+}
+
+/// What a service's lock guards. It is sendable because it is only ever reached through that lock.
+struct ServiceState: ~Copyable, @unchecked Sendable {
+  var definition: VirtualService
+  /// Removed, but connections still refer to it.
+  var isRemoved = false
+  var list = ServerList()
+  var scheduler: any Scheduler
+  var meter = TrafficMeter()
+  /// Removed servers by endpoint.
+  var trash: [Endpoint: UInt32] = [:]
+
+  init(_ definition: VirtualService, scheduler: any Scheduler) {
+    (self.definition, self.scheduler) = (definition, scheduler)
+  }
+
+  /// What came of a new connection.
+  enum Opening {
+    case server(UInt32, template: UInt32)
+    /// No server can take it.
+    case noServer
+    /// The service does not want this packet after all.
+    case notOurs
+    case templatesFull
+  }
+
+  /// Finds a server for a new connection and counts it there.
+  ///
+  /// - Parameters:
+  ///   - port: the packet's destination port, which differs from the service's where that takes many.
+  ///   - active: whether the connection is active in its first state; nil for one that leaves no trace.
+  mutating func open(
+    _ new: NewConnection, port: UInt16, vip: UInt16, active: Bool?, _ shared: SharedTables, _ settings: Settings
+  ) -> Opening {
+    var template: UInt32 = 0
+    let server: UInt32
+    if let persistence = definition.persistence {
+      let key = PersistenceTable.key(new.client, port: port, vip: vip, definition.key, persistence.netmask)
+      guard let found = self.template(key, new, persistence, shared, settings) else { return .noServer }
+      guard let found else { return .templatesFull }
+      (template, server) = (found.number, found.server)
+      let expires = new.now &+ persistence.timeout * ticksPerSecond
+      shared.persistence.adopt(template, expires: expires, countsChild: active != nil)
+    } else {
+      guard isForPort(port) else { return .notOurs }
+      guard let picked = pick(new) else { return .noServer }
+      server = picked
+    }
+    if let active { bind(server, shared.servers, active: active) }
+    return .server(server, template: template)
+  }
+
+  /// A service that takes all ports, or FTP's other ones, needs persistence to be of use.
+  private func isForPort(_ port: UInt16) -> Bool {
+    guard case .endpoint(_, let end) = definition.key else { return true }
+    return end.port == port
+  }
+
+  /// The client's template, found or made; nil inside where there is no room, nil outside where there is no server.
+  private mutating func template(
+    _ key: ConnectionKey, _ new: NewConnection, _ persistence: Persistence, _ shared: SharedTables, _ settings: Settings
+  ) -> PersistenceTable.Template?? {
+    let expireQuiescent = settings.expireQuiescentTemplate != 0
+    if let found = shared.persistence.find(key, new.now, expireQuiescent: expireQuiescent) { return .some(found) }
+    guard let server = pick(new) else { return nil }
+    let expires = new.now &+ persistence.timeout * ticksPerSecond
+    return .some(shared.persistence.insert(key, server: server, expires: expires))
+  }
+
+  /// Selects a server; nil where none can take the connection.
+  private mutating func pick(_ connection: NewConnection) -> UInt32? {
+    guard let position = scheduler.pick(connection, list), position < list.count else { return nil }
+    return list[position].id
+  }
+
+  /// Counts a new connection (or a template) at its server and marks the server overloaded at its upper threshold.
+  mutating func bind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
+    if active { servers[server].active += 1 } else { servers[server].inactive += 1 }
+    checkUpper(server, servers)
+    publish(server, servers)
+  }
+
+  func checkUpper(_ server: UInt32, _ servers: ServerTable) {
+    let upper = servers[server].upper
+    if upper != 0, servers[server].active &+ servers[server].inactive >= upper { servers[server].isOverloaded = true }
+  }
+
+  /// Takes an ended connection off its server's counts.
+  mutating func unbind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
+    if active { servers[server].active &-= 1 } else { servers[server].inactive &-= 1 }
+    checkLower(server, servers)
+    publish(server, servers)
+  }
+
+  /// Clears the overload mark below the lower threshold, or below three quarters of the upper (`ip_vs_unbind_dest`).
+  func checkLower(_ server: UInt32, _ servers: ServerTable) {
+    let total = UInt64(servers[server].active) + UInt64(servers[server].inactive)
+    let (upper, lower) = (UInt64(servers[server].upper), UInt64(servers[server].lower))
+    let isBelow = lower != 0 ? total < lower : upper != 0 ? total * 4 < upper * 3 : true
+    if isBelow { servers[server].isOverloaded = false }
+  }
+
+  /// A connection turned active or inactive.
+  mutating func move(_ server: UInt32, _ servers: ServerTable, toActive: Bool) {
+    if toActive {
+      servers[server].active &+= 1
+      servers[server].inactive &-= 1
+    } else {
+      servers[server].active &-= 1
+      servers[server].inactive &+= 1
+    }
+    publish(server, servers)
+  }
+
+  /// Shows the scheduler a server's new counts.
+  mutating func publish(_ server: UInt32, _ servers: ServerTable) {
+    let position = Int(servers[server].position)
+    guard position >= 0, position < list.count else { return }
+    list[position].active = servers[server].active
+    list[position].inactive = servers[server].inactive
+    list[position].isOverloaded = servers[server].isOverloaded
+    scheduler.loadChanged(at: position, list)
+  }
+}

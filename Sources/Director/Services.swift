@@ -1,0 +1,327 @@
+import LVS
+
+/// The configured services and everything that refers to them: the control side of the data plane.
+///
+/// One caller at a time. Nothing here reads the wire or waits.
+final class Services {
+  let shared: SharedTables
+  var settings = Settings()
+  private(set) var generation: UInt64 = 0
+  /// By number, removed ones included while connections refer to their servers.
+  private var slots: [Service?] = []
+  private var byKey: [ServiceKey: Service] = [:]
+  /// In the order they were added.
+  private(set) var order: [ServiceKey] = []
+  private var vipNumbers: [IPAddress: UInt16] = [:]
+  private var vipFree: [UInt16] = []
+  private var vipUsed: UInt16 = 0
+  private var seed: UInt64
+  private let counters: [Counters]
+
+  /// - Parameter counters: of all workers.
+  init(shared: SharedTables, counters: [Counters], seed: UInt64) {
+    (self.shared, self.counters, self.seed) = (shared, counters, seed)
+  }
+
+  /// The VIPs that services need, each once.
+  var vips: Set<IPAddress> { Set(order.compactMap(\.address)) }
+
+  /// The numbers of all real servers by address.
+  var serversByAddress: [IPAddress: [UInt32]] {
+    var result: [IPAddress: [UInt32]] = [:]
+    for service in live {
+      for server in service.locked({ state in (0..<state.list.count).map { state.list[$0].id } }) {
+        result[shared.servers[server].endpoint.address, default: []].append(server)
+      }
+    }
+    return result
+  }
+
+  private var live: [Service] { order.compactMap { byKey[$0] } }
+
+  /// Carries one change out, or throws and leaves all as it was.
+  func apply(_ change: Change, now: UInt32) throws(PlaneError) {
+    switch change {
+    case .addService(let service, _): try add(service)
+    case .updateService(let service): try update(service)
+    case .removeService(let key): try remove(key, now)
+    case .addServer(let server, let key): try add(server, to: try find(key))
+    case .updateServer(let server, let key): try update(server, of: try find(key))
+    case .removeServer(let endpoint, let key): try remove(endpoint, from: try find(key), now)
+    }
+  }
+
+  func snapshot(link: Link) -> Snapshot {
+    generation += 1
+    let owned = vipNumbers.filter { vips.contains($0.key) }
+    return Snapshot(
+      generation: generation, vips: owned.map { ($0.key, $0.value) }, services: slots, settings: settings, link: link)
+  }
+
+  func contains(_ key: ServiceKey) -> Bool { byKey[key].map { service in !service.locked { $0.isRemoved } } ?? false }
+
+  func find(_ key: ServiceKey) throws(PlaneError) -> Service {
+    guard contains(key), let service = byKey[key] else { throw .noSuchService(key) }
+    return service
+  }
+
+  /// The services with their numbers, in the order they were added.
+  var listing: [(key: ServiceKey, number: UInt32, service: Service)] {
+    live.map { (key: $0.key, number: $0.number, service: $0) }
+  }
+
+  private func scheduler(_ service: VirtualService) throws(PlaneError) -> any Scheduler {
+    seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    guard let scheduler = makeScheduler(service.scheduler, flags: service.flags, seed: seed) else {
+      throw .unknownScheduler(service.scheduler.rawValue)
+    }
+    return scheduler
+  }
+
+  // MARK: Services
+
+  private func add(_ definition: VirtualService) throws(PlaneError) {
+    guard !contains(definition.key) else { throw .serviceExists(definition.key) }
+    let scheduler = try scheduler(definition)
+    if let service = byKey[definition.key] {
+      service.locked { state in
+        state.definition = definition
+        state.isRemoved = false
+        state.meter.zero(counted(service: service.number))
+        for server in state.trash.values { shared.servers[server].meter.zero(counted(server: server)) }
+        state.scheduler = scheduler
+        state.scheduler.bind(state.list)
+      }
+    } else {
+      try insert(definition, scheduler)
+    }
+    order.append(definition.key)
+  }
+
+  private func insert(_ definition: VirtualService, _ scheduler: any Scheduler) throws(PlaneError) {
+    let free = slots.firstIndex { $0 == nil } ?? slots.count
+    guard free < ServiceTable.capacity else {
+      throw .full("\(ServiceTable.capacity) services are the most there can be")
+    }
+    let vip = try definition.key.address.map { address throws(PlaneError) in try number(of: address) } ?? 0
+    let service = Service(ServiceState(definition, scheduler: scheduler), number: UInt32(free), vip: vip)
+    service.locked { $0.meter.zero(counted(service: service.number)) }
+    if free == slots.count { slots.append(service) } else { slots[free] = service }
+    byKey[definition.key] = service
+  }
+
+  private func number(of address: IPAddress) throws(PlaneError) -> UInt16 {
+    if let number = vipNumbers[address] { return number }
+    guard let number = vipFree.popLast() ?? (vipUsed < .max ? vipUsed : nil) else {
+      throw .full("\(UInt16.max) VIPs are the most there can be")
+    }
+    if number == vipUsed { vipUsed += 1 }
+    vipNumbers[address] = number
+    return number
+  }
+
+  private func update(_ definition: VirtualService) throws(PlaneError) {
+    let service = try find(definition.key)
+    let old = service.locked { $0.definition }
+    let replaced =
+      old.scheduler != definition.scheduler || old.flags != definition.flags ? try scheduler(definition) : nil
+    service.locked { state in
+      state.definition = definition
+      guard let replaced else { return }
+      state.scheduler = replaced
+      state.scheduler.bind(state.list)
+    }
+  }
+
+  private func remove(_ key: ServiceKey, _ now: UInt32) throws(PlaneError) {
+    let service = try find(key)
+    service.locked { state in
+      state.isRemoved = true
+      while state.list.count > 0 { discard(at: 0, &state, now) }
+    }
+    order.removeAll { $0 == key }
+    collect(service, now)
+  }
+
+  // MARK: Servers
+
+  private func add(_ server: RealServer, to service: Service) throws(PlaneError) {
+    try check(server, service)
+    let servers = shared.servers
+    let key = service.key
+    let known = service.locked { state in position(of: server.endpoint, state) != nil }
+    guard !known else { throw .serverExists(server.endpoint, key) }
+    let number = service.locked { $0.trash[server.endpoint] } ?? allocate(server.endpoint, service)
+    guard let number else { throw .full("\(ServerTable.capacity) real servers are the most there can be") }
+    service.locked { state in
+      state.trash[server.endpoint] = nil
+      for position in 0..<state.list.count { servers[state.list[position].id].position += 1 }
+      servers[number].position = 0
+      set(server, number)
+      servers[number].isOverloaded = false
+      servers[number].isAvailable.store(true, ordering: .relaxed)
+      state.list.insertFirst(
+        ServerLoad(
+          id: number, weight: server.weight, lastWeight: server.weight, active: servers[number].active,
+          inactive: servers[number].inactive, address: server.endpoint.address.folded, port: server.endpoint.port))
+      state.scheduler.added(state.list)
+    }
+  }
+
+  private func allocate(_ endpoint: Endpoint, _ service: Service) -> UInt32? {
+    guard let number = shared.servers.allocate(service: service.number, endpoint: endpoint) else { return nil }
+    shared.servers[number].meter.zero(counted(server: number))
+    return number
+  }
+
+  private func update(_ server: RealServer, of service: Service) throws(PlaneError) {
+    try check(server, service)
+    let (servers, key) = (shared.servers, service.key)
+    guard let at = service.locked({ state in position(of: server.endpoint, state) }) else {
+      throw .noSuchServer(server.endpoint, key)
+    }
+    service.locked { state in
+      let number = state.list[at].id
+      let old = servers[number].upper
+      set(server, number)
+      if server.upperThreshold == 0 || server.upperThreshold > old { servers[number].isOverloaded = false }
+      state.list[at].weight = server.weight
+      if server.weight != 0 { state.list[at].lastWeight = server.weight }
+      state.list[at].isOverloaded = servers[number].isOverloaded
+      state.scheduler.edited(at: at, state.list)
+    }
+  }
+
+  private func set(_ server: RealServer, _ number: UInt32) {
+    let servers = shared.servers
+    servers[number].upper = server.upperThreshold
+    servers[number].lower = server.lowerThreshold
+    servers[number].fixedMAC = server.mac
+    servers[number].isQuiesced.store(server.weight == 0, ordering: .relaxed)
+    if let mac = server.mac { servers[number].mac.store(mac.value, ordering: .relaxed) }
+  }
+
+  private func remove(_ endpoint: Endpoint, from service: Service, _ now: UInt32) throws(PlaneError) {
+    let key = service.key
+    guard let at = service.locked({ state in position(of: endpoint, state) }) else { throw .noSuchServer(endpoint, key) }
+    service.locked { state in discard(at: at, &state, now) }
+    collect(service, now)
+  }
+
+  /// Takes a server off the list into the trash, where its connections keep it.
+  private func discard(at position: Int, _ state: inout ServiceState, _ now: UInt32) {
+    let servers = shared.servers
+    let number = state.list[position].id
+    servers[number].isAvailable.store(false, ordering: .relaxed)
+    servers[number].position = -1
+    servers[number].idleSince = now
+    state.trash[servers[number].endpoint] = number
+    state.list.remove(at: position)
+    for later in position..<state.list.count { servers[state.list[later].id].position -= 1 }
+    state.scheduler.removed(at: position, state.list)
+  }
+
+  private func check(_ server: RealServer, _ service: Service) throws(PlaneError) {
+    guard case .route = server.method else {
+      throw .notSupported(
+        "\(server.endpoint): this data plane forwards by direct routing (-g) only; -m and -i need the kernel's")
+    }
+    guard server.endpoint.address.family == service.key.family else {
+      throw .invalid("\(server.endpoint) is not of the family of service \(service.key)")
+    }
+    guard server.weight >= 0 else { throw .outOfRange("weight \(server.weight) is negative") }
+    guard server.lowerThreshold <= server.upperThreshold else {
+      throw .outOfRange(
+        "lower threshold \(server.lowerThreshold) is above the upper threshold \(server.upperThreshold)")
+    }
+  }
+
+  private func position(of endpoint: Endpoint, _ state: borrowing ServiceState) -> Int? {
+    (0..<state.list.count).first { shared.servers[state.list[$0].id].endpoint == endpoint }
+  }
+
+  // MARK: Figures
+
+  func counted(server: UInt32) -> Statistics { counters.reduce(Statistics()) { $0 + $1.server(server) } }
+  func counted(service: UInt32) -> Statistics { counters.reduce(Statistics()) { $0 + $1.service(service) } }
+
+  /// Makes the present counters the new zero: of one service, or of all.
+  func zero(_ key: ServiceKey?) throws(PlaneError) {
+    for service in try key.map({ key throws(PlaneError) in [try find(key)] }) ?? live {
+      service.locked { state in
+        state.meter.zero(counted(service: service.number))
+        for position in 0..<state.list.count {
+          let server = state.list[position].id
+          shared.servers[server].meter.zero(counted(server: server))
+        }
+      }
+    }
+  }
+
+  /// Moves the rates on. To be called every two seconds.
+  func estimate() {
+    for service in live {
+      service.locked { state in
+        state.meter.estimate(counted(service: service.number))
+        for position in 0..<state.list.count {
+          let server = state.list[position].id
+          shared.servers[server].meter.estimate(counted(server: server))
+        }
+      }
+    }
+  }
+
+  /// All services in the order they were added, their servers with the newest first.
+  func status() -> [ServiceStatus] {
+    live.map { service in
+      service.locked { state in
+        ServiceStatus(
+          service: state.definition, statistics: state.meter.statistics(counted(service: service.number)),
+          rates: state.meter.rates, servers: (0..<state.list.count).map { status(state.list[$0]) })
+      }
+    }
+  }
+
+  private func status(_ load: ServerLoad) -> ServerStatus {
+    let servers = shared.servers
+    let mac = servers[load.id].mac.load(ordering: .relaxed)
+    return ServerStatus(
+      server: RealServer(
+        servers[load.id].endpoint, weight: load.weight, upperThreshold: servers[load.id].upper,
+        lowerThreshold: servers[load.id].lower, mac: servers[load.id].fixedMAC),
+      activeConnections: load.active, inactiveConnections: load.inactive,
+      persistentConnections: servers[load.id].templates.load(ordering: .relaxed), isOverloaded: load.isOverloaded,
+      statistics: servers[load.id].meter.statistics(counted(server: load.id)), rates: servers[load.id].meter.rates,
+      resolvedMAC: mac == 0 ? nil : MACAddress(mac))
+  }
+
+  // MARK: Trash
+
+  /// How long a removed server without connections is remembered.
+  private static let trashPeriod = 120 * ticksPerSecond
+
+  /// Forgets removed servers and services that nothing refers to any more. To be called about once a minute.
+  func collect(_ now: UInt32) {
+    for service in slots.compactMap({ $0 }) { collect(service, now) }
+  }
+
+  private func collect(_ service: Service, _ now: UInt32) {
+    let servers = shared.servers
+    let isGone = service.locked { state in
+      for (endpoint, number) in state.trash {
+        if servers[number].isReferenced {
+          servers[number].idleSince = now
+        } else if now &- servers[number].idleSince >= Self.trashPeriod {
+          state.trash[endpoint] = nil
+          servers.release(number)
+        }
+      }
+      return state.isRemoved && state.trash.isEmpty
+    }
+    guard isGone else { return }
+    slots[Int(service.number)] = nil
+    byKey[service.key] = nil
+    guard let vip = service.key.address, !slots.contains(where: { $0?.key.address == vip }) else { return }
+    if let number = vipNumbers.removeValue(forKey: vip) { vipFree.append(number) }
+  }
+}

@@ -1,0 +1,37 @@
+import LVS
+
+/// All that a worker needs to know of what is configured, as it was at one moment. A new one replaces it whole.
+final class Snapshot: Sendable {
+  let generation: UInt64
+  let vips: [(IPAddress, UInt16)]
+  /// By number; nil where a number is not in use.
+  let services: [Service?]
+  let settings: Settings
+  let link: Link
+
+  init(generation: UInt64, vips: [(IPAddress, UInt16)], services: [Service?], settings: Settings, link: Link) {
+    self.generation = generation
+    self.vips = vips
+    self.services = services
+    self.settings = settings
+    self.link = link
+  }
+
+  /// The tables that a worker looks things up in.
+  func table() -> ServiceTable {
+    let live = services.compactMap { service in
+      service.flatMap { $0.locked { $0.isRemoved } ? nil : (key: $0.key, number: $0.number) }
+    }
+    return ServiceTable(vips: vips, services: live)
+  }
+}
+
+/// The director's place on its LAN.
+struct Link: Sendable, Equatable {
+  /// The source of forwarded frames and of announcements.
+  var mac: MACAddress
+  /// The largest IP packet that the interface carries.
+  var mtu: Int
+  /// What becomes of packets for a VIP that no service or connection wants.
+  var rejectsUnclaimed = true
+}

@@ -1,0 +1,110 @@
+import CLinux
+import Glibc
+
+/// A file descriptor that is closed when its owner ends.
+struct Descriptor: ~Copyable {
+  let number: Int32
+
+  init(_ number: Int32, call: String) throws(SystemError) {
+    guard number >= 0 else { throw SystemError(call) }
+    self.number = number
+  }
+
+  deinit {
+    close(number)
+  }
+
+  /// Sets a socket option of any plain type.
+  func set<Value: BitwiseCopyable>(_ level: Int32, _ name: Int32, _ value: Value, call: String) throws(SystemError) {
+    try Self.set(number, level, name, value, call: call)
+  }
+
+  /// Sets a socket option of a socket known by its number.
+  static func set<Value: BitwiseCopyable>(
+    _ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Value, call: String
+  ) throws(SystemError) {
+    var value = value
+    let length = socklen_t(MemoryLayout<Value>.size)
+    guard unsafe setsockopt(descriptor, level, name, &value, length) == 0 else { throw SystemError(call) }
+  }
+
+  /// Waits until one of two descriptors can be read, at most so many milliseconds.
+  static func wait(_ first: Int32, _ second: Int32, milliseconds: Int32) {
+    var watched = [pollfd(fd: first, events: Int16(POLLIN), revents: 0), pollfd(fd: second, events: Int16(POLLIN), revents: 0)]
+    _ = unsafe poll(&watched, 2, milliseconds)
+  }
+}
+
+/// Wakes a thread that waits in `poll`.
+@safe final class Bell: Sendable {
+  let descriptor: Int32
+
+  init() throws(SystemError) {
+    descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+    guard descriptor >= 0 else { throw SystemError("eventfd") }
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  func ring() {
+    eventfd_write(descriptor, 1)
+  }
+
+  /// Takes notice of all rings so far.
+  func hush() {
+    var count: eventfd_t = 0
+    _ = unsafe eventfd_read(descriptor, &count)
+  }
+}
+
+/// The clocks of this machine.
+enum Clock {
+  static var milliseconds: UInt64 { cl_monotonic() / 1_000_000 }
+  /// Since 1970.
+  static var epochMicroseconds: UInt64 {
+    var now = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &now)
+    return UInt64(now.tv_sec) * 1_000_000 + UInt64(now.tv_nsec) / 1_000
+  }
+  static var nanoseconds: UInt64 { cl_monotonic() }
+  /// Of processor time that the calling thread has used.
+  static var threadNanoseconds: UInt64 { cl_thread_time() }
+  /// Hundredths of a second, from one: what the data plane counts in.
+  static var ticks: UInt32 { UInt32(truncatingIfNeeded: cl_monotonic() / (1_000_000_000 / UInt64(ticksPerSecond))) }
+}
+
+/// A thread of its own for `body`, which runs until it returns.
+final class Thread: Sendable {
+  private let id: pthread_t
+
+  init(name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
+    final class Start {
+      let body: @Sendable () -> Void
+      init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+    let start = unsafe Unmanaged.passRetained(Start { unsafe cl_name_thread(name); body() })
+    var id: pthread_t = 0
+    let code = unsafe pthread_create(
+      &id, nil,
+      { argument in
+        guard let argument = unsafe argument else { return nil }
+        unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue().body()
+        return nil
+      }, start.toOpaque())
+    guard code == 0 else {
+      unsafe start.release()
+      throw SystemError("pthread_create", code: code)
+    }
+    self.id = id
+  }
+
+  /// Waits until the thread has ended.
+  func join() {
+    pthread_join(id, nil)
+  }
+
+  /// Pins the calling thread to one processor; whether the kernel did.
+  static func pin(_ processor: Int) -> Bool { cl_pin(Int32(processor)) == 0 }
+}

@@ -1,0 +1,29 @@
+import Glibc
+
+/// Memory from `mmap`: zeroed, page-aligned, given back at the end. Anonymous memory costs nothing until it is touched.
+@safe struct Mapping: ~Copyable {
+  let base: UnsafeMutableRawPointer
+  let size: Int
+
+  /// Anonymous memory, with huge pages where the kernel has some to give.
+  init(size: Int) throws(SystemError) {
+    let pointer = unsafe mmap(
+      nil, max(size, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    guard let pointer = unsafe pointer, unsafe pointer != MAP_FAILED else { throw SystemError("mmap") }
+    if size >= 4 << 20 { _ = unsafe madvise(pointer, size, MADV_HUGEPAGE) }
+    unsafe base = pointer
+    self.size = max(size, 1)
+  }
+
+  /// The memory that a descriptor shares with the kernel.
+  init(descriptor: Int32, size: Int) throws(SystemError) {
+    let pointer = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+    guard let pointer = unsafe pointer, unsafe pointer != MAP_FAILED else { throw SystemError("mmap of a ring") }
+    unsafe base = pointer
+    self.size = size
+  }
+
+  deinit {
+    unsafe munmap(base, size)
+  }
+}

@@ -1,0 +1,22 @@
+import Glibc
+
+/// A system call that failed: what was tried, and the errno.
+struct SystemError: Error, Equatable {
+  let call: String
+  let code: Int32
+
+  /// Takes the code from errno.
+  init(_ call: String) {
+    self.init(call, code: errno)
+  }
+
+  init(_ call: String, code: Int32) {
+    (self.call, self.code) = (call, code)
+  }
+
+  var isPermission: Bool { code == EPERM || code == EACCES }
+}
+
+extension SystemError: CustomStringConvertible {
+  var description: String { unsafe "\(call): \(String(cString: strerror(code)))" }
+}

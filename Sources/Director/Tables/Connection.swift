@@ -1,0 +1,71 @@
+import LVS
+
+/// What a connection is found by: protocol, client and virtual endpoint, in three words.
+///
+/// The VIP stands as its number in the service table, which tells IPv4 from IPv6 too.
+struct ConnectionKey: Equatable {
+  var high: UInt64
+  var low: UInt64
+  /// VIP number, client port, virtual port, transport: 16, 16, 16 and 8 bits from the top.
+  var ports: UInt64
+
+  @inline(__always)
+  init(client: IPAddress, clientPort: UInt16, vip: UInt16, virtualPort: UInt16, transport: UInt8) {
+    high = client.high
+    low = client.low
+    ports = UInt64(vip) << 48 | UInt64(clientPort) << 32 | UInt64(virtualPort) << 16 | UInt64(transport) << 8
+  }
+
+  @inline(__always)
+  init(high: UInt64, low: UInt64, ports: UInt64) {
+    (self.high, self.low, self.ports) = (high, low, ports)
+  }
+}
+
+/// A connection, or a persistence template: 56 bytes without pointers, IPv4 and IPv6 alike.
+///
+/// With four to eight bytes of the hash index that makes at most 64 for each.
+struct Connection: BitwiseCopyable {
+  struct Flags: OptionSet, BitwiseCopyable {
+    let rawValue: UInt8
+
+    /// Counted as inactive at its server.
+    static let inactive = Flags(rawValue: 1)
+    /// A template: `parent` then counts the connections that it controls.
+    static let template = Flags(rawValue: 2)
+    /// A template of which a connection was established.
+    static let assured = Flags(rawValue: 4)
+    /// Linked into the timer wheel.
+    static let timed = Flags(rawValue: 8)
+    /// Follows the state table of `secure_tcp`.
+    static let secure = Flags(rawValue: 16)
+  }
+
+  var high: UInt64 = 0
+  var low: UInt64 = 0
+  var ports: UInt64 = 0
+  /// The server's number in the server table.
+  var server: UInt32 = 0
+  /// When it ends, in hundredths of a second on the batch clock.
+  var expires: UInt32 = 0
+  /// The next record of the same bucket, or of the free list; 0 ends either.
+  var next: UInt32 = 0
+  /// The template that controls it, 0 for none.
+  var parent: UInt32 = 0
+  /// Packets from the client.
+  var packets: UInt32 = 0
+  var timerNext: UInt32 = 0
+  var timerPrevious: UInt32 = 0
+  var state = ConnectionState.none.rawValue
+  var flags: Flags = []
+
+  @inline(__always) var key: ConnectionKey { ConnectionKey(high: high, low: low, ports: ports) }
+  var vip: UInt16 { UInt16(truncatingIfNeeded: ports >> 48) }
+  var clientPort: UInt16 { UInt16(truncatingIfNeeded: ports >> 32) }
+  var virtualPort: UInt16 { UInt16(truncatingIfNeeded: ports >> 16) }
+  var transport: UInt8 { UInt8(truncatingIfNeeded: ports >> 8) }
+
+  func client(_ family: IPAddress.Family) -> IPAddress {
+    family == .v4 ? IPAddress(v4: UInt32(truncatingIfNeeded: low)) : IPAddress(v6: high, low)
+  }
+}

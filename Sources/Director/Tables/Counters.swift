@@ -1,0 +1,99 @@
+import LVS
+import Synchronization
+
+/// What one worker counts: written by that worker alone, read by anybody.
+///
+/// A relaxed load and store costs a sixth of an atomic addition.
+struct Counter: ~Copyable {
+  private let value = Atomic<UInt64>(0)
+
+  /// Only the owner may call it.
+  @inline(__always)
+  func add(_ amount: UInt64) {
+    value.store(value.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
+  }
+
+  @inline(__always)
+  var now: UInt64 { value.load(ordering: .relaxed) }
+}
+
+/// Connections, packets and bytes of one server or service at one worker, in half a cache line.
+struct TrafficCounter: ~Copyable {
+  let connections = Counter()
+  let packets = Counter()
+  let bytes = Counter()
+  private let padding: UInt64 = 0
+
+  @inline(__always)
+  func count(bytes length: Int) {
+    packets.add(1)
+    bytes.add(UInt64(truncatingIfNeeded: length))
+  }
+
+  var statistics: Statistics {
+    Statistics(connections: connections.now, packets: packets.now, bytes: bytes.now)
+  }
+}
+
+/// All that one worker counts, shared for reading. Memory for servers and services is taken as their numbers are used.
+@safe final class Counters: @unchecked Sendable {
+  private let memory: Mapping
+  private let servers: UnsafeMutablePointer<TrafficCounter>
+  private let services: UnsafeMutablePointer<TrafficCounter>
+  private let drops: UnsafeMutablePointer<Counter>
+  let total = TrafficCounter()
+  let forwarded = Counter()
+  let answered = Counter()
+  let passed = Counter()
+  let held = Counter()
+  let frames = Counter()
+  let batches = Counter()
+  let transmitErrors = Counter()
+  let ringDrops = Counter()
+  let connections = Atomic<Int>(0)
+  /// Thousandths of the last second that were spent working.
+  let load = Atomic<UInt32>(0)
+
+  init() throws(SystemError) {
+    let records = ServerTable.capacity + ServiceTable.capacity
+    let size = records * MemoryLayout<TrafficCounter>.stride
+    memory = try Mapping(size: size + DropReason.allCases.count * MemoryLayout<Counter>.stride)
+    unsafe servers = memory.base.bindMemory(to: TrafficCounter.self, capacity: ServerTable.capacity)
+    unsafe services = (memory.base + ServerTable.capacity * MemoryLayout<TrafficCounter>.stride)
+      .bindMemory(to: TrafficCounter.self, capacity: ServiceTable.capacity)
+    unsafe drops = (memory.base + size).bindMemory(to: Counter.self, capacity: DropReason.allCases.count)
+  }
+
+  /// Counts a packet that is forwarded to a server.
+  @inline(__always)
+  func packet(server: UInt32, service: UInt32, bytes: Int) {
+    precondition(server < ServerTable.capacity && service < ServiceTable.capacity)
+    unsafe servers[Int(server)].count(bytes: bytes)
+    unsafe services[Int(service)].count(bytes: bytes)
+    total.count(bytes: bytes)
+  }
+
+  func connection(server: UInt32, service: UInt32) {
+    precondition(server < ServerTable.capacity && service < ServiceTable.capacity)
+    unsafe servers[Int(server)].connections.add(1)
+    unsafe services[Int(service)].connections.add(1)
+    total.connections.add(1)
+  }
+
+  @inline(__always)
+  func drop(_ reason: DropReason) {
+    unsafe drops[Int(reason.rawValue)].add(1)
+  }
+
+  func server(_ number: UInt32) -> Statistics {
+    precondition(number < ServerTable.capacity)
+    return unsafe servers[Int(number)].statistics
+  }
+
+  func service(_ number: UInt32) -> Statistics {
+    precondition(number < ServiceTable.capacity)
+    return unsafe services[Int(number)].statistics
+  }
+
+  func dropped(_ reason: DropReason) -> UInt64 { unsafe drops[Int(reason.rawValue)].now }
+}

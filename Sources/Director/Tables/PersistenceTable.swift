@@ -1,0 +1,138 @@
+import LVS
+import Synchronization
+
+/// The persistence templates of all services: which server a client's next connections go to.
+///
+/// A template is found by the masked client address and kept while it controls connections (`parent` counts them).
+/// Connections of one client network may have several owners, hence one table under one lock, which is taken inside
+/// a service's lock and at the end of a controlled connection.
+final class PersistenceTable: Sendable {
+  /// How much longer a template stays when its time is up and connections of it live.
+  private static let grace = 60 * ticksPerSecond
+  private static let invalidPort: UInt16 = 0xffff
+
+  private let table: Mutex<ConnectionTable>
+  private let servers: ServerTable
+
+  init(capacity: Int, seed: UInt64, servers: ServerTable) throws(SystemError) {
+    table = Mutex(try ConnectionTable(capacity: capacity, seed: seed))
+    self.servers = servers
+  }
+
+  /// A template that was found or made.
+  struct Template {
+    var number: UInt32
+    var server: UInt32
+  }
+
+  /// The key of a client's template.
+  ///
+  /// The port is the service's where the packet's is the same; FTP's and all-port services' templates cover every
+  /// port, and those of a firewall mark have the mark in the VIP's place.
+  static func key(_ client: IPAddress, port: UInt16, vip: UInt16, _ service: ServiceKey, _ netmask: Netmask) -> ConnectionKey {
+    let masked = netmask.apply(client)
+    switch service {
+    case .endpoint(let transport, let end):
+      let covered = port == end.port && port != 21 ? port : 0
+      return ConnectionKey(client: masked, clientPort: 0, vip: vip, virtualPort: covered, transport: transport.rawValue)
+    case .fwmark(let mark, _):
+      return ConnectionKey(
+        client: masked, clientPort: 0, vip: UInt16(mark >> 16), virtualPort: UInt16(truncatingIfNeeded: mark), transport: 0)
+    }
+  }
+
+  /// The template under this key. One that must not be used any more is put aside to end in its time.
+  func find(_ key: ConnectionKey, _ now: UInt32, expireQuiescent: Bool) -> Template? {
+    table.withLock { table -> Template? in
+      let number = table.find(key, table.hash(key))
+      guard number != 0, !end(number, &table, now) else { return nil }
+      let server = table[number].server
+      if servers[server].isAvailable.load(ordering: .relaxed),
+        !(expireQuiescent && servers[server].isQuiesced.load(ordering: .relaxed))
+      {
+        return Template(number: number, server: server)
+      }
+      table.rekey(number, to: Self.invalidated(key))
+      return nil
+    }
+  }
+
+  /// Under this key no connection's template is ever looked for: it shows as port 65535 (`ip_vs_check_template`).
+  private static func invalidated(_ key: ConnectionKey) -> ConnectionKey {
+    var other = key
+    other.ports = key.ports & ~(0xffff << 16) | UInt64(invalidPort) << 16 | 1
+    return other
+  }
+
+  /// A new template to `server`; nil where the table is full.
+  func insert(_ key: ConnectionKey, server: UInt32, expires: UInt32) -> Template? {
+    table.withLock { table -> Template? in
+      let number = table.insert(key, table.hash(key))
+      guard number != 0 else { return nil }
+      table[number].server = server
+      table[number].flags = .template
+      table.time(number, expires: expires)
+      servers[server].templates.wrappingAdd(1, ordering: .relaxed)
+      return Template(number: number, server: server)
+    }
+  }
+
+  /// Another connection of a template begins: its time counts anew.
+  func adopt(_ number: UInt32, expires: UInt32, countsChild: Bool) {
+    table.withLock { table in
+      if countsChild { table[number].parent += 1 }
+      table[number].packets &+= 1
+      table[number].expires = expires
+    }
+  }
+
+  /// A connection of the template was established.
+  func assure(_ number: UInt32) {
+    table.withLock { table in table[number].flags.formUnion(.assured) }
+  }
+
+  /// A connection of the template ended. Where it was forced out and the template has no other use, that goes too.
+  func disown(_ number: UInt32, forced: Bool) {
+    table.withLock { table in
+      table[number].parent &-= 1
+      if forced, table[number].parent == 0, !table[number].flags.contains(.assured) { remove(number, &table) }
+    }
+  }
+
+  /// Removes the templates whose time is up, at most `budget` at once.
+  func expire(_ now: UInt32, budget: Int) {
+    table.withLock { table in
+      var budget = budget
+      while true {
+        let number = table.nextExpired(now, budget: &budget)
+        guard number != 0 else { return }
+        _ = end(number, &table, now)
+      }
+    }
+  }
+
+  func startClock(_ now: UInt32) {
+    table.withLock { table in table.startClock(now) }
+  }
+
+  /// Visits some templates; where to go on, or 0 at the end.
+  func visit(from start: UInt32, limit: UInt32, _ body: (Connection) -> Void) -> UInt32 {
+    table.withLock { table in table.visit(from: start, limit: limit) { body($1) } }
+  }
+
+  /// Ends a template whose time is up, or grants it more where it controls connections; whether it is gone.
+  private func end(_ number: UInt32, _ table: inout ConnectionTable, _ now: UInt32) -> Bool {
+    guard TimerWheel.reached(table[number].expires, by: now) else { return false }
+    if table[number].parent > 0 {
+      table.time(number, expires: now &+ Self.grace)
+      return false
+    }
+    remove(number, &table)
+    return true
+  }
+
+  private func remove(_ number: UInt32, _ table: inout ConnectionTable) {
+    servers[table[number].server].templates.wrappingSubtract(1, ordering: .relaxed)
+    table.remove(number)
+  }
+}

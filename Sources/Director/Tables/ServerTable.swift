@@ -1,0 +1,83 @@
+import LVS
+import Synchronization
+
+/// What all workers share of one real server: what a frame needs lies in the first cache line, what the server's
+/// service keeps under its lock in the second.
+struct ServerRecord: ~Copyable {
+  // Read for each frame.
+  /// The server's Ethernet address; 0 while it is not known.
+  let mac = Atomic<UInt64>(0)
+  /// False from removal on, until it is added again.
+  let isAvailable = Atomic<Bool>(true)
+  let isQuiesced = Atomic<Bool>(false)
+  /// Persistence templates that point here.
+  let templates = Atomic<UInt32>(0)
+  let service: UInt32
+  let endpoint: Endpoint
+  private let padding: UInt64 = 0
+
+  // Under the service's lock.
+  var active: UInt32 = 0
+  var inactive: UInt32 = 0
+  /// The place in the service's list; -1 in the trash.
+  var position: Int32 = 0
+  var upper: UInt32 = 0
+  var lower: UInt32 = 0
+  var isOverloaded = false
+  var fixedMAC: MACAddress?
+  /// When it went into the trash without connections.
+  var idleSince: UInt32 = 0
+  var meter = TrafficMeter()
+
+  init(service: UInt32, endpoint: Endpoint) {
+    (self.service, self.endpoint) = (service, endpoint)
+  }
+
+  var isReferenced: Bool { active | inactive | templates.load(ordering: .relaxed) != 0 }
+}
+
+/// The real servers of all services, by number. Numbers are given out and taken back by the control side only.
+@safe final class ServerTable: @unchecked Sendable {
+  static let capacity = 1 << 18
+
+  private let memory: Mapping
+  private let records: UnsafeMutablePointer<ServerRecord>
+  private var free: [UInt32] = []
+  private var used: UInt32 = 0
+
+  init() throws(SystemError) {
+    memory = try Mapping(size: Self.capacity * MemoryLayout<ServerRecord>.stride)
+    unsafe records = memory.base.bindMemory(to: ServerRecord.self, capacity: Self.capacity)
+  }
+
+  @inline(__always)
+  subscript(number: UInt32) -> ServerRecord {
+    unsafeAddress {
+      precondition(number < Self.capacity)
+      return unsafe UnsafePointer(records + Int(number))
+    }
+    unsafeMutableAddress {
+      precondition(number < Self.capacity)
+      return unsafe records + Int(number)
+    }
+  }
+
+  /// A number for a new server; nil where all are in use.
+  func allocate(service: UInt32, endpoint: Endpoint) -> UInt32? {
+    let number: UInt32
+    if let reused = free.popLast() {
+      number = reused
+    } else {
+      guard used < Self.capacity else { return nil }
+      number = used
+      used += 1
+    }
+    unsafe (records + Int(number)).initialize(to: ServerRecord(service: service, endpoint: endpoint))
+    return number
+  }
+
+  /// Takes back the number of a server that no connection refers to.
+  func release(_ number: UInt32) {
+    free.append(number)
+  }
+}

@@ -1,0 +1,105 @@
+import LVS
+
+/// What a worker looks up for each frame: VIPs and services by number. Each worker has a copy of its own.
+struct ServiceTable: ~Copyable {
+  static let capacity = 1 << 16
+  static let none: UInt32 = .max
+
+  struct VIPSlot: BitwiseCopyable {
+    var high: UInt64 = 0
+    var low: UInt64 = 0
+    var number: UInt16 = 0
+    var family: UInt8 = 0
+  }
+
+  struct ServiceSlot: BitwiseCopyable {
+    var key: UInt64 = 0
+    var service: UInt32 = ServiceTable.none
+  }
+
+  private let vips: Buffer<VIPSlot>
+  private let services: Buffer<ServiceSlot>
+  /// Whether some service takes all ports, and whether some service is of port 21 (TCP).
+  private let hasAllPorts: Bool
+  private let hasFTP: Bool
+
+  /// Lays out the tables at a quarter of their size, so that a miss ends soon.
+  init(vips: [(IPAddress, UInt16)], services: [(key: ServiceKey, number: UInt32)]) {
+    self.vips = Buffer(repeating: VIPSlot(), count: Self.size(for: vips.count))
+    self.services = Buffer(repeating: ServiceSlot(), count: Self.size(for: services.count))
+    hasAllPorts = services.contains { if case .endpoint(_, let end) = $0.key { end.port == 0 } else { false } }
+    hasFTP = services.contains { if case .endpoint(.tcp, let end) = $0.key { end.port == 21 } else { false } }
+    for (address, number) in vips { insert(address, number) }
+    let numbers = Dictionary(vips, uniquingKeysWith: { first, _ in first })
+    for (key, number) in services {
+      guard case .endpoint(let transport, let end) = key, let vip = numbers[end.address] else { continue }
+      insert(Self.word(vip, transport.rawValue, end.port), number)
+    }
+  }
+
+  private static func size(for count: Int) -> Int {
+    var size = 8
+    while size < 4 * count { size *= 2 }
+    return size
+  }
+
+  private func insert(_ address: IPAddress, _ number: UInt16) {
+    var slot = Self.slot(address.high ^ address.low, vips.count)
+    while vips[slot].family != 0 { slot = (slot + 1) & (vips.count - 1) }
+    vips[slot] = VIPSlot(high: address.high, low: address.low, number: number, family: address.family.rawValue)
+  }
+
+  private func insert(_ word: UInt64, _ number: UInt32) {
+    var slot = Self.slot(word, services.count)
+    while services[slot].key != 0 { slot = (slot + 1) & (services.count - 1) }
+    services[slot] = ServiceSlot(key: word, service: number)
+  }
+
+  @inline(__always)
+  private static func slot(_ value: UInt64, _ count: Int) -> Int {
+    Int(truncatingIfNeeded: (value &* 0x9e37_79b9_7f4a_7c15) >> 32) & (count &- 1)
+  }
+
+  /// Never 0, since the transport is not.
+  @inline(__always)
+  private static func word(_ vip: UInt16, _ transport: UInt8, _ port: UInt16) -> UInt64 {
+    UInt64(vip) << 32 | UInt64(port) << 16 | UInt64(transport)
+  }
+
+  /// The number of an owned VIP, or nil.
+  @inline(__always)
+  func vip(_ address: IPAddress) -> UInt16? {
+    var slot = Self.slot(address.high ^ address.low, vips.count)
+    while true {
+      let entry = vips[slot]
+      if entry.low == address.low && entry.high == address.high && entry.family == address.family.rawValue {
+        return entry.number
+      }
+      if entry.family == 0 { return nil }
+      slot = (slot &+ 1) & (vips.count &- 1)
+    }
+  }
+
+  @inline(__always)
+  private func exact(_ vip: UInt16, _ transport: UInt8, _ port: UInt16) -> UInt32 {
+    let word = Self.word(vip, transport, port)
+    var slot = Self.slot(word, services.count)
+    while services[slot].key != 0 {
+      if services[slot].key == word { return services[slot].service }
+      slot = (slot &+ 1) & (services.count &- 1)
+    }
+    return Self.none
+  }
+
+  /// The service for a packet, or `none`: the exact one, else FTP's for its data ports, else that of all ports
+  /// (`ip_vs_service_find`).
+  func service(_ vip: UInt16, _ transport: UInt8, _ port: UInt16) -> UInt32 {
+    let found = exact(vip, transport, port)
+    if found != Self.none { return found }
+    if hasFTP, transport == TCP.number, port == 20 || port >= 1024 {
+      let ftp = exact(vip, transport, 21)
+      if ftp != Self.none { return ftp }
+    }
+    return hasAllPorts ? exact(vip, transport, 0) : Self.none
+  }
+}

@@ -1,0 +1,95 @@
+import LVS
+
+/// What a host for the VIP does with packets that no connection and no service wants.
+extension Director {
+  /// ICMP: pings are answered, errors follow the connection that they are about.
+  mutating func control(_ frame: Bytes, _ packet: Packet, _ vip: UInt16) -> Verdict {
+    if Echo.isRequest(packet) {
+      return packet.fragment == .none ? Echo.answer(frame, packet, from: link.mac) : .drop(.unclaimedProtocol)
+    }
+    let isError = packet.family == .v4 ? ICMP.isForwardedError(packet.kind) : packet.kind < 128
+    return isError ? related(frame, packet, vip) : .drop(.unclaimedProtocol)
+  }
+
+  /// An ICMP error about a server's reply: the embedded packet went from the VIP to the client, so its connection is
+  /// found with the ends exchanged, and the error goes to that connection's server as it is.
+  private mutating func related(_ frame: Bytes, _ packet: Packet, _ vip: UInt16) -> Verdict {
+    guard let embedded = packet.embedded(frame) else { return .drop(.badIcmp) }
+    guard embedded.fragment != .later, embedded.source == packet.destination else { return .drop(.unclaimed) }
+    let key = ConnectionKey(
+      client: embedded.destination, clientPort: embedded.destinationPort, vip: vip, virtualPort: embedded.sourcePort,
+      transport: embedded.transport)
+    let number = connections.find(key, connections.hash(key))
+    guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else { return .drop(.unclaimed) }
+    let server = connections[number].server
+    guard shared.servers[server].isAvailable.load(ordering: .relaxed) else { return .drop(.deadServer) }
+    connections[number].packets &+= 1
+    counters.packet(server: server, service: shared.servers[server].service, bytes: packet.length)
+    return forward(frame, packet, server, 0)
+  }
+
+  /// TCP gets a reset, UDP and SCTP an error.
+  mutating func unclaimed(_ frame: Bytes, _ packet: Packet) -> Verdict {
+    guard packet.transport == TCP.number else { return reject(frame, packet, .portUnreachable, .unclaimed) }
+    guard link.rejectsUnclaimed else { return .drop(.unclaimed) }
+    guard limiter.allow(now) else { return .drop(.icmpRateLimited) }
+    return Reset.answer(frame, packet, from: link.mac)
+  }
+
+  /// No server can take the connection: port unreachable, for TCP too. FTP's service leaves other ports to the host.
+  mutating func noServer(_ frame: Bytes, _ packet: Packet, _ service: Service) -> Verdict {
+    if case .endpoint(_, let end) = service.key, end.port == 21, packet.destinationPort != 21 {
+      return unclaimed(frame, packet)
+    }
+    return answer(frame, packet, .portUnreachable, .noServer)
+  }
+
+  mutating func reject(_ frame: Bytes, _ packet: Packet, _ error: ICMPError, _ reason: DropReason) -> Verdict {
+    link.rejectsUnclaimed ? answer(frame, packet, error, reason) : .drop(reason)
+  }
+
+  /// Answers with an error, or drops for `reason` where there must not be one.
+  mutating func answer(_ frame: Bytes, _ packet: Packet, _ error: ICMPError, _ reason: DropReason) -> Verdict {
+    guard limiter.allow(now) else { return .drop(.icmpRateLimited) }
+    return error.answer(frame, packet, from: link.mac) ?? .drop(reason)
+  }
+}
+
+extension Packet {
+  /// The packet that an ICMP error quotes, of which only the first eight octets of the transport are there for sure.
+  func embedded(_ frame: Bytes) -> Packet? {
+    var quoted = Packet()
+    quoted.ip = transportHeader + ICMP.length
+    guard quoted.parseQuoted(frame, until: end, family) else { return nil }
+    return quoted
+  }
+
+  private mutating func parseQuoted(_ frame: Bytes, until end: Int, _ family: IPAddress.Family) -> Bool {
+    let length = family == .v4 ? IPv4.length : IPv6.length
+    guard end - ip >= length, frame.u8(ip) >> 4 == family.rawValue else { return false }
+    if family == .v4 {
+      let header = Int(frame.u8(ip) & 15) * 4
+      guard header >= IPv4.length, end - ip >= header + 8 else { return false }
+      source = frame.address(ip + IPv4.source, .v4)
+      destination = frame.address(ip + IPv4.destination, .v4)
+      transport = frame.u8(ip + IPv4.transport)
+      if frame.u16(ip + IPv4.fragment) & IPv4.fragmentOffset != 0 { fragment = .later }
+      transportHeader = ip + header
+    } else {
+      source = frame.address(ip + IPv6.source, .v6)
+      destination = frame.address(ip + IPv6.destination, .v6)
+      transport = frame.u8(ip + IPv6.nextHeader)
+      transportHeader = ip + length
+      self.end = end
+      if IPv6.isExtension(transport) || transport == IPv6.fragment {
+        guard walkExtensions(frame) == nil else { return false }
+      }
+      guard fragment == .later || end - transportHeader >= 8 else { return false }
+    }
+    if fragment != .later {
+      sourcePort = frame.u16(transportHeader)
+      destinationPort = frame.u16(transportHeader + 2)
+    }
+    return true
+  }
+}

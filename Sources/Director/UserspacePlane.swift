@@ -1,0 +1,293 @@
+import CLinux
+import LVS
+import Synchronization
+
+/// The director's own data plane: forwards in user space on one interface, through packet sockets.
+public final class UserspacePlane: ForwardingPlane {
+  /// How the plane is set up.
+  public struct Options: Sendable {
+    public var interface: String
+    /// The address that asks for real servers; nil for the interface's own.
+    public var address: IPAddress?
+    /// The 802.1Q VLAN that the director works on; nil for untagged frames.
+    public var vlan: UInt16?
+    public var workers = 1
+    /// Connections of each worker at most.
+    public var connections = 1 << 20
+    /// Probes for another owner before a VIP is taken, and milliseconds between two.
+    public var probeCount = 3
+    public var probeInterval = 200
+    /// Announcements of a VIP just taken, milliseconds between two, and seconds between those that refresh.
+    public var announceCount = 3
+    public var announceInterval = 1_000
+    public var announceRefresh = 60
+    /// Whether packets for a VIP that nothing wants are answered with resets and errors.
+    public var unclaimedReject = true
+    /// Whether the host's own stack is kept from seeing the VIPs' frames.
+    public var hostGuard = true
+
+    public init(interface: String) {
+      self.interface = interface
+    }
+
+    var timing: VIPTiming {
+      VIPTiming(
+        probeCount: probeCount, probeInterval: UInt64(probeInterval), announceCount: announceCount,
+        announceInterval: UInt64(announceInterval), announceRefresh: UInt64(announceRefresh) * 1_000)
+    }
+  }
+
+  private let options: Options
+  let shared: SharedTables
+  private let services: Mutex<Services>
+  private let link: Link
+  private let guardian: HostGuard?
+  let resolved: ResolvedServers
+  private let claims = VIPClaims()
+  let neighborhood: NeighborhoodWorker
+  let neighborhoodCounters: Counters
+  let mailboxes: [WorkerMailbox]
+  private let threads: WorkerThreads
+  let tap = Tap()
+  private let gate = Gate()
+  private let events: @Sendable (DirectorEvent) -> Void
+  private let upkeep: Mutex<Task<Void, Never>?>
+
+  /// Opens the sockets and starts the threads. No VIP is owned yet.
+  ///
+  /// - Throws: where there is no such interface, or the process may not open packet sockets (CAP_NET_RAW).
+  public init(_ options: Options, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) {
+    self.options = options
+    self.events = events
+    let interface = try Interface.read(options.interface)
+    link = Link(mac: interface.mac, mtu: interface.mtu, rejectsUnclaimed: options.unclaimedReject)
+    guardian = options.hostGuard ? try HostGuard(interface: options.interface) : nil
+    do throws(SystemError) {
+      let seed = UInt64.random(in: .min ... .max)
+      let shared = try SharedTables(seed: seed)
+      shared.persistence.startClock(Clock.ticks)
+      let first = Snapshot(generation: 0, vips: [], services: [], settings: Settings(), link: link)
+      var mailboxes: [WorkerMailbox] = []
+      for _ in 0..<options.workers { mailboxes.append(try WorkerMailbox(first)) }
+      let resolved = ResolvedServers(shared.servers)
+      let neighborhoodCounters = try Counters()
+      let neighborhood = try NeighborhoodWorker(
+        Neighborhood(
+          mac: interface.mac, addresses: interface.addresses, fixedSender: options.address, timing: options.timing),
+        interface: interface.index, vlan: options.vlan, counters: neighborhoodCounters,
+        happened: Self.listener(resolved, claims, mailboxes, events))
+      let tap = tap
+      threads = try WorkerThreads(
+        options, interface, mailboxes, shared, tap, seed: seed,
+        want: { neighborhood.want(shared.servers[$0].endpoint.address) })
+      services = Mutex(Services(shared: shared, counters: mailboxes.map(\.counters), seed: seed))
+      (self.shared, self.resolved, self.neighborhood) = (shared, resolved, neighborhood)
+      (self.mailboxes, self.neighborhoodCounters) = (mailboxes, neighborhoodCounters)
+    } catch {
+      throw Self.explain(error)
+    }
+    upkeep = Mutex(nil)
+    upkeep.withLock { $0 = Task { [weak self] in await Self.upkeep { self } } }
+  }
+
+  private static func explain(_ error: SystemError) -> PlaneError {
+    .unavailable(
+      error.isPermission
+        ? "\(error): lbd needs CAP_NET_RAW and CAP_NET_ADMIN (run it as root, or see systemd/lbd.service)"
+        : error.description)
+  }
+
+  /// What is done with what the neighbourhood's thread hears.
+  private static func listener(
+    _ resolved: ResolvedServers, _ claims: VIPClaims, _ mailboxes: [WorkerMailbox],
+    _ events: @escaping @Sendable (DirectorEvent) -> Void
+  ) -> @Sendable (Neighborhood.Happening) -> Void {
+    { happening in
+      switch happening {
+      case .vip(.free(let vip)): claims.settle(vip, otherOwner: nil)
+      case .vip(.contested(let vip, let mac)):
+        claims.settle(vip, otherOwner: mac)
+        events(.vipContested(vip, by: mac))
+      case .neighbor(.resolved(let address, let mac)):
+        resolved.found(address, at: mac)
+        events(.serverResolved(address, mac))
+      case .neighbor(.moved(let address, let old, let new)):
+        resolved.found(address, at: new)
+        events(.serverMoved(address, from: old, to: new))
+      case .neighbor(.lost(let address)):
+        resolved.lost(address)
+        events(.serverLost(address))
+      }
+      if case .neighbor = happening { for mailbox in mailboxes { mailbox.bell.ring() } }
+    }
+  }
+
+  /// Ends all threads and gives the VIPs up. Nothing stays behind.
+  public func stop() async {
+    await gate.enter()
+    upkeep.withLock { $0?.cancel() }
+    neighborhood.stop()
+    threads.stop(mailboxes)
+    try? guardian?.protect([])
+    await gate.leave()
+  }
+
+  // MARK: Changes
+
+  public func apply(_ changes: [Change]) async throws(PlaneError) {
+    await gate.enter()
+    let outcomes = await probe(for: changes)
+    var failure: PlaneError?
+    services.withLock { services in
+      do throws(PlaneError) {
+        for change in changes { try carryOut(change, outcomes, services) }
+      } catch { failure = error }
+    }
+    do throws(PlaneError) { try await commit() } catch { failure = failure ?? error }
+    await gate.leave()
+    if let failure { throw failure }
+  }
+
+  private func carryOut(_ change: Change, _ outcomes: [IPAddress: PlaneError], _ services: Services) throws(PlaneError) {
+    switch change {
+    case .addService(let service, _):
+      guard !services.contains(service.key) else { throw .serviceExists(service.key) }
+      if let vip = service.key.address, let refusal = outcomes[vip] { throw refusal }
+    case .addServer(let server, _), .updateServer(let server, _):
+      guard !InterfaceAddresses.all().contains(where: { $0.address.address == server.endpoint.address }) else {
+        throw .invalid("\(server.endpoint.address) is this director's own address: a real server is another host")
+      }
+    default: break
+    }
+    try services.apply(change, now: Clock.ticks)
+  }
+
+  /// Finds out which new VIPs cannot be had, all at the same time, and why.
+  private func probe(for changes: [Change]) async -> [IPAddress: PlaneError] {
+    let owned = services.withLock { $0.vips }
+    var wanted: [IPAddress: Bool] = [:]
+    for case .addService(let service, let force) in changes {
+      if let vip = service.key.address, !owned.contains(vip) { wanted[vip] = wanted[vip] ?? false || force }
+    }
+    var refusals: [IPAddress: PlaneError] = [:]
+    let host = Dictionary(
+      InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
+    for vip in wanted.keys { if let interface = host[vip] { refusals[vip] = .vipOnHost(vip, interface) } }
+    let probed = wanted.filter { refusals[$0.key] == nil && !$0.value }.keys
+    return await withTaskGroup(of: (IPAddress, MACAddress?).self) { group in
+      for vip in probed {
+        group.addTask { [claims, neighborhood] in
+          (vip, await claims.outcome(of: vip) { neighborhood.probe(vip) })
+        }
+      }
+      for await case (let vip, let owner?) in group {
+        refusals[vip] = .vipContested(vip, owner)
+        neighborhood.release(vip)
+      }
+      return refusals
+    }
+  }
+
+  /// Puts the services as they are now in force: the kernel's filters, the workers, the neighbourhood.
+  private func commit() async throws(PlaneError) {
+    let (snapshot, vips, servers) = services.withLock { services in
+      (services.snapshot(link: link), services.vips, services.serversByAddress)
+    }
+    let before = owned.withLock { $0 }
+    try? threads.filter(before.union(vips), vlan: options.vlan)
+    try guardian?.protect(before.union(vips))
+    resolve(servers)
+    for vip in before.subtracting(vips) { neighborhood.release(vip) }
+    await withTaskGroup(of: Void.self) { group in
+      for mailbox in mailboxes {
+        group.addTask {
+          await withCheckedContinuation { continuation in mailbox.post(snapshot) { continuation.resume() } }
+        }
+      }
+    }
+    for vip in vips.subtracting(before) {
+      neighborhood.take(vip)
+      events(.vipTaken(vip))
+    }
+    for vip in before.subtracting(vips) { events(.vipReleased(vip)) }
+    owned.withLock { $0 = vips }
+    try? threads.filter(vips, vlan: options.vlan)
+    try guardian?.protect(vips)
+  }
+
+  private let owned = Mutex<Set<IPAddress>>([])
+  private let resolving = Mutex<Set<IPAddress>>([])
+
+  /// Has the neighbourhood find the servers that are new and forget those that are gone.
+  private func resolve(_ servers: [IPAddress: [UInt32]]) {
+    resolved.replace(servers)
+    for (address, numbers) in servers {
+      let fixed = numbers.map { shared.servers[$0].fixedMAC }
+      neighborhood.resolve(address, fixed: fixed.contains(nil) ? nil : fixed.first ?? nil)
+    }
+    let gone = resolving.withLock { before in
+      defer { before = Set(servers.keys) }
+      return before.subtracting(servers.keys)
+    }
+    for address in gone { neighborhood.forget(address) }
+  }
+
+  // MARK: Answers
+
+  public func status() async throws(PlaneError) -> [ServiceStatus] {
+    services.withLock { $0.status() }
+  }
+
+  public func timeouts() async throws(PlaneError) -> Timeouts {
+    services.withLock { $0.settings.timeouts.asSet }
+  }
+
+  public func setTimeouts(_ timeouts: Timeouts) async throws(PlaneError) {
+    guard [timeouts.tcp, timeouts.tcpFin, timeouts.udp].allSatisfy({ $0 <= UInt32(Int32.max) / ticksPerSecond }) else {
+      throw .outOfRange("a timeout is at most \(UInt32(Int32.max) / ticksPerSecond) seconds")
+    }
+    await gate.enter()
+    services.withLock { $0.settings.timeouts.asSet = timeouts }
+    do throws(PlaneError) { try await commit() } catch { await gate.leave(); throw error }
+    await gate.leave()
+  }
+
+  public func zero(_ service: ServiceKey?) async throws(PlaneError) {
+    var failure: PlaneError?
+    services.withLock { services in
+      do throws(PlaneError) { try services.zero(service) } catch { failure = error }
+    }
+    if let failure { throw failure }
+  }
+
+  /// The named settings, as the kernel's `net.ipv4.vs` sysctls are named.
+  public func settings() async -> [String: String] {
+    services.withLock { $0.settings.listing }
+  }
+
+  public func set(_ key: String, to value: String) async throws(PlaneError) {
+    await gate.enter()
+    var failure: PlaneError?
+    services.withLock { services in
+      do throws(PlaneError) { try services.settings.set(key, to: value) } catch { failure = error }
+    }
+    if failure == nil { do throws(PlaneError) { try await commit() } catch { failure = error } }
+    await gate.leave()
+    if let failure { throw failure }
+  }
+
+  // MARK: Upkeep
+
+  /// Once a second until the plane is gone: templates end, rates move on, what was removed is forgotten.
+  private static func upkeep(_ plane: () -> UserspacePlane?) async {
+    var second = 0
+    while (try? await Task.sleep(for: .seconds(1))) != nil, let plane = plane() {
+      second += 1
+      plane.shared.persistence.expire(Clock.ticks, budget: 100_000)
+      plane.services.withLock { services in
+        if second % 2 == 0 { services.estimate() }
+        if second % 60 == 0 { services.collect(Clock.ticks) }
+      }
+    }
+  }
+}

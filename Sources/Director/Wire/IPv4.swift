@@ -1,0 +1,55 @@
+import LVS
+
+/// An IPv4 header (RFC 791).
+///
+///      0       1       2       3
+///     +-------+-------+-------+-------+
+///     |ver ihl|  TOS  | total length  |
+///     |      id       |flg| fragment  |
+///     |  TTL  | proto | hdr checksum  |
+///     |            source             |
+///     |          destination          |
+///     +-------------------------------+
+enum IPv4 {
+  static let length = 20
+  static let tos = 1
+  static let totalLength = 2
+  static let id = 4
+  static let fragment = 6
+  static let ttl = 8
+  static let transport = 9
+  static let checksum = 10
+  static let source = 12
+  static let destination = 16
+
+  static let dontFragment: UInt16 = 0x4000
+  static let moreFragments: UInt16 = 0x2000
+  static let fragmentOffset: UInt16 = 0x1fff
+
+  /// Takes one hop from the TTL and mends the header checksum.
+  @inline(__always)
+  static func decrementTTL(_ frame: Bytes, _ ip: Int) {
+    let old = frame.u16(ip &+ ttl)
+    let new = old &- 0x100
+    frame.set(ip &+ ttl, new)
+    frame.set(ip &+ checksum, Checksum.updated(frame.u16(ip &+ checksum), from: old, to: new))
+  }
+
+  /// Writes a header without options at `ip`, checksum included.
+  static func write(
+    _ frame: Bytes, _ ip: Int, from source: IPAddress, to destination: IPAddress, transport: UInt8, payload: Int,
+    tos: UInt8 = 0, id: UInt16 = 0, dontFragment: Bool = false
+  ) {
+    frame.set(ip, UInt8(0x45))
+    frame.set(ip + IPv4.tos, tos)
+    frame.set(ip + totalLength, UInt16(truncatingIfNeeded: length + payload))
+    frame.set(ip + IPv4.id, id)
+    frame.set(ip + fragment, dontFragment ? IPv4.dontFragment : 0)
+    frame.set(ip + ttl, UInt8(64))
+    frame.set(ip + IPv4.transport, transport)
+    frame.set(ip + checksum, UInt16(0))
+    frame.set(ip + IPv4.source, source)
+    frame.set(ip + IPv4.destination, destination)
+    frame.set(ip + checksum, Checksum.finish(Checksum.sum(frame, ip, length)))
+  }
+}

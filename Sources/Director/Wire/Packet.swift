@@ -1,0 +1,138 @@
+import LVS
+
+/// Where the parts of one frame's packet are and what the director needs of them: the result of parsing, without
+/// pointers, so that it can be kept while the frame is looked at again.
+struct Packet {
+  /// A fragment's part in its datagram.
+  enum Fragment {
+    case none
+    case first
+    case later
+  }
+
+  var source = IPAddress(v4: 0)
+  var destination = IPAddress(v4: 0)
+  /// Offsets from the start of the frame: the IP header, the transport header, the end of the packet.
+  var ip = Ethernet.length
+  var transportHeader = 0
+  var end = 0
+  /// The IP protocol number of the transport.
+  var transport: UInt8 = 0
+  var ttl: UInt8 = 0
+  var fragment = Fragment.none
+  var tcpFlags: UInt8 = 0
+  /// The first chunk's type for SCTP; the type for ICMP.
+  var kind: UInt8 = 0
+  var sourcePort: UInt16 = 0
+  var destinationPort: UInt16 = 0
+  /// What tells the fragments of one datagram from others'.
+  var fragmentID: UInt32 = 0
+
+  /// The IP length: what the counters count.
+  @inline(__always) var length: Int { end &- ip }
+  @inline(__always) var family: IPAddress.Family { source.family }
+
+  /// Parses the network header.
+  ///
+  /// - Returns: nil, or the verdict that ends the frame's way.
+  @inline(__always)
+  mutating func parseNetwork(_ frame: Bytes) -> Verdict? {
+    guard frame.count >= Ethernet.length else { return .drop(.truncatedFrame) }
+    switch frame.u16(Ethernet.type) {
+    case Ethernet.ipv4: return parseIPv4(frame)
+    case Ethernet.ipv6: return parseIPv6(frame)
+    default: return .pass
+    }
+  }
+
+  @inline(__always)
+  private mutating func parseIPv4(_ frame: Bytes) -> Verdict? {
+    guard frame.count &- ip >= IPv4.length else { return .drop(.truncatedIp) }
+    let start = frame.u8(ip)
+    let header = Int(start & 15) &* 4
+    guard start >> 4 == 4, header >= IPv4.length else { return .drop(.badIpHeader) }
+    let total = Int(frame.u16(ip &+ IPv4.totalLength))
+    guard total >= header, total <= frame.count &- ip else { return .drop(.badIpLength) }
+    guard Checksum.fold(Checksum.sum(frame, ip, header)) == 0xffff else { return .drop(.badIpHeader) }
+    source = IPAddress(v4: frame.u32(ip &+ IPv4.source))
+    destination = IPAddress(v4: frame.u32(ip &+ IPv4.destination))
+    transport = frame.u8(ip &+ IPv4.transport)
+    ttl = frame.u8(ip &+ IPv4.ttl)
+    transportHeader = ip &+ header
+    end = ip &+ total
+    let flags = frame.u16(ip &+ IPv4.fragment)
+    if flags & (IPv4.fragmentOffset | IPv4.moreFragments) != 0 {
+      fragment = flags & IPv4.fragmentOffset == 0 ? .first : .later
+      fragmentID = UInt32(frame.u16(ip &+ IPv4.id))
+    }
+    return nil
+  }
+
+  @inline(__always)
+  private mutating func parseIPv6(_ frame: Bytes) -> Verdict? {
+    guard frame.count &- ip >= IPv6.length else { return .drop(.truncatedIp) }
+    guard frame.u8(ip) >> 4 == 6 else { return .drop(.badIpHeader) }
+    let payload = Int(frame.u16(ip &+ IPv6.payloadLength))
+    guard payload <= frame.count &- ip &- IPv6.length else { return .drop(.badIpLength) }
+    source = frame.address(ip &+ IPv6.source, .v6)
+    destination = frame.address(ip &+ IPv6.destination, .v6)
+    transport = frame.u8(ip &+ IPv6.nextHeader)
+    ttl = frame.u8(ip &+ IPv6.hopLimit)
+    transportHeader = ip &+ IPv6.length
+    end = transportHeader &+ payload
+    return IPv6.isExtension(transport) || transport == IPv6.fragment ? walkExtensions(frame) : nil
+  }
+
+  /// Walks to the transport header, or to the end of a later fragment's headers.
+  mutating func walkExtensions(_ frame: Bytes) -> Verdict? {
+    for _ in 0..<IPv6.maximumExtensions {
+      guard IPv6.isExtension(transport) || transport == IPv6.fragment else { return nil }
+      guard end &- transportHeader >= 8 else { return .drop(.extensionHeaders) }
+      let next = frame.u8(transportHeader)
+      if transport == IPv6.fragment {
+        let place = frame.u16(transportHeader &+ 2)
+        fragmentID = frame.u32(transportHeader &+ 4)
+        // An atomic fragment (RFC 6946) is a whole packet.
+        if place & 0xfff9 != 0 { fragment = place & 0xfff8 == 0 ? .first : .later }
+        transportHeader &+= 8
+      } else {
+        let length = (Int(frame.u8(transportHeader &+ 1)) &+ 1) &* 8
+        guard end &- transportHeader >= length else { return .drop(.extensionHeaders) }
+        transportHeader &+= length
+      }
+      transport = next
+      if fragment == .later { return nil }
+    }
+    return .drop(.extensionHeaders)
+  }
+
+  /// Parses the transport header of a packet that is not a later fragment.
+  @inline(__always)
+  mutating func parseTransport(_ frame: Bytes) -> Verdict? {
+    let room = end &- transportHeader
+    switch transport {
+    case TCP.number:
+      guard room >= TCP.length else { return .drop(.truncatedTransport) }
+      let header = Int(frame.u8(transportHeader &+ TCP.dataOffset) >> 4) &* 4
+      guard header >= TCP.length, header <= room || fragment == .first else { return .drop(.badTransportHeader) }
+      tcpFlags = frame.u8(transportHeader &+ TCP.flags)
+    case UDP.number:
+      guard room >= UDP.length else { return .drop(.truncatedTransport) }
+      let length = Int(frame.u16(transportHeader &+ UDP.datagramLength))
+      guard length >= UDP.length, length <= room || fragment == .first else { return .drop(.badTransportHeader) }
+    case SCTP.number:
+      guard room >= SCTP.length &+ SCTP.chunkHeader else { return .drop(.truncatedTransport) }
+      guard frame.u16(transportHeader &+ SCTP.length &+ 2) >= SCTP.chunkHeader else { return .drop(.badTransportHeader) }
+      kind = frame.u8(transportHeader &+ SCTP.length)
+    case ICMP.number, ICMP.numberV6:
+      guard room >= ICMP.length else { return .drop(.truncatedTransport) }
+      kind = frame.u8(transportHeader)
+      return nil
+    default:
+      return nil
+    }
+    sourcePort = frame.u16(transportHeader)
+    destinationPort = frame.u16(transportHeader &+ 2)
+    return nil
+  }
+}

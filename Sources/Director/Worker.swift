@@ -1,0 +1,203 @@
+import LVS
+import Synchronization
+
+/// What the control side and a worker share: the configuration that it is to take over, questions for it, its counters.
+final class WorkerMailbox: Sendable {
+  let bell: Bell
+  let counters: Counters
+  let generation = Atomic<UInt64>(0)
+  private let isStopping = Atomic<Bool>(false)
+  private let latest: Mutex<Snapshot>
+  private let adopted = Mutex<[(generation: UInt64, resume: @Sendable () -> Void)]>([])
+  private let questions = Mutex<[@Sendable (borrowing ConnectionTable, UInt32) -> Void]>([])
+
+  init(_ snapshot: Snapshot) throws(SystemError) {
+    bell = try Bell()
+    counters = try Counters()
+    latest = Mutex(snapshot)
+    generation.store(snapshot.generation, ordering: .relaxed)
+  }
+
+  var snapshot: Snapshot { latest.withLock { $0 } }
+  var hasToStop: Bool { isStopping.load(ordering: .relaxed) }
+
+  /// Hands over a new configuration; `resume` is called once the worker uses it.
+  func post(_ snapshot: Snapshot, then resume: @escaping @Sendable () -> Void) {
+    adopted.withLock { $0.append((snapshot.generation, resume)) }
+    latest.withLock { $0 = snapshot }
+    generation.store(snapshot.generation, ordering: .releasing)
+    bell.ring()
+  }
+
+  /// The worker uses this configuration now.
+  func acknowledge(_ generation: UInt64) {
+    let waiting = adopted.withLock { adopted in
+      defer { adopted.removeAll { $0.generation <= generation } }
+      return adopted.filter { $0.generation <= generation }
+    }
+    for (_, resume) in waiting { resume() }
+  }
+
+  /// Has the worker run `question` with its connections, between two batches.
+  func ask(_ question: @escaping @Sendable (borrowing ConnectionTable, UInt32) -> Void) {
+    questions.withLock { $0.append(question) }
+    bell.ring()
+  }
+
+  func takeQuestions() -> [@Sendable (borrowing ConnectionTable, UInt32) -> Void] {
+    questions.withLock { questions in
+      defer { questions = [] }
+      return questions
+    }
+  }
+
+  func stop() {
+    isStopping.store(true, ordering: .relaxed)
+    bell.ring()
+  }
+}
+
+/// A thread with a port of its own: takes frames a batch at a time through its director and sends what is to be sent.
+struct Worker: ~Copyable {
+  /// Records that are looked at for expiry after each batch: about 50 µs.
+  private static let expiryBudget = 512
+  /// Milliseconds a worker sleeps at most, so that connections end in time.
+  private static let nap: Int32 = 50
+
+  private var director: Director
+  private var port: PacketRing
+  private let mailbox: WorkerMailbox
+  private let tap: Tap
+  /// Asks for the Ethernet address of a server.
+  private let want: @Sendable (UInt32) -> Void
+  private var held = HoldQueue()
+  private var meter = LoadMeter()
+  private var filtered: UInt64
+
+  init(
+    director: consuming Director, port: consuming PacketRing, mailbox: WorkerMailbox, tap: Tap,
+    want: @escaping @Sendable (UInt32) -> Void
+  ) {
+    filtered = director.snapshot.generation
+    self.director = director
+    self.port = port
+    self.mailbox = mailbox
+    self.tap = tap
+    self.want = want
+  }
+
+  /// Works until it is told to stop.
+  mutating func run() {
+    while !mailbox.hasToStop {
+      adopt()
+      let count = port.receive()
+      director.tick(Clock.ticks)
+      if tap.isOpen.load(ordering: .relaxed) { tapped(count) } else { batch(count) }
+      finish(count)
+      let isBehind = director.expire(budget: Self.expiryBudget)
+      let isWaited = maintain()
+      if count == 0, !isBehind { rest(isWaited ? 5 : Self.nap) }
+    }
+  }
+
+  /// The way of each frame.
+  private mutating func batch(_ count: Int) {
+    for index in 0..<count {
+      carryOut(director.process(port.frame(index), segment: port.segment(index)), index)
+    }
+  }
+
+  /// The same with a copy for whoever captures.
+  private mutating func tapped(_ count: Int) {
+    for index in 0..<count {
+      let octets = port.frame(index).array
+      let verdict = director.process(port.frame(index), segment: port.segment(index))
+      tap.append(
+        TappedFrame(time: Clock.epochMicroseconds, octets: octets, verdict: director.words(verdict, port.frame(index))))
+      carryOut(verdict, index)
+    }
+  }
+
+  @inline(__always)
+  private mutating func carryOut(_ verdict: Verdict, _ index: Int) {
+    switch verdict {
+    case .transmit:
+      director.counters.forwarded.add(1)
+      port.transmit(index)
+    case .answer(let length):
+      director.counters.answered.add(1)
+      port.answer(index, length: length)
+    case .pass:
+      director.counters.passed.add(1)
+    case .hold(let server):
+      hold(index, server)
+    case .drop(let reason):
+      director.counters.drop(port.frame(index).count == 0 ? .capturedShort : reason)
+    }
+  }
+
+  private mutating func hold(_ index: Int, _ server: UInt32) {
+    guard held.hold(port.copy(index), for: server, now: Clock.milliseconds) else {
+      return director.counters.drop(.holdQueueFull)
+    }
+    director.counters.held.add(1)
+    want(server)
+  }
+
+  private mutating func finish(_ count: Int) {
+    guard count > 0 else { return }
+    let refused = port.flush()
+    director.counters.frames.add(UInt64(count))
+    director.counters.batches.add(1)
+    for _ in 0..<refused { director.counters.drop(.transmitFailed) }
+    director.counters.transmitErrors.add(UInt64(refused))
+  }
+
+  /// Takes over a new configuration, if there is one.
+  private mutating func adopt() {
+    guard mailbox.generation.load(ordering: .acquiring) != director.snapshot.generation else { return }
+    let snapshot = mailbox.snapshot
+    director.adopt(snapshot)
+    mailbox.acknowledge(snapshot.generation)
+  }
+
+  /// What is not urgent: frames that wait, questions, figures. Whether frames still wait.
+  private mutating func maintain() -> Bool {
+    if !held.isEmpty {
+      let (port, counters) = (port.socket.descriptor.number, director.counters)
+      let given = held.release(Clock.milliseconds, director.shared.servers, header: PacketRing.header) { frame in
+        if PacketSocket.send(frame, on: port) { counters.forwarded.add(1) } else { counters.drop(.transmitFailed) }
+      }
+      for _ in 0..<given { counters.drop(.neighborUnreachable) }
+    }
+    for question in mailbox.takeQuestions() { question(director.connections, director.now) }
+    if meter.isDue {
+      director.counters.load.store(meter.measure(), ordering: .relaxed)
+      director.counters.ringDrops.add(UInt64(port.socket.drops()))
+      director.counters.connections.store(director.connections.count, ordering: .relaxed)
+    }
+    return !held.isEmpty
+  }
+
+  private func rest(_ milliseconds: Int32) {
+    Descriptor.wait(port.socket.descriptor.number, mailbox.bell.descriptor, milliseconds: milliseconds)
+    mailbox.bell.hush()
+  }
+}
+
+/// How busy the calling thread was of late.
+struct LoadMeter {
+  private static let period: UInt64 = 1_000_000_000
+  private var since = Clock.nanoseconds
+  private var used = Clock.threadNanoseconds
+
+  /// Whether a second has passed.
+  var isDue: Bool { Clock.nanoseconds - since >= Self.period }
+
+  /// Thousandths of the time since the last call that the thread ran.
+  mutating func measure() -> UInt32 {
+    let (now, worked) = (Clock.nanoseconds, Clock.threadNanoseconds)
+    defer { (since, used) = (now, worked) }
+    return UInt32(clamping: (worked - used) * 1_000 / max(now - since, 1))
+  }
+}

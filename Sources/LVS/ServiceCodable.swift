@@ -1,0 +1,116 @@
+/// How services and servers travel in JSON and stand in a configuration: flat, in words, without what has its default.
+///
+///     service: tcp:192.0.2.1:80
+///     scheduler: sh
+///     flags: [sh-port]
+///     persistence: { timeout: 360, netmask: 255.255.255.0 }
+///     servers:
+///       - address: 10.0.0.11:80
+///         weight: 2
+extension VirtualService: Codable {
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case service, scheduler, flags, persistence, persistenceEngine, onePacket
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(try values.decode(ServiceKey.self, forKey: .service))
+    scheduler = try values.decodeIfPresent(SchedulerName.self, forKey: .scheduler) ?? .wlc
+    let names = try values.decodeIfPresent([String].self, forKey: .flags) ?? []
+    if !names.isEmpty {
+      flags = try SchedulerFlags.parse(names.joined(separator: ","), scheduler: scheduler).mapError { unknown in
+        DecodingError.dataCorruptedError(
+          forKey: .flags, in: values, debugDescription: "the scheduler \(scheduler.rawValue) has no flag '\(unknown.name)'")
+      }.get()
+    }
+    if values.contains(.persistence) {
+      let nested = try values.nestedContainer(keyedBy: Persistence.CodingKeys.self, forKey: .persistence)
+      persistence = try Persistence(nested, family: key.family)
+    }
+    persistenceEngine = try values.decodeIfPresent(String.self, forKey: .persistenceEngine)
+    onePacket = try values.decodeIfPresent(Bool.self, forKey: .onePacket) ?? false
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(key, forKey: .service)
+    try values.encode(scheduler, forKey: .scheduler)
+    if !flags.isEmpty { try values.encode(flags.names(for: scheduler), forKey: .flags) }
+    if let persistence {
+      var nested = values.nestedContainer(keyedBy: Persistence.CodingKeys.self, forKey: .persistence)
+      try persistence.encode(to: &nested)
+    }
+    try values.encodeIfPresent(persistenceEngine, forKey: .persistenceEngine)
+    if onePacket { try values.encode(true, forKey: .onePacket) }
+  }
+}
+
+extension Persistence {
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case timeout, netmask
+  }
+
+  fileprivate init(_ values: KeyedDecodingContainer<CodingKeys>, family: IPAddress.Family) throws {
+    self.init(
+      timeout: try values.decodeIfPresent(UInt32.self, forKey: .timeout) ?? Self.defaultTimeout,
+      netmask: try values.decodeIfPresent(Netmask.self, forKey: .netmask) ?? .host(family))
+  }
+
+  fileprivate func encode(to values: inout KeyedEncodingContainer<CodingKeys>) throws {
+    try values.encode(timeout, forKey: .timeout)
+    if netmask != .host(netmask.family) { try values.encode(netmask, forKey: .netmask) }
+  }
+}
+
+extension RealServer: Codable {
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case address, method, weight, upperThreshold, lowerThreshold, mac, drainedWeight
+  }
+
+  /// An address without a port has port 0, which `placed(in:)` makes the service's.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    let text = try values.decode(String.self, forKey: .address)
+    guard let endpoint = Endpoint(text) ?? IPAddress(text).map({ Endpoint($0, 0) }) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .address, in: values, debugDescription: "'\(text)' is not \(Endpoint.kind)")
+    }
+    self.init(endpoint)
+    method = try values.decodeIfPresent(ForwardingMethod.self, forKey: .method) ?? .route
+    weight = try values.decodeIfPresent(Int32.self, forKey: .weight) ?? 1
+    upperThreshold = try values.decodeIfPresent(UInt32.self, forKey: .upperThreshold) ?? 0
+    lowerThreshold = try values.decodeIfPresent(UInt32.self, forKey: .lowerThreshold) ?? 0
+    mac = try values.decodeIfPresent(MACAddress.self, forKey: .mac)
+    drainedWeight = try values.decodeIfPresent(Int32.self, forKey: .drainedWeight)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(endpoint, forKey: .address)
+    if method != .route { try values.encode(method, forKey: .method) }
+    try values.encode(weight, forKey: .weight)
+    if upperThreshold != 0 { try values.encode(upperThreshold, forKey: .upperThreshold) }
+    if lowerThreshold != 0 { try values.encode(lowerThreshold, forKey: .lowerThreshold) }
+    try values.encodeIfPresent(mac, forKey: .mac)
+    try values.encodeIfPresent(drainedWeight, forKey: .drainedWeight)
+  }
+}
+
+extension ServiceDefinition: Codable {
+  enum CodingKeys: String, CodingKey {
+    case servers
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    let service = try VirtualService(from: decoder)
+    let servers = try values.decodeIfPresent([RealServer].self, forKey: .servers) ?? []
+    self.init(service, servers: servers.map { $0.placed(in: service.key) })
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    try service.encode(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(servers, forKey: .servers)
+  }
+}

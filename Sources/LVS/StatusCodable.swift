@@ -1,0 +1,54 @@
+/// A status travels as what was set, in the same words, with what was counted beside it.
+extension ServiceStatus: Codable {
+  enum CodingKeys: String, CodingKey {
+    case statistics, rates, servers
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      service: try VirtualService(from: decoder),
+      statistics: try values.decode(Statistics.self, forKey: .statistics),
+      rates: try values.decode(Rates.self, forKey: .rates),
+      servers: try values.decode([ServerStatus].self, forKey: .servers))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    try service.encode(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(statistics, forKey: .statistics)
+    try values.encode(rates, forKey: .rates)
+    try values.encode(servers, forKey: .servers)
+  }
+}
+
+extension ServerStatus: Codable {
+  enum CodingKeys: String, CodingKey {
+    case activeConnections, inactiveConnections, persistentConnections, isOverloaded, statistics, rates, resolvedMAC
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      server: try RealServer(from: decoder),
+      activeConnections: try values.decode(UInt32.self, forKey: .activeConnections),
+      inactiveConnections: try values.decode(UInt32.self, forKey: .inactiveConnections),
+      persistentConnections: try values.decode(UInt32.self, forKey: .persistentConnections),
+      isOverloaded: try values.decode(Bool.self, forKey: .isOverloaded),
+      statistics: try values.decode(Statistics.self, forKey: .statistics),
+      rates: try values.decode(Rates.self, forKey: .rates),
+      resolvedMAC: try values.decodeIfPresent(MACAddress.self, forKey: .resolvedMAC))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    try server.encode(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(activeConnections, forKey: .activeConnections)
+    try values.encode(inactiveConnections, forKey: .inactiveConnections)
+    try values.encode(persistentConnections, forKey: .persistentConnections)
+    try values.encode(isOverloaded, forKey: .isOverloaded)
+    try values.encode(statistics, forKey: .statistics)
+    try values.encode(rates, forKey: .rates)
+    try values.encodeIfPresent(resolvedMAC, forKey: .resolvedMAC)
+  }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import Control
+import Foundation
+import LVS
+
+struct Capture: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "capture", abstract: "Writes the frames that lbd handles, with their verdicts, to a pcap file.",
+    discussion: """
+      It goes on until it is interrupted.
+
+      Examples:
+        lbctl capture -w lbd.pcap
+        lbctl capture --filter 'tcp port 80' -w - | tcpdump -n -r -
+      """)
+
+  @Option(help: ArgumentHelp("Only the frames that a libpcap expression selects.", valueName: "expression"))
+  var filter: String?
+
+  @Option(name: .shortAndLong, help: ArgumentHelp("The pcap file; '-' is standard output.", valueName: "file"))
+  var write: String
+
+  @OptionGroup var daemon: DaemonOptions
+
+  /// The file is made when the first bytes come, so that a refused capture leaves none.
+  func run() async throws {
+    var output: FileHandle?
+    try await daemon.client.capture(filter: filter) { bytes in
+      let file = try output ?? open()
+      output = file
+      try file.write(contentsOf: Data(bytes))
+    }
+  }
+
+  private func open() throws -> FileHandle {
+    if write == "-" { return .standardOutput }
+    guard FileManager.default.createFile(atPath: write, contents: nil), let file = FileHandle(forWritingAtPath: write) else {
+      throw PlaneError.unavailable("\(write) cannot be written: \(unsafe String(cString: strerror(errno)))")
+    }
+    return file
+  }
+}

@@ -1,0 +1,48 @@
+/// The words of a command line, made ready for a parser that knows neither an option whose value may be left out nor
+/// one command's options before the command's name.
+struct CommandWords {
+  /// ipvsadm's value for `-p` without a number.
+  private static let defaultPersistence = "360"
+
+  let words: [String]
+
+  init(_ words: some Sequence<String>) {
+    self.words = Array(words)
+  }
+
+  /// `lbctl add-rs --help`, or `lbctl --help` where no command was named.
+  var helpCommand: String {
+    (["lbctl"] + words.filter(Lbctl.commandNames.contains).prefix(1) + ["--help"]).joined(separator: " ")
+  }
+
+  /// What stood before the command now stands at the end, and every `-p` has its number.
+  var prepared: [String] {
+    let start = globalCount
+    return Self.withPersistence(words[start...]) + words[..<start]
+  }
+
+  /// How many words of `--socket PATH`, `--socket=PATH` and `--json` the line begins with.
+  private var globalCount: Int {
+    var count = 0
+    while count < words.count {
+      if words[count] == "--socket", count + 1 < words.count {
+        count += 2
+      } else if words[count] == "--json" || words[count].hasPrefix("--socket=") {
+        count += 1
+      } else {
+        break
+      }
+    }
+    return count
+  }
+
+  private static func withPersistence(_ words: ArraySlice<String>) -> [String] {
+    guard let command = words.first, ["add-service", "edit-service"].contains(command) else { return Array(words) }
+    return words.indices.flatMap { index in
+      let next = words.index(after: index)
+      let hasNumber = next < words.endIndex && words[next].utf8.allSatisfy { (48...57).contains($0) }
+      return ["-p", "--persistent"].contains(words[index]) && !hasNumber
+        ? [words[index], defaultPersistence] : [words[index]]
+    }
+  }
+}

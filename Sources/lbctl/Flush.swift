@@ -1,0 +1,13 @@
+import ArgumentParser
+import Control
+
+struct Flush: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "flush", abstract: "Removes all services; lbd then owns no VIP.")
+
+  @OptionGroup var daemon: DaemonOptions
+
+  func run() async throws {
+    try await daemon.client.flush()
+  }
+}

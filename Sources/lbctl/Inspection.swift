@@ -1,0 +1,60 @@
+import ArgumentParser
+import Control
+import LVS
+
+struct Neighbors: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "neighbors", abstract: "Shows the Ethernet addresses of the real servers.")
+
+  @OptionGroup var options: ListingOptions
+
+  func run() async throws {
+    try options.show(try await options.client.neighbors()) { neighbors in
+      columns(
+        ["ADDRESS", "MAC", "STATE", "CONFIRMED"],
+        neighbors.sorted { $0.address < $1.address }.map {
+          [
+            $0.address.description, $0.mac?.description ?? "-", $0.state.rawValue,
+            $0.confirmed.map { "\($0) s ago" } ?? "-",
+          ]
+        })
+    }
+  }
+}
+
+struct VIPs: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "vips", abstract: "Shows the VIPs and whether they are owned.")
+
+  @OptionGroup var options: ListingOptions
+
+  func run() async throws {
+    try options.show(try await options.client.vips()) { vips in
+      columns(
+        ["VIP", "STATE", "OTHER OWNER"],
+        vips.sorted { $0.address < $1.address }.map {
+          [$0.address.description, $0.state.rawValue, $0.otherOwner?.description ?? "-"]
+        })
+    }
+  }
+}
+
+struct Workers: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "workers", abstract: "Shows what each worker thread did since the start.")
+
+  @OptionGroup var options: ListingOptions
+
+  func run() async throws {
+    try options.show(try await options.client.workers()) { workers in
+      columns(
+        ["WORKER", "CPU", "FRAMES", "BATCHES", "RING DROPS", "SEND ERRORS", "CONNECTIONS", "LOAD"],
+        workers.sorted { $0.id < $1.id }.map {
+          [
+            String($0.id), $0.processor.map(String.init) ?? "-", String($0.frames), String($0.batches),
+            String($0.ringDrops), String($0.transmitErrors), String($0.connections), "\(Int($0.load * 100)) %",
+          ]
+        })
+    }
+  }
+}

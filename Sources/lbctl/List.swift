@@ -1,0 +1,83 @@
+import ArgumentParser
+import Control
+import LVS
+
+struct List: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "Shows services and real servers, or connections, as ipvsadm -Ln does.",
+    discussion: """
+      With --json, connections come as one object a line.
+
+      Examples:
+        lbctl list
+        lbctl list -t 192.0.2.100:80 --stats
+        lbctl list --connections --client 198.51.100.0/24 --state ESTABLISHED
+      """)
+
+  enum Layout: EnumerableFlag {
+    case stats, rate, thresholds, persistentConn, connections
+
+    static func name(for value: Layout) -> NameSpecification {
+      value == .connections ? [.customShort("c"), .long] : .long
+    }
+
+    static func help(for value: Layout) -> ArgumentHelp? {
+      switch value {
+      case .stats: "Connections, packets and bytes since the start or the last zero."
+      case .rate: "The same per second."
+      case .thresholds: "The servers' connection limits."
+      case .persistentConn: "Persistence templates."
+      case .connections: "The connection table."
+      }
+    }
+  }
+
+  @OptionGroup var service: ServiceOptions
+  @Flag var layout: Layout?
+
+  @Option(
+    help: ArgumentHelp("Only connections of these clients.", valueName: "address[/length]"),
+    transform: { try text($0, as: Prefix.self) })
+  var client: Prefix?
+
+  @Option(
+    help: ArgumentHelp("Only connections to this real server.", valueName: "address"),
+    transform: { try text($0, as: IPAddress.self) })
+  var server: IPAddress?
+
+  @Option(help: ArgumentHelp("Only connections in this state, such as ESTABLISHED.", valueName: "state"))
+  var state: String?
+
+  @OptionGroup var options: ListingOptions
+
+  func validate() throws {
+    if layout != .connections, client != nil || server != nil || state != nil {
+      throw ValidationError("--client, --server and --state go with --connections")
+    }
+  }
+
+  func run() async throws {
+    if layout == .connections { return try await listConnections() }
+    let key = service.named
+    let services = try await options.client.services(key)
+    try options.show(services) { listing.text($0, isWhole: key == nil) }
+  }
+
+  private var listing: ServiceListing {
+    switch layout {
+    case nil, .connections: .plain
+    case .stats: .statistics
+    case .rate: .rates
+    case .thresholds: .thresholds
+    case .persistentConn: .persistentConnections
+    }
+  }
+
+  private func listConnections() async throws {
+    let filter = ConnectionFilter(client: client, service: service.named, server: server, state: state?.uppercased())
+    if !options.json { write(ConnectionListing.title) }
+    try await options.client.connections(filter) { rows in
+      write(rows.map(options.json ? \.jsonLine : ConnectionListing.row).joined())
+    }
+  }
+}

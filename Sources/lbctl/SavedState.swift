@@ -1,0 +1,67 @@
+import ArgumentParser
+import Control
+import Foundation
+import LVS
+
+struct Save: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "save", abstract: "Prints all services as YAML, for restore, apply and lbd --config.",
+    discussion: """
+      Example:
+        lbctl save > lbd.yaml
+      """)
+
+  @OptionGroup var daemon: DaemonOptions
+
+  func run() async throws {
+    write(try await daemon.client.configuration().yaml())
+  }
+}
+
+struct Restore: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "restore", abstract: "Makes the services what the saved YAML says, with the least changes.",
+    discussion: """
+      Services that do not stand there are removed; what is unchanged keeps its connections.
+
+      Example:
+        lbctl restore < lbd.yaml
+      """)
+
+  @Argument(help: "The saved file; '-' is standard input.")
+  var file = "-"
+
+  @OptionGroup var daemon: DaemonOptions
+
+  func run() async throws {
+    try await daemon.client.reconcile(toFile: file)
+  }
+}
+
+struct Apply: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "apply", abstract: "Makes the services what a file says, with the least changes.",
+    discussion: """
+      Services that do not stand there are removed; what is unchanged keeps its connections.
+
+      Example:
+        lbctl apply -f lbd.yaml
+      """)
+
+  @Option(name: .shortAndLong, help: "The YAML file; '-' is standard input.")
+  var file: String
+
+  @OptionGroup var daemon: DaemonOptions
+
+  func run() async throws {
+    try await daemon.client.reconcile(toFile: file)
+  }
+}
+
+extension ControlClient {
+  /// Reads and checks the file before anything is asked of lbd, then prints how many changes it took.
+  fileprivate func reconcile(toFile path: String) async throws {
+    let changes = try await reconcile(to: try Configuration(file: path))
+    write("\(changes) \(changes == 1 ? "change" : "changes")\n")
+  }
+}

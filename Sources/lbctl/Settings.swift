@@ -1,0 +1,73 @@
+import ArgumentParser
+import Control
+import LVS
+
+struct TimeoutsCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "timeouts", abstract: "Shows or sets the timeouts of connections, in seconds.",
+    discussion: """
+      0 leaves a timeout as it is. A connection takes a new timeout from its next packet on.
+
+      Example:
+        lbctl timeouts 900 120 300
+      """)
+
+  @Argument(help: ArgumentHelp("TCP, TCP after a FIN, and UDP, all three.", valueName: "seconds"))
+  var values: [UInt32] = []
+
+  @OptionGroup var options: ListingOptions
+
+  func validate() throws {
+    if ![0, 3].contains(values.count) { throw ValidationError("give all three timeouts, TCP TCPFIN UDP, or none") }
+  }
+
+  func run() async throws {
+    if values.count == 3 {
+      _ = try await options.client.setTimeouts(Timeouts(tcp: values[0], tcpFin: values[1], udp: values[2]))
+    } else {
+      try options.show(try await options.client.timeouts()) {
+        "Timeout (tcp tcpfin udp): \($0.tcp) \($0.tcpFin) \($0.udp)\n"
+      }
+    }
+  }
+}
+
+struct SetCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "set", abstract: "Changes a setting, named as the kernel's net.ipv4.vs sysctls are.",
+    discussion: """
+      Example:
+        lbctl set expire_nodest_conn 1
+      """)
+
+  @Argument var key: String
+  @Argument var value: String
+  @OptionGroup var daemon: DaemonOptions
+
+  func run() async throws {
+    try await daemon.client.set(key, to: value)
+  }
+}
+
+struct GetCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "get", abstract: "Shows a setting, or all of them.",
+    discussion: """
+      Example:
+        lbctl get expire_nodest_conn
+      """)
+
+  @Argument var key: String?
+  @OptionGroup var options: ListingOptions
+
+  func run() async throws {
+    let settings = try await options.client.settings()
+    guard let key else {
+      return try options.show(settings) { all in
+        all.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)\n" }.joined()
+      }
+    }
+    guard let value = settings[key] else { throw PlaneError.invalid("no setting '\(key)' (get shows what there is)") }
+    try options.show(value) { $0 + "\n" }
+  }
+}

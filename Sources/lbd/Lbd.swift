@@ -1,0 +1,41 @@
+import ArgumentParser
+import Capture
+import Control
+import LVS
+import Logging
+
+struct Lbd: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "lbd",
+    abstract: "An LVS-DR director: owns virtual IP addresses on a LAN and sends each client to a real server.",
+    discussion: """
+      Services and real servers come from lbctl, or from a file that 'lbctl save' wrote.
+
+      Examples:
+        lbd --interface eth0
+        lbd --interface eth0 --vlan 100 --workers 2 --config lbd.yaml --metrics 127.0.0.1:9100
+        lbd --replay in.pcap --write out.pcap --config lbd.yaml
+      """)
+
+  @OptionGroup(title: "Network") var network: NetworkOptions
+  @OptionGroup(title: "VIPs") var vips: VIPOptions
+  @OptionGroup(title: "Control") var control: ControlOptions
+  @OptionGroup(title: "Replay") var replaying: ReplayOptions
+
+  func validate() throws {
+    if network.interface == nil, replaying.input == nil {
+      throw ValidationError("name the interface to the servers' LAN: --interface eth0")
+    }
+  }
+
+  func run() async throws {
+    let configuration = try control.config.map { path in try Configuration(file: path) }
+    if let input = replaying.input, let output = replaying.output {
+      return try replay(input, to: output, services: configuration?.services ?? [])
+    }
+    LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+    var logger = Logger(label: "lbd")
+    logger.logLevel = control.logLevel
+    try await Daemon(options: self, configuration: configuration, logger: logger).run()
+  }
+}

@@ -1,0 +1,113 @@
+import ArgumentParser
+import Control
+import LVS
+import Logging
+
+struct NetworkOptions: ParsableArguments {
+  enum DataPlane: String, ExpressibleByArgument, CaseIterable {
+    case afPacket = "af-packet"
+  }
+
+  @Option(help: ArgumentHelp("The interface to the LAN of the real servers.", valueName: "name"))
+  var interface: String?
+
+  @Option(
+    help: ArgumentHelp("The director's own address there (default: the interface's that fits).", valueName: "dip"),
+    transform: { try text($0, as: IPAddress.self) })
+  var address: IPAddress?
+
+  @Option(help: ArgumentHelp("Run on this VLAN of a trunk port.", valueName: "id"))
+  var vlan: UInt16?
+
+  @Option(help: "How frames are received and sent.")
+  var dataPlane = DataPlane.afPacket
+
+  @Option(help: "Worker threads.")
+  var workers = 1
+
+  @Option(help: "How many connections the table holds.")
+  var connections = 1 << 20
+
+  func validate() throws {
+    if let vlan, !(1...4094).contains(vlan) { throw ValidationError("VLAN \(vlan) is not in 1 to 4094") }
+    if !(1...256).contains(workers) { throw ValidationError("\(workers) workers are not in 1 to 256") }
+    if !(1024...1 << 30).contains(connections) {
+      throw ValidationError("\(connections) connections are not in 1024 to \(1 << 30)")
+    }
+  }
+}
+
+struct VIPOptions: ParsableArguments {
+  enum Unclaimed: String, ExpressibleByArgument, CaseIterable {
+    case reject, drop
+  }
+
+  @Option(help: "How often to ask for another owner before a VIP is taken.")
+  var probeCount = 3
+
+  @Option(help: "Milliseconds between two of those probes.")
+  var probeInterval = 200
+
+  @Option(help: "How often a VIP is announced when it is taken.")
+  var announceCount = 3
+
+  @Option(help: "Milliseconds between two of those announcements.")
+  var announceInterval = 1000
+
+  @Option(help: "Seconds between the later announcements; 0: none.")
+  var announceRefresh = 60
+
+  @Option(help: "What becomes of packets that no service or connection wants.")
+  var unclaimed = Unclaimed.reject
+
+  @Flag(help: "Let the host's own stack see the VIPs' frames.")
+  var noHostGuard = false
+
+  func validate() throws {
+    let ranges = [
+      ("--probe-count", probeCount, 0...100), ("--probe-interval", probeInterval, 1...60_000),
+      ("--announce-count", announceCount, 0...100), ("--announce-interval", announceInterval, 1...60_000),
+      ("--announce-refresh", announceRefresh, 0...86_400),
+    ]
+    for (name, value, range) in ranges where !range.contains(value) {
+      throw ValidationError("\(name) \(value) is not in \(range.lowerBound) to \(range.upperBound)")
+    }
+  }
+}
+
+struct ControlOptions: ParsableArguments {
+  @Option(help: "The Unix socket that lbctl speaks to.")
+  var socket = ControlSocket.standardPath
+
+  @Option(help: ArgumentHelp("Load the services that 'lbctl save' wrote.", valueName: "file"))
+  var config: String?
+
+  @Option(
+    help: ArgumentHelp("Serve Prometheus metrics over TCP too.", valueName: "address:port"),
+    transform: { try text($0, as: Endpoint.self) })
+  var metrics: Endpoint?
+
+  @Option(help: "The least level that is logged.")
+  var logLevel = Logger.Level.info
+}
+
+struct ReplayOptions: ParsableArguments {
+  @Option(
+    name: .customLong("replay"),
+    help: ArgumentHelp("Run a capture file through the director instead of an interface, and exit.", valueName: "pcap"))
+  var input: String?
+
+  @Option(name: .customLong("write"), help: ArgumentHelp("Where a replay writes what comes out.", valueName: "pcap"))
+  var output: String?
+
+  func validate() throws {
+    if (input == nil) != (output == nil) { throw ValidationError("--replay and --write go together") }
+  }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+private func text<Value: TextCodable>(_ text: String, as type: Value.Type) throws -> Value {
+  guard let value = Value(text) else { throw ValidationError("not \(Value.kind)") }
+  return value
+}

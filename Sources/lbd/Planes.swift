@@ -1,0 +1,28 @@
+import Director
+import LVS
+
+/// A plane that the daemon opened and has to stop.
+protocol StoppablePlane: ForwardingPlane {
+  /// Leaves nothing behind on the host.
+  func stop() async
+}
+
+extension UserspacePlane: StoppablePlane {}
+
+/// The plane that the command line asks for.
+func openPlane(_ lbd: Lbd, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) -> any StoppablePlane {
+  var options = UserspacePlane.Options()
+  options.interface = lbd.network.interface ?? ""
+  options.address = lbd.network.address
+  options.vlan = lbd.network.vlan
+  options.workers = lbd.network.workers
+  options.connections = lbd.network.connections
+  options.probeCount = lbd.vips.probeCount
+  options.probeInterval = lbd.vips.probeInterval
+  options.announceCount = lbd.vips.announceCount
+  options.announceInterval = lbd.vips.announceInterval
+  options.announceRefresh = lbd.vips.announceRefresh
+  options.unclaimedReject = lbd.vips.unclaimed == .reject
+  options.hostGuard = !lbd.vips.noHostGuard
+  return try UserspacePlane(options, events: events)
+}
