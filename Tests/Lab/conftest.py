@@ -1,0 +1,69 @@
+"""One lab for the whole run; a director of its own for each test."""
+
+import pytest
+
+from director import Director
+from lab import Lab
+
+# Where a test is not about probing, a VIP should be there at once.
+QUICK_PROBES = ("--probe-interval", "20")
+
+
+@pytest.fixture(scope="session")
+def lab():
+    with Lab() as lab:
+        yield lab
+
+
+@pytest.fixture
+def start(lab):
+    """Starts directors with options; each must live until the test is over and then end cleanly."""
+    running = []
+
+    def start(*options, probes=QUICK_PROBES, **places):
+        director = Director(lab, *probes, *options, **places)
+        running.append(director)
+        return director.start()
+
+    for host in lab.hosts:
+        host.forget_neighbors()
+    yield start
+    for director in running:
+        if not director.was_ended:
+            assert director.process.poll() is None, f"lbd ended by itself:\n{director.output()}"
+            assert director.stop() == 0, f"lbd did not end cleanly:\n{director.output()}"
+
+
+@pytest.fixture
+def director(start):
+    return start()
+
+
+@pytest.fixture
+def director_as_shipped(start):
+    """A director that takes its time to probe for other owners of a VIP."""
+    return start(probes=())
+
+
+@pytest.fixture
+def web(director):
+    """A director with an rr service at the VIP, port 80, and three real servers."""
+    director.add_web()
+    return director
+
+
+@pytest.fixture
+def forwarding_host(lab):
+    """The director's host forwards packets, as a router would, while the test runs."""
+    lab.director.sysctl("net.ipv4.ip_forward", 1)
+    yield
+    lab.director.sysctl("net.ipv4.ip_forward", 0)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure tells what lbd said."""
+    report = (yield).get_result()
+    lab = item.funcargs.get("lab") if hasattr(item, "funcargs") else None
+    if report.failed and lab and (lab.directory / "lbd.log").exists():
+        report.sections.append(("lbd", (lab.directory / "lbd.log").read_text(errors="replace")[-8000:]))

@@ -1,0 +1,97 @@
+"""A running director, `lbd`, and its command, `lbctl`."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from host import command
+from lab import PROJECT, VIP
+
+# Where the binaries are: LVS_BIN, or the debug build.
+BINARIES = Path(os.environ.get("LVS_BIN", PROJECT / ".build/debug"))
+
+
+def service(vip=VIP, port=80):
+    """The words that name a TCP service."""
+    return ("-t", f"{vip}:{port}")
+
+
+class Director:
+    """An `lbd` on the lab's director, from `start` to `stop`."""
+
+    def __init__(self, lab, *options, socket=None, under=()):
+        """`under` is a program with its options that starts lbd, such as setpriv."""
+        self.lab, self.options, self.under = lab, options, under
+        self.socket = Path(socket or lab.directory / "lbd.sock")
+        self.log = lab.directory / "lbd.log"
+        self.process = None
+        self.was_ended = False
+
+    def start(self):
+        self.log.unlink(missing_ok=True)
+        self.process = self.lab.director.start(
+            *self.under, BINARIES / "lbd", "--interface", "eth0", "--socket", self.socket, *self.options, log=self.log,
+            detached=self.lab.detached)
+        end = time.monotonic() + 10
+        while self.lbctl("list", check=False).returncode != 0:
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"lbd did not start (status {self.process.poll()}):\n{self.output()}")
+            time.sleep(0.05)
+        return self
+
+    def stop(self, how=signal.SIGTERM, timeout=5):
+        """Ends lbd; its exit status, negative for the signal that killed it."""
+        self.was_ended = True
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def output(self):
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def lbctl(self, *words, **options):
+        return command(BINARIES / "lbctl", "--socket", self.socket, *words, **{"timeout": 15, **options})
+
+    def json(self, *words):
+        return json.loads(self.lbctl("--json", *words).stdout)
+
+    def listing(self):
+        return self.lbctl("list").stdout
+
+    def add_web(self, scheduler="rr", weights=None, servers=None, vip=VIP, port=80, options=()):
+        """A TCP service at the VIP with the lab's real servers."""
+        servers = self.lab.servers if servers is None else servers
+        self.lbctl("add-service", *service(vip, port), "-s", scheduler, *options)
+        for server, weight in zip(servers, weights or [1] * len(servers)):
+            self.lbctl("add-rs", *service(vip, port), "-r", f"{server.address}:{port}", "-g", "-w", weight)
+
+    def connections(self, vip=VIP, port=80):
+        """By real server's address: (active, inactive), as `list` prints them."""
+        counts, inside = {}, False
+        for line in self.listing().splitlines():
+            words = line.split()
+            if words[:1] in (["TCP"], ["UDP"]):
+                inside = words[1] == f"{vip}:{port}"
+            elif inside and words[:1] == ["->"]:
+                counts[words[1].rsplit(":", 1)[0]] = (int(words[-2]), int(words[-1]))
+        return counts
+
+    def dropped(self, reason):
+        """How many frames were dropped for a reason."""
+        return self.json_at("/v1/verdicts")["dropped"][reason]
+
+    def json_at(self, path):
+        return json.loads(self.curl(path))
+
+    def curl(self, path):
+        """A request to the API socket."""
+        return command("curl", "--silent", "--show-error", "--fail", "--unix-socket", self.socket,
+                       f"http://lbd{path}").stdout

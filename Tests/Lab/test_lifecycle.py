@@ -1,0 +1,130 @@
+"""Starting, ending, being killed: nothing is left behind. And the host's own stack, which is kept quiet."""
+
+import signal
+import socket
+import time
+from collections import Counter
+
+import pytest
+from director import BINARIES, service
+from frames import ARP_REPLY, REDIRECT, UNREACHABLE, arp_request
+from lab import STRANGER_MAC, VIP
+from traffic import spread, web as requests
+from wire import Wire, is_arp
+
+
+def traces(lab):
+    """What a director may leave in its host: filters, addresses, links, routes."""
+    host = lab.director
+    filters = host.run("nft", "list", "ruleset").stdout
+    return filters, host.ip("address").stdout, host.ip("link").stdout, host.ip("route", "show", "table", "all").stdout
+
+
+def test_an_ordinary_end_leaves_nothing_behind(lab, start):
+    before = traces(lab)
+    director = start()
+    director.add_web()
+    requests(lab.client, 3)
+    assert director.stop() == 0
+    assert traces(lab) == before
+    assert not director.socket.exists()
+    with Wire(lab.stranger) as wire:
+        assert wire.ask(arp_request(STRANGER_MAC, "10.77.0.50", VIP), is_arp(ARP_REPLY), 0.3) is None
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_both_ways_to_end_it_are_quick(start, how):
+    director = start()
+    director.add_web()
+    begin = time.monotonic()
+    assert director.stop(how) == 0
+    assert time.monotonic() - begin < 2
+
+
+def test_a_kill_leaves_no_guard_and_no_address(lab, start):
+    before = traces(lab)
+    director = start()
+    director.add_web()
+    director.stop(signal.SIGKILL)
+    end = time.monotonic() + 2
+    while traces(lab) != before and time.monotonic() < end:
+        time.sleep(0.05)
+    assert traces(lab) == before
+
+
+def test_the_socket_of_a_killed_director_is_replaced(lab, start):
+    killed = start()
+    killed.stop(signal.SIGKILL)
+    assert killed.socket.exists()
+    start().add_web()
+    assert requests(lab.client)
+
+
+def test_a_second_director_on_the_same_socket_is_refused(lab, web):
+    second = lab.director.run(BINARIES / "lbd", "--interface", "eth0", "--socket", web.socket, check=False, timeout=10)
+    assert second.returncode == 1 and str(web.socket) in second.stderr and len(second.stderr.splitlines()) == 1
+    assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
+
+
+def test_a_file_that_is_no_socket_is_not_replaced(lab):
+    path = lab.directory / "precious"
+    path.write_text("keep me")
+    refused = lab.director.run(BINARIES / "lbd", "--interface", "eth0", "--socket", path, check=False, timeout=10)
+    assert refused.returncode == 1 and str(path) in refused.stderr
+    assert path.read_text() == "keep me"
+    path.unlink()
+
+
+def test_only_the_owner_may_use_the_socket(web):
+    assert web.socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_two_capabilities_are_enough(lab, start):
+    only = "-all,+net_raw,+net_admin"
+    start(under=("setpriv", "--securebits=+noroot,+noroot_locked", f"--inh-caps={only}", f"--ambient-caps={only}",
+                 f"--bounding-set={only}")).add_web()
+    assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
+
+
+# The host's own stack
+
+
+def disturbances(lab, frames):
+    """What a host says that takes the VIP's packets for something to route."""
+    redirects = [frame for frame in frames if frame.icmp and frame.icmp.type in (REDIRECT, UNREACHABLE)]
+    questions = [frame for frame in frames if frame.arp and frame.arp.target == VIP
+                 and frame.arp.sender == lab.director.address]
+    return redirects + questions
+
+
+def duplicates(frames):
+    copies = Counter((frame.ip.source, frame.ip.header[4:6], frame.ip.payload) for frame in frames if frame.tcp)
+    return [copy for copy, count in copies.items() if count > 1]
+
+
+@pytest.mark.parametrize("ip_forward", [0, 1])
+def test_the_host_says_nothing_about_the_vips_packets(lab, web, ip_forward):
+    lab.director.sysctl("net.ipv4.ip_forward", ip_forward)
+    try:
+        with Wire(lab.client) as client, Wire(lab.servers[0]) as server:
+            assert len(requests(lab.client, 12)) == 12
+            assert disturbances(lab, client.collect()) == []
+            assert duplicates(server.collect()) == []
+    finally:
+        lab.director.sysctl("net.ipv4.ip_forward", 0)
+
+
+def test_without_the_guard_a_forwarding_host_interferes(lab, start, forwarding_host):
+    start("--no-host-guard").add_web()
+    with Wire(lab.client) as client:
+        lab.client.run("curl", "--silent", "--max-time", 5, f"http://{VIP}/", check=False)
+        assert disturbances(lab, client.collect(seconds=1.5)), "then what is the guard for?"
+
+
+def test_the_hosts_own_services_are_reached_as_before(lab, web):
+    with lab.director.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind((lab.director.address, 2222))
+        listener.listen()
+        with lab.client.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.settimeout(2)
+            client.connect((lab.director.address, 2222))

@@ -1,0 +1,163 @@
+"""The director finds its real servers by ARP, and is not led astray."""
+
+import threading
+import time
+
+import pytest
+from director import service
+from frames import (ARP_REPLY, ARP_REQUEST, BROADCAST, ETHERTYPE_IPV4, SYN, arp, arp_reply, ethernet, tcp)
+from lab import DIP, STRANGER_MAC, VIP
+from traffic import connect, spread, web as requests
+from wire import Wire, is_arp
+
+# An address that no host of the lab has.
+ABSENT = "10.77.0.60"
+ASKER = "10.77.0.50"
+
+
+class Answers:
+    """Answers the director's ARP requests for an address some time after they were seen."""
+
+    def __init__(self, lab, address, mac, delay=0.0):
+        self.wire, self.address, self.mac, self.delay = Wire(lab.stranger), address, mac, delay
+        self.requests, self.leaving, self.thread = [], threading.Event(), threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.leaving.set()
+        self.thread.join()
+        self.wire.socket.close()
+
+    def _run(self):
+        while not self.leaving.is_set():
+            if request := self.wire.wait(is_arp(ARP_REQUEST, target=self.address), 0.05):
+                self.requests.append(request)
+                time.sleep(self.delay)
+                self.wire.send(arp_reply(self.mac, self.address, request.arp.sender_mac, request.arp.sender))
+
+
+def test_a_real_server_is_asked_for_in_the_hosts_own_name(lab, director):
+    addresses = {server.address for server in lab.servers}
+    with Wire(lab.stranger) as wire:
+        director.add_web()
+        requests(lab.client, 3)
+        asked = wire.collect(lambda frame: frame.arp and frame.arp.target in addresses
+                             and frame.source == lab.director.mac)
+    assert {frame.arp.target for frame in asked} == addresses
+    assert {(frame.destination, frame.arp.sender, frame.arp.sender_mac) for frame in asked} == {
+        (BROADCAST, DIP, lab.director.mac)}
+
+
+def test_neighbors_lists_what_was_found(lab, web):
+    requests(lab.client, 3)
+    found = {row["address"]: (row["mac"], row["state"]) for row in web.json("neighbors")}
+    assert found == {server.address: (server.mac, "reachable") for server in lab.servers}
+    text = web.lbctl("neighbors").stdout
+    assert all(server.address in text and server.mac in text for server in lab.servers)
+
+
+def test_the_first_syn_waits_for_a_server_that_answers_late(lab, director):
+    server = lab.servers[0]
+    director.lbctl("add-service", *service(), "-s", "rr")
+    with Answers(lab, ABSENT, server.mac, delay=0.3), Wire(server) as wire:
+        director.lbctl("add-rs", *service(), "-r", f"{ABSENT}:80")
+        begin = time.monotonic()
+        assert requests(lab.client) == [server.name]
+        elapsed = time.monotonic() - begin
+        syns = wire.collect(lambda frame: frame.tcp and frame.tcp.flags == SYN)
+    assert elapsed < 0.9, "the client had to send its SYN again"
+    assert len(syns) == 1
+
+
+def test_a_server_that_appears_while_it_is_asked_for_is_found(lab, director):
+    server = lab.servers[0]
+    director.lbctl("add-service", *service(), "-s", "rr")
+    director.lbctl("add-rs", *service(), "-r", f"{ABSENT}:80")
+    curl = lab.client.start("curl", "--silent", "--max-time", 10, f"http://{VIP}/", log=lab.directory / "curl.log")
+    time.sleep(0.2)
+    server.ip("address", "add", f"{ABSENT}/32", "dev", "eth0")
+    try:
+        assert curl.wait(10) == 0
+    finally:
+        server.ip("address", "delete", f"{ABSENT}/32", "dev", "eth0")
+    assert director.json("neighbors")[0]["state"] == "reachable"
+
+
+def test_held_frames_are_bounded_and_counted(lab, director):
+    director.lbctl("add-service", *service(), "-s", "rr")
+    director.lbctl("add-rs", *service(), "-r", f"{ABSENT}:80")
+    with Wire(lab.stranger) as wire, Wire(lab.servers[0]) as server:
+        for number in range(2000):
+            wire.send(ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, tcp(ASKER, 10000 + number, VIP, 80, SYN)))
+        with Answers(lab, ABSENT, lab.servers[0].mac):
+            held = server.collect(lambda frame: frame.tcp and frame.ip.source == ASKER, 2)
+    assert 0 < len(held) < 2000
+    assert director.dropped("hold_queue_full") + director.dropped("neighbor_unreachable") == 2000 - len(held)
+
+
+def test_a_server_that_does_not_answer_is_shown_and_logged(lab, director):
+    director.lbctl("add-service", *service(), "-s", "rr")
+    director.lbctl("add-rs", *service(), "-r", f"{ABSENT}:80")
+    with pytest.raises(OSError):
+        connect(lab.client, timeout=4)
+    (row,) = director.json("neighbors")
+    assert row["address"] == ABSENT and row["state"] in ("incomplete", "failed") and row.get("mac") is None
+    assert ABSENT in director.output()
+
+
+CLAIMS = {
+    "gratuitous request": lambda lab, server: arp(
+        ARP_REQUEST, STRANGER_MAC, server.address, "00:00:00:00:00:00", server.address, to=BROADCAST),
+    "gratuitous reply": lambda lab, server: arp(
+        ARP_REPLY, STRANGER_MAC, server.address, BROADCAST, server.address, to=BROADCAST),
+    "reply that nobody asked for": lambda lab, server: arp_reply(
+        STRANGER_MAC, server.address, lab.director.mac, DIP),
+    "request to the director": lambda lab, server: arp(
+        ARP_REQUEST, STRANGER_MAC, server.address, "00:00:00:00:00:00", DIP, to=BROADCAST),
+}
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_an_unsolicited_claim_is_not_believed(lab, director, claim):
+    server = lab.servers[0]
+    director.add_web(servers=[server])
+    assert requests(lab.client) == [server.name]
+    with Wire(lab.stranger) as wire:
+        for _ in range(3):
+            wire.send(CLAIMS[claim](lab, server))
+            assert requests(lab.client) == [server.name]
+        assert wire.collect(lambda frame: frame.tcp and frame.destination == STRANGER_MAC, 0.1) == []
+    assert [row["mac"] for row in director.json("neighbors")] == [server.mac]
+
+
+def test_a_server_that_moved_to_another_mac_is_found_again(lab, director):
+    server, moved = lab.servers[0], "02:00:00:00:03:99"
+    director.add_web(servers=[server])
+    assert requests(lab.client) == [server.name]
+    server.ip("link", "set", "eth0", "address", moved)
+    try:
+        # As a server that comes up with a new card does: it tells. The director asks, and believes the answer.
+        with Wire(server) as wire:
+            wire.send(arp(ARP_REQUEST, moved, server.address, "00:00:00:00:00:00", server.address, to=BROADCAST))
+        end = time.monotonic() + 5
+        while director.json("neighbors")[0]["mac"] != moved:
+            assert time.monotonic() < end, "the server's new address was not noticed"
+            time.sleep(0.1)
+        assert requests(lab.client) == [server.name]
+    finally:
+        server.ip("link", "set", "eth0", "address", server.mac)
+    assert moved in director.output()
+
+
+def test_a_mac_that_the_operator_fixed_is_used_as_it_is(lab, director):
+    server = lab.servers[0]
+    with Wire(lab.stranger) as wire:
+        director.lbctl("add-service", *service(), "-s", "rr")
+        director.lbctl("add-rs", *service(), "-r", f"{ABSENT}:80", "--mac", server.mac)
+        assert spread(lab.client, 3) == {server.name: 3}
+        assert wire.collect(is_arp(target=ABSENT)) == [], "asked for what was given"
+    (row,) = director.json("neighbors")
+    assert (row["mac"], row["state"]) == (server.mac, "permanent")

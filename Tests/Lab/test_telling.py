@@ -1,0 +1,132 @@
+"""What the director tells: metrics, logs, captures, replays."""
+
+import re
+import signal
+import time
+
+import captures
+import pytest
+from director import BINARIES, service
+from frames import ACK, ETHERTYPE_IPV4, FIN, SYN, ethernet, tcp, udp
+from host import command
+from lab import STRANGER_MAC, VIP
+from traffic import web as requests
+from wire import Wire
+
+SAMPLE = re.compile(r'^[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9.e+-]+$')
+
+
+def samples(text):
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line[0] != "#"}
+
+
+# Metrics
+
+
+def test_metrics_count_what_was_forwarded(lab, web):
+    assert len(requests(lab.client, 6)) == 6
+    text = web.curl("/metrics")
+    assert all(SAMPLE.match(line) for line in text.splitlines() if not line.startswith("#"))
+    values = samples(text)
+    assert values[f'lvs_service_connections_total{{service="tcp:{VIP}:80"}}'] == 6
+    assert values['lvs_frames_total{verdict="forwarded"}'] >= 24
+    for server in lab.servers:
+        labels = f'{{service="tcp:{VIP}:80",server="{server.address}:80"}}'
+        assert values["lvs_server_connections_total" + labels] == 2
+        assert values["lvs_server_resolved" + labels] == 1
+
+
+def test_every_drop_is_counted_under_its_reason(lab, web):
+    before = samples(web.curl("/metrics"))
+    with Wire(lab.stranger) as wire:
+        for packet in (tcp("10.77.0.50", 4000, VIP, 80, SYN, ttl=1), udp("10.77.0.50", 4000, VIP, 80)[:24]):
+            wire.send(ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, packet))
+    time.sleep(0.2)
+    after = samples(web.curl("/metrics"))
+    grown = {name for name in after if after[name] > before[name] and name.startswith("lvs_dropped_frames_total")}
+    assert 'lvs_dropped_frames_total{reason="hop_limit"}' in grown
+    assert len(grown) == 2, grown
+
+
+def test_metrics_are_served_over_tcp_too(lab, start):
+    director = start("--metrics", "127.0.0.1:9100")
+    director.add_web()
+    text = lab.director.run("curl", "--silent", "--fail", "http://127.0.0.1:9100/metrics").stdout
+    assert samples(text).keys() == samples(director.curl("/metrics")).keys()
+    refused = lab.director.run("curl", "--silent", "--fail", "http://127.0.0.1:9100/v1/services", check=False)
+    assert refused.returncode == 22, "only metrics may be had without the socket's permission"
+
+
+# Logs
+
+
+def test_the_log_tells_what_an_operator_needs(lab, web):
+    requests(lab.client, 3)
+    log = web.output()
+    for words in [VIP, *(server.address for server in lab.servers), *(server.mac for server in lab.servers)]:
+        assert words in log
+
+
+# Captures
+
+
+def test_a_capture_shows_requests_and_what_became_of_them(lab, web):
+    path = lab.directory / "running.pcap"
+    capture = lab.director.start(BINARIES / "lbctl", "--socket", web.socket, "capture", "--filter", "tcp port 80",
+                                 "-w", path, log=lab.directory / "capture.log")
+    time.sleep(0.3)
+    assert len(requests(lab.client, 3)) == 3
+    time.sleep(0.3)
+    capture.send_signal(signal.SIGINT)
+    assert capture.wait(5) in (0, -signal.SIGINT)
+    frames = [frame for frame in captures.read(path) if frame.tcp]
+    path.unlink()
+    assert sum(frame.tcp.flags == SYN and frame.destination == lab.director.mac for frame in frames) == 3
+    assert {frame.ip.destination for frame in frames} == {VIP}
+
+
+CONFIGURATION = f"""\
+services:
+- service: tcp:{VIP}:80
+  scheduler: rr
+  servers:
+  - {{address: '10.77.0.21:80', mac: '02:00:00:00:03:01'}}
+  - {{address: '10.77.0.22:80', mac: '02:00:00:00:03:02'}}
+"""
+DIRECTOR_MAC, CLIENT_MAC = "02:00:00:00:02:01", "02:00:00:00:01:01"
+
+
+@pytest.fixture
+def recorded(lab):
+    """Four connections from four ports: SYN, ACK, FIN each, and a datagram that nobody wants."""
+    path, frames = lab.directory / "in.pcap", []
+    for number in range(12):
+        packet = tcp("10.77.0.11", 5000 + number % 4, VIP, 80, (SYN, ACK, FIN | ACK)[number // 4])
+        frames.append((1000 + number / 8, ethernet(DIRECTOR_MAC, CLIENT_MAC, ETHERTYPE_IPV4, packet)))
+    frames.append((1002, ethernet(DIRECTOR_MAC, CLIENT_MAC, ETHERTYPE_IPV4, udp("10.77.0.11", 5000, VIP, 81))))
+    captures.write(path, frames)
+    (lab.directory / "replay.yaml").write_text(CONFIGURATION)
+    return path
+
+
+def replay(lab, recorded, name):
+    written = lab.directory / name
+    command(BINARIES / "lbd", "--replay", recorded, "--write", written, "--config", lab.directory / "replay.yaml")
+    return written
+
+
+def test_a_replay_goes_through_the_same_pipe(lab, recorded):
+    frames = [frame for frame in captures.read(replay(lab, recorded, "out.pcap")) if frame.tcp]
+    assert len(frames) == 12 and {frame.ip.ttl for frame in frames} == {63}
+    servers = {}
+    for frame in frames:
+        servers.setdefault(frame.tcp.source_port, set()).add(frame.destination)
+    # rr from the newest server on; each connection stays where it began.
+    first, second = {"02:00:00:00:03:02"}, {"02:00:00:00:03:01"}
+    assert [servers[port] for port in range(5000, 5004)] == [first, second, first, second]
+
+
+def test_two_replays_write_the_same_bytes(lab, recorded):
+    first, second = (replay(lab, recorded, name) for name in ("first.pcap", "second.pcap"))
+    assert first.read_bytes() == second.read_bytes()
+    assert len(captures.read(first)) == 13, "the unreachable datagram is answered as well"

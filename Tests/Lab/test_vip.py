@@ -1,0 +1,213 @@
+"""The director owns the VIP: ARP, ping, and what it says to packets that nobody wants."""
+
+import socket
+import threading
+import time
+
+import pytest
+from frames import (ACK, ARP_REPLY, ARP_REQUEST, BROADCAST, ECHO_REPLY, ETHERTYPE_IPV4, NO_MAC, RST, SYN, UNREACHABLE,
+                    arp_reply, arp_request, echo_request, ethernet, tcp, udp)
+from director import service
+from lab import DIP, OTHER_VIP, STRANGER_MAC, UNUSED_ADDRESS, VIP
+from traffic import connect, web as requests
+from wire import Wire, is_arp
+
+ASKER = "10.77.0.50"
+
+
+@pytest.fixture
+def wire(lab):
+    with Wire(lab.stranger) as wire:
+        yield wire
+
+
+def to_director(lab, packet):
+    return ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, packet)
+
+
+class Owner:
+    """The stranger answers ARP requests for an address, RFC 5227's probes too."""
+
+    def __init__(self, lab, address=VIP):
+        self.wire, self.address, self.leaving = Wire(lab.stranger), address, threading.Event()
+        self.thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.leaving.set()
+        self.thread.join()
+        self.wire.socket.close()
+
+    def _run(self):
+        while not self.leaving.is_set():
+            if request := self.wire.wait(is_arp(ARP_REQUEST, target=self.address), 0.05):
+                self.wire.send(arp_reply(STRANGER_MAC, self.address, request.arp.sender_mac, request.arp.sender))
+
+
+# ARP
+
+
+@pytest.mark.parametrize("how", ["broadcast", "unicast"])
+def test_arp_requests_for_the_vip_are_answered(lab, web, wire, how):
+    to = BROADCAST if how == "broadcast" else lab.director.mac
+    reply = wire.ask(arp_request(STRANGER_MAC, ASKER, VIP, to=to), is_arp(ARP_REPLY))
+    assert reply and reply.source == lab.director.mac and reply.destination == STRANGER_MAC
+    assert (reply.arp.sender_mac, reply.arp.sender) == (lab.director.mac, VIP)
+    assert (reply.arp.target_mac, reply.arp.target) == (STRANGER_MAC, ASKER)
+    assert wire.collect(is_arp(ARP_REPLY)) == [], "answered twice"
+
+
+def test_a_probe_for_the_vip_is_answered(lab, web, wire):
+    reply = wire.ask(arp_request(STRANGER_MAC, "0.0.0.0", VIP), is_arp(ARP_REPLY))
+    assert reply and reply.arp.sender_mac == lab.director.mac
+
+
+@pytest.mark.parametrize("address", [UNUSED_ADDRESS, OTHER_VIP, ASKER])
+def test_arp_requests_for_other_addresses_are_not_answered(lab, web, wire, address):
+    wire.send(arp_request(STRANGER_MAC, ASKER, address))
+    wire.send(arp_request(STRANGER_MAC, ASKER, address, to=lab.director.mac))
+    assert wire.collect(is_arp(ARP_REPLY)) == []
+
+
+def test_the_hosts_own_address_is_answered_for_by_the_host_alone(lab, web, wire):
+    wire.send(arp_request(STRANGER_MAC, ASKER, DIP))
+    assert len(wire.collect(is_arp(ARP_REPLY))) == 1
+
+
+def test_the_vip_is_silent_before_its_service_and_after_it(lab, director, wire):
+    ask = arp_request(STRANGER_MAC, ASKER, VIP)
+    assert wire.ask(ask, is_arp(ARP_REPLY), 0.3) is None
+    director.lbctl("add-service", *service())
+    assert wire.ask(ask, is_arp(ARP_REPLY))
+    director.lbctl("del-service", *service())
+    wire.collect(seconds=0.1)
+    assert wire.ask(ask, is_arp(ARP_REPLY), 0.3) is None
+
+
+def test_the_vip_is_probed_for_before_it_is_taken(lab, director_as_shipped, wire):
+    director_as_shipped.lbctl("add-service", *service())
+    frames = wire.collect(is_arp(target=VIP), 0.3)
+    probes = [frame for frame in frames if frame.arp.sender == "0.0.0.0"]
+    assert len(probes) == 3
+    for probe in probes:
+        assert probe.arp.operation == ARP_REQUEST and probe.destination == BROADCAST
+        assert (probe.arp.sender_mac, probe.arp.target_mac) == (lab.director.mac, NO_MAC)
+    gaps = [later.time - earlier.time for earlier, later in zip(probes, probes[1:])]
+    assert all(0.15 < gap < 0.4 for gap in gaps), gaps
+    announcements = [frame for frame in frames if frame.arp.sender == VIP]
+    assert announcements and announcements[0].time > probes[-1].time + 0.1
+
+
+def test_the_vip_is_announced_by_request_and_reply_more_than_once(lab, director_as_shipped, wire):
+    director_as_shipped.lbctl("add-service", *service())
+    frames = wire.collect(is_arp(sender=VIP, target=VIP), 3)
+    for operation in (ARP_REQUEST, ARP_REPLY):
+        announcements = [frame for frame in frames if frame.arp.operation == operation]
+        assert len(announcements) >= 2
+        assert {(frame.destination, frame.arp.sender_mac) for frame in announcements} == {(BROADCAST, lab.director.mac)}
+
+
+def test_add_service_answers_within_a_second(director_as_shipped):
+    begin = time.monotonic()
+    director_as_shipped.lbctl("add-service", *service())
+    assert time.monotonic() - begin < 1.2
+    begin = time.monotonic()
+    director_as_shipped.lbctl("add-service", *service(port=8080))
+    assert time.monotonic() - begin < 0.3, "the VIP was owned already"
+
+
+def test_a_vip_that_another_host_answers_for_is_refused_with_its_mac(lab, director):
+    with Owner(lab):
+        refused = director.lbctl("add-service", *service(), check=False)
+    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
+    assert VIP in refused.stderr and STRANGER_MAC in refused.stderr
+    assert VIP not in director.listing()
+    with Wire(lab.stranger) as wire:
+        assert wire.ask(arp_request(STRANGER_MAC, ASKER, VIP), is_arp(ARP_REPLY), 0.3) is None
+
+
+def test_force_takes_a_vip_that_another_host_answers_for(lab, director):
+    with Owner(lab):
+        director.lbctl("add-service", *service(), "--force")
+    with Wire(lab.stranger) as wire:
+        assert wire.ask(arp_request(STRANGER_MAC, ASKER, VIP), is_arp(ARP_REPLY)).arp.sender_mac == lab.director.mac
+
+
+def test_a_vip_that_is_configured_on_the_host_is_refused(lab, director):
+    lab.director.ip("address", "add", f"{VIP}/32", "dev", "lo")
+    try:
+        refused = director.lbctl("add-service", *service(), check=False)
+    finally:
+        lab.director.ip("address", "delete", f"{VIP}/32", "dev", "lo")
+    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
+    assert VIP in refused.stderr and "configured on this host" in refused.stderr
+    assert VIP not in director.listing()
+
+
+# Ping
+
+
+@pytest.mark.parametrize("size", [0, 1, 56, 1401, 1472])
+def test_the_vip_answers_ping(lab, web, wire, size):
+    payload = bytes(index % 251 for index in range(size))
+    request = echo_request(ASKER, VIP, identifier=7, sequence=9, payload=payload)
+    reply = wire.ask(to_director(lab, request), lambda frame: frame.icmp)
+    assert reply and reply.icmp.type == ECHO_REPLY and reply.icmp.is_intact and reply.ip.is_intact
+    assert (reply.ip.source, reply.ip.destination, reply.source) == (VIP, ASKER, lab.director.mac)
+    assert reply.icmp.rest[:size] == payload
+
+
+# What nobody wants
+
+
+def test_a_connection_to_a_port_without_service_is_refused(lab, web):
+    with pytest.raises(ConnectionRefusedError):
+        connect(lab.client, port=81)
+
+
+@pytest.mark.parametrize("flags, answer", [
+    (SYN, (RST | ACK, 0, 1001)), (ACK, (RST, 4711, 0)), (SYN | ACK, (RST, 4711, 0))])
+def test_a_segment_that_nobody_wants_is_answered_by_a_reset(lab, web, wire, flags, answer):
+    segment = tcp(ASKER, 4000, VIP, 81, flags, sequence=1000, acknowledgment=4711)
+    reset = wire.ask(to_director(lab, segment), lambda frame: frame.tcp)
+    assert reset and (reset.ip.source, reset.tcp.source_port, reset.tcp.port) == (VIP, 81, 4000)
+    assert (reset.tcp.flags, reset.tcp.sequence, reset.tcp.acknowledgment) == answer
+
+
+def test_a_reset_is_never_answered(lab, web, wire):
+    assert wire.ask(to_director(lab, tcp(ASKER, 4000, VIP, 81, RST)), lambda frame: frame.tcp, 0.3) is None
+
+
+def test_a_datagram_to_a_port_without_service_gets_port_unreachable(lab, web, wire):
+    packet = udp(ASKER, 4000, VIP, 81, b"anyone?")
+    error = wire.ask(to_director(lab, packet), lambda frame: frame.icmp)
+    assert error and (error.icmp.type, error.icmp.code) == (UNREACHABLE, 3)
+    assert error.ip.source == VIP and error.icmp.is_intact and error.icmp.rest.startswith(packet[:28])
+
+
+def test_a_client_program_sees_port_unreachable_as_connection_refused(lab, web):
+    with lab.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(2)
+        client.connect((VIP, 81))
+        client.send(b"anyone?")
+        with pytest.raises(ConnectionRefusedError):
+            client.recv(100)
+
+
+def test_answers_to_what_nobody_wants_are_limited_in_rate(lab, web, wire):
+    flood = 8000
+    for number in range(flood):
+        wire.send(to_director(lab, udp(ASKER, 1024 + number, VIP, 81, b"flood")))
+    answers = wire.collect(lambda frame: frame.icmp, 0.5)
+    assert 0 < len(answers) < flood / 2
+    assert requests(lab.client), "the service must not suffer"
+
+
+def test_unclaimed_drop_answers_nothing(lab, start, wire):
+    start("--unclaimed", "drop").add_web()
+    for packet in (tcp(ASKER, 4000, VIP, 81, SYN), udp(ASKER, 4000, VIP, 81, b"anyone?")):
+        assert wire.ask(to_director(lab, packet), lambda frame: frame.ip, 0.3) is None
+    assert requests(lab.client), "what has a service is served"

@@ -1,0 +1,91 @@
+"""A raw socket on a host's interface: sees every frame that passes it, sends any."""
+
+import select
+import socket
+import struct
+import time
+
+from frames import ETHERTYPE_ARP, ETHERTYPE_VLAN, parse
+
+ETH_P_ALL = 3
+SOL_PACKET, PACKET_AUXDATA, PACKET_IGNORE_OUTGOING = 263, 8, 23
+SO_RCVBUFFORCE, SO_TIMESTAMPNS = 33, 35
+TP_STATUS_VLAN_VALID = 1 << 4
+
+
+class Wire:
+    """Frames in the order in which they were seen, from the moment this object is made.
+
+    Without `outgoing` it sees what arrives at the host; with it also what the host sends.
+    """
+
+    def __init__(self, host, *, outgoing=False):
+        self.host = host
+        self.socket = host.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 64 << 20)
+        self.socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self.socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+        self.socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 0 if outgoing else 1)
+        with host.inside():
+            self.socket.bind(("eth0", ETH_P_ALL))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, frame):
+        self.socket.send(frame)
+
+    def next(self, timeout):
+        """The next frame, or None when none came in `timeout` seconds."""
+        if not select.select([self.socket], [], [], max(0, timeout))[0]:
+            return None
+        raw, ancillary, _, _ = self.socket.recvmsg(65536, 256)
+        stamp = time.time()
+        for level, kind, data in ancillary:
+            if level == SOL_PACKET and kind == PACKET_AUXDATA:
+                raw = _with_tag(raw, data)
+            elif kind == SO_TIMESTAMPNS:
+                seconds, nanoseconds = struct.unpack("@qq", data)
+                stamp = seconds + nanoseconds / 1e9
+        return parse(raw, stamp)
+
+    def wait(self, wanted, timeout=2.0):
+        """The first frame for which `wanted` is true; None when none came in time."""
+        end = time.monotonic() + timeout
+        while (frame := self.next(end - time.monotonic())) is not None:
+            if wanted(frame):
+                return frame
+        return None
+
+    def collect(self, wanted=lambda frame: True, seconds=0.3):
+        """All frames for which `wanted` is true: what was seen so far and what comes within `seconds`."""
+        end, frames = time.monotonic() + seconds, []
+        while (frame := self.next(end - time.monotonic())) is not None:
+            if wanted(frame):
+                frames.append(frame)
+        return frames
+
+    def ask(self, request, wanted, timeout=1.0):
+        """Sends a frame and waits for its answer."""
+        self.send(request)
+        return self.wait(wanted, timeout)
+
+
+def _with_tag(raw, auxdata):
+    """The kernel takes the outer 802.1Q tag off and hands it over beside the frame: put it back."""
+    status, _, _, _, _, tci, _ = struct.unpack("@IIIHHHH", auxdata)
+    if not status & TP_STATUS_VLAN_VALID:
+        return raw
+    return raw[:12] + struct.pack("!HH", ETHERTYPE_VLAN, tci) + raw[12:]
+
+
+def is_arp(operation=None, sender=None, target=None):
+    """A condition for `wait` and `collect`."""
+    def wanted(frame):
+        return (frame.ethertype == ETHERTYPE_ARP and frame.arp is not None
+                and operation in (None, frame.arp.operation)
+                and sender in (None, frame.arp.sender) and target in (None, frame.arp.target))
+    return wanted
