@@ -158,12 +158,12 @@ final class Services {
       for position in 0..<state.list.count { servers[state.list[position].id].position += 1 }
       servers[number].position = 0
       set(server, number)
-      servers[number].isOverloaded = false
       servers[number].isAvailable.store(true, ordering: .relaxed)
       state.list.insertFirst(
         ServerLoad(
           id: number, weight: server.weight, lastWeight: server.weight, active: servers[number].active,
-          inactive: servers[number].inactive, address: server.endpoint.address.folded, port: server.endpoint.port))
+          inactive: servers[number].inactive, address: server.endpoint.address.folded, port: server.endpoint.port,
+          isOverloaded: servers[number].isOverloaded))
       state.scheduler.added(state.list)
     }
   }
@@ -182,9 +182,7 @@ final class Services {
     }
     service.locked { state in
       let number = state.list[at].id
-      let old = servers[number].upper
       set(server, number)
-      if server.upperThreshold == 0 || server.upperThreshold > old { servers[number].isOverloaded = false }
       state.list[at].weight = server.weight
       if server.weight != 0 { state.list[at].lastWeight = server.weight }
       state.list[at].isOverloaded = servers[number].isOverloaded
@@ -194,6 +192,9 @@ final class Services {
 
   private func set(_ server: RealServer, _ number: UInt32) {
     let servers = shared.servers
+    if server.upperThreshold == 0 || server.upperThreshold > servers[number].upper {
+      servers[number].isOverloaded = false
+    }
     servers[number].upper = server.upperThreshold
     servers[number].lower = server.lowerThreshold
     servers[number].fixedMAC = server.mac

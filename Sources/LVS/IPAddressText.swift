@@ -35,7 +35,7 @@ extension IPAddress: LosslessStringConvertible {
   private static func v6Words(_ text: some StringProtocol) -> [UInt16]? {
     let text = String(text)
     guard let gap = doubleColon(in: text) else { return groups(text[...]).flatMap { $0.count == 8 ? $0 : nil } }
-    guard let head = groups(text[..<gap.lowerBound]), let tail = groups(text[gap.upperBound...]),
+    guard let head = groups(text[..<gap.lowerBound], endsAddress: false), let tail = groups(text[gap.upperBound...]),
       head.count + tail.count <= 7
     else { return nil }
     return head + Array(repeating: 0, count: 8 - head.count - tail.count) + tail
@@ -52,13 +52,13 @@ extension IPAddress: LosslessStringConvertible {
     return nil
   }
 
-  /// The 16-bit groups of a piece of an IPv6 address; an IPv4 tail gives two.
-  private static func groups(_ text: Substring) -> [UInt16]? {
+  /// The 16-bit groups of a piece of an IPv6 address; an IPv4 tail of the whole gives two.
+  private static func groups(_ text: Substring, endsAddress: Bool = true) -> [UInt16]? {
     if text.isEmpty { return [] }
     let parts = text.split(separator: ":", omittingEmptySubsequences: false)
     var words: [UInt16] = []
     for (index, part) in parts.enumerated() {
-      if index == parts.count - 1, let v4 = v4Value(part) {
+      if endsAddress, index == parts.count - 1, let v4 = v4Value(part) {
         words += [UInt16(v4 >> 16), UInt16(truncatingIfNeeded: v4)]
       } else {
         guard (1...4).contains(part.utf8.count), part.utf8.first != UInt8(ascii: "+"),

@@ -92,7 +92,7 @@ actor MemoryPlane: ForwardingPlane, DirectorInspection {
   func workers() -> [WorkerStatus] { [WorkerStatus(id: 0, frames: 7)] }
 
   func verdicts() -> VerdictCounts {
-    VerdictCounts(forwarded: 5, dropped: Dictionary(uniqueKeysWithValues: DropReason.allCases.map { ($0.rawValue, 0) }))
+    VerdictCounts(forwarded: 5, dropped: Dictionary(uniqueKeysWithValues: DropReason.allCases.map { ($0.name, UInt64(0)) }))
   }
 
   func settings() -> [String: String] { sysctls }

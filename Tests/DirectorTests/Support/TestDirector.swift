@@ -1,0 +1,95 @@
+import LVS
+
+@testable import Director
+
+/// A director with a clock that the test turns, its control side, and nothing else.
+final class TestDirector {
+  let services: Services
+  private var director: Director
+  private(set) var now: UInt32 = 1_000
+  let link = Link(mac: TestFrame.director, mtu: 1_500)
+
+  init(connections: Int = 1 << 16) throws {
+    let (shared, counters) = (try SharedTables(templates: 1 << 12, seed: 1), try Counters())
+    services = Services(shared: shared, counters: [counters], seed: 1)
+    director = try Director(
+      shared: shared, counters: counters, snapshot: services.snapshot(link: link), connections: connections, seed: 1)
+    director.connections.startClock(now)
+    shared.persistence.startClock(now)
+    director.tick(now)
+  }
+
+  /// The number of real server `n`, and the Ethernet address that stands for it.
+  static func server(_ n: Int, port: UInt16 = 80) -> Endpoint { Endpoint(IPAddress(v4: 0x0a01_0100 + UInt32(n)), port) }
+  static func mac(_ n: Int) -> MACAddress { MACAddress(0x0200_0000_0100 + UInt64(n)) }
+
+  func apply(_ changes: Change...) throws {
+    for change in changes { try services.apply(change, now: now) }
+    director.adopt(services.snapshot(link: link))
+  }
+
+  func set(_ key: String, _ value: String) throws {
+    try services.settings.set(key, to: value)
+    director.adopt(services.snapshot(link: link))
+  }
+
+  /// Moves time on and ends what is due.
+  func wait(seconds: UInt32) {
+    for _ in 0..<seconds {
+      now += ticksPerSecond
+      director.tick(now)
+      while director.expire(budget: 1_000) {}
+      services.shared.persistence.expire(now, budget: .max)
+    }
+  }
+
+  /// One frame through the pipe: the verdict, and what the frame became.
+  func process(_ frame: [UInt8], segment: Int = 0) -> (verdict: Verdict, frame: [UInt8]) {
+    var frame = frame
+    let verdict = frame.lend(room: 1_024) { bytes in
+      let verdict = director.process(bytes, segment: segment)
+      if case .answer(let length) = verdict { return (verdict, length: length) }
+      return (verdict, length: bytes.count)
+    }
+    return (verdict, frame)
+  }
+
+  /// What became of a frame, in the words of the recorded answers: a server's number, `unreach`, `rst`, `drop`.
+  func outcome(_ frame: [UInt8]) -> String {
+    let (verdict, result) = process(frame)
+    switch verdict {
+    case .transmit:
+      let mac = result[0..<6].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+      return String(mac - 0x0200_0000_0100)
+    case .answer:
+      let transport = result[Ethernet.length + IPv4.transport]
+      return transport == TCP.number ? "rst" : result[Ethernet.length + IPv4.length] == 3 ? "unreach" : "icmp"
+    case .drop(.unclaimed): return "none"
+    case .drop: return "drop"
+    case .pass: return "pass"
+    case .hold: return "hold"
+    }
+  }
+
+  /// Weight, active and inactive connections of each server of a service.
+  func counts(_ key: ServiceKey) -> [Endpoint: [Int]] {
+    let servers = services.status().first { $0.service.key == key }?.servers ?? []
+    return Dictionary(
+      uniqueKeysWithValues: servers.map {
+        ($0.server.endpoint, [Int($0.server.weight), Int($0.activeConnections), Int($0.inactiveConnections)])
+      })
+  }
+
+  /// The connections as the kernel would list them: state and seconds left.
+  var connections: [(state: String, left: UInt32, record: Connection)] {
+    var result: [(state: String, left: UInt32, record: Connection)] = []
+    _ = director.connections.visit(from: 1, limit: .max) { _, record in
+      let state = ConnectionState(rawValue: record.state)?.name ?? "?"
+      result.append((state, (record.expires &- now) / ticksPerSecond, record))
+    }
+    return result
+  }
+
+  var connectionCount: Int { director.connections.count }
+  var drops: Counters { director.counters }
+}
