@@ -18,12 +18,7 @@ extension UserspacePlane {
   }
 
   public func verdicts() async -> VerdictCounts {
-    let all = mailboxes.map(\.counters) + [neighborhoodCounters]
-    func sum(_ figure: (Counters) -> UInt64) -> UInt64 { all.reduce(0) { $0 &+ figure($1) } }
-    return VerdictCounts(
-      forwarded: sum { $0.forwarded.now }, answered: sum { $0.answered.now }, passed: sum { $0.passed.now }, held: sum { $0.held.now },
-      dropped: Dictionary(
-        uniqueKeysWithValues: DropReason.allCases.map { reason in (reason.name, sum { $0.dropped(reason) }) }))
+    VerdictCounts(mailboxes.map(\.counters) + [neighborhoodCounters])
   }
 
   /// Frames that workers handle from now on, in batches, until the stream is dropped.
@@ -111,5 +106,17 @@ extension UserspacePlane {
       return row.transport == transport.name && row.virtual == end
     }
     return true
+  }
+}
+
+extension VerdictCounts {
+  /// The sum of what several counted.
+  init(_ all: [Counters]) {
+    func sum(_ figure: (Counters) -> UInt64) -> UInt64 { all.reduce(0) { $0 &+ figure($1) } }
+    self.init(
+      forwarded: sum { $0.forwarded.now }, answered: sum { $0.answered.now }, passed: sum { $0.passed.now },
+      held: sum { $0.held.now },
+      dropped: Dictionary(
+        uniqueKeysWithValues: DropReason.allCases.map { reason in (reason.name, sum { $0.dropped(reason) }) }))
   }
 }

@@ -170,3 +170,12 @@ public struct VerdictCounts: Sendable, Codable, Hashable {
     self.dropped = dropped
   }
 }
+
+extension VerdictCounts {
+  /// One line for each verdict that some frame got.
+  public var summary: String {
+    let verdicts = [("forwarded", forwarded), ("answered", answered), ("passed", passed), ("held", held)]
+    let drops = dropped.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { ("dropped \($0.key)", $0.value) }
+    return (verdicts + drops).map { "\($0.1) \($0.0)" }.joined(separator: "\n")
+  }
+}

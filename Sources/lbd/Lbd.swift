@@ -31,7 +31,8 @@ struct Lbd: AsyncParsableCommand {
   func run() async throws {
     let configuration = try control.config.map { path in try Configuration(file: path) }
     if let input = replaying.input, let output = replaying.output {
-      return try replay(input, to: output, services: configuration?.services ?? [])
+      let verdicts = try replay(input, to: output, services: configuration?.services ?? [], vlan: network.vlan)
+      return print(verdicts.summary)
     }
     LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
     var logger = Logger(label: "lbd")

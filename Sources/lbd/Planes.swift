@@ -1,3 +1,4 @@
+import Capture
 import Director
 import LVS
 
@@ -11,8 +12,7 @@ extension UserspacePlane: StoppablePlane {}
 
 /// The plane that the command line asks for.
 func openPlane(_ lbd: Lbd, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) -> any StoppablePlane {
-  var options = UserspacePlane.Options()
-  options.interface = lbd.network.interface ?? ""
+  var options = UserspacePlane.Options(interface: lbd.network.interface ?? "")
   options.address = lbd.network.address
   options.vlan = lbd.network.vlan
   options.workers = lbd.network.workers

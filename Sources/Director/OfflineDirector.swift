@@ -1,0 +1,118 @@
+import LVS
+
+/// A director without sockets, threads or a clock: frames and their times in, frames out.
+///
+/// It stands where a port and a worker stand otherwise; the pipe is the same.
+public final class OfflineDirector {
+  private static let station = MACAddress(0x0200_0000_0001)
+
+  private var director: Director
+  private var neighborhood: Neighborhood
+  private let services: Services
+  private let resolved: ResolvedServers
+  private let vlan: UInt16?
+  private var held = HoldQueue()
+  private var hasStarted = false
+
+  /// - Parameters:
+  ///   - services: all of them, in force from the first frame on; their VIPs are owned from then on.
+  ///   - vlan: the VLAN whose frames are meant; nil for untagged frames.
+  public init(services definitions: [ServiceDefinition], vlan: UInt16? = nil) throws(PlaneError) {
+    self.vlan = vlan
+    let seed: UInt64 = 1
+    do throws(SystemError) {
+      let (shared, counters) = (try SharedTables(seed: seed), try Counters())
+      services = Services(shared: shared, counters: [counters], seed: seed)
+      let empty = services.snapshot(link: Link(mac: Self.station, mtu: 1_500))
+      director = try Director(shared: shared, counters: counters, snapshot: empty, connections: 1 << 20, seed: seed)
+      resolved = ResolvedServers(shared.servers)
+    } catch {
+      throw .unavailable(error.description)
+    }
+    neighborhood = Neighborhood(mac: Self.station, addresses: [])
+    for change in changes(from: [], to: definitions) { try services.apply(change, now: 0) }
+    director.adopt(services.snapshot(link: Link(mac: Self.station, mtu: 1_500)))
+  }
+
+  /// How many frames got each verdict.
+  public var verdicts: VerdictCounts { VerdictCounts([director.counters]) }
+
+  /// One frame in, of which `length` octets were on the wire; what is sent because of it.
+  public func receive(_ frame: [UInt8], length: Int, at microseconds: UInt64) -> [[UInt8]] {
+    let (ticks, milliseconds) = (UInt32(truncatingIfNeeded: microseconds / 10_000), microseconds / 1_000)
+    if !hasStarted { start(ticks, milliseconds) }
+    director.tick(ticks)
+    while director.expire(budget: 1 << 16) {}
+    director.shared.persistence.expire(ticks, budget: .max)
+    neighborhood.tick(milliseconds)
+    var sent = released(milliseconds)
+    guard let (tag, untagged) = Ethernet.untagged(frame), tag.map({ $0 & 0xfff }) == vlan else { return sent }
+    guard frame.count == length else {
+      director.counters.drop(.capturedShort)
+      return sent
+    }
+    var octets = untagged
+    if let answer = process(&octets, milliseconds) { sent.append(Ethernet.tagged(answer, vlan: tag)) }
+    learn()
+    return sent + released(milliseconds)
+  }
+
+  private func start(_ ticks: UInt32, _ milliseconds: UInt64) {
+    hasStarted = true
+    director.connections.startClock(ticks)
+    director.shared.persistence.startClock(ticks)
+    for vip in services.vips { neighborhood.vips.take(vip, now: milliseconds) }
+    let servers = services.serversByAddress
+    resolved.replace(servers)
+    for address in servers.keys { neighborhood.neighbors.add(address, now: milliseconds) }
+    neighborhood.tick(milliseconds)
+  }
+
+  /// The way of one untagged frame; what is sent, if anything.
+  private func process(_ octets: inout [UInt8], _ milliseconds: UInt64) -> [UInt8]? {
+    let verdict = octets.lend(room: 1_024) { bytes -> (Verdict, length: Int) in
+      let isARP = bytes.count >= Ethernet.length && bytes.u16(Ethernet.type) == Ethernet.arp
+      let verdict = isARP ? neighborhood.receive(bytes, now: milliseconds) : director.process(bytes)
+      if case .answer(let length) = verdict { return (verdict, length: length) }
+      return (verdict, length: bytes.count)
+    }
+    switch verdict {
+    case .transmit:
+      director.counters.forwarded.add(1)
+      return octets
+    case .answer:
+      director.counters.answered.add(1)
+      return octets
+    case .pass: director.counters.passed.add(1)
+    case .drop(let reason): director.counters.drop(reason)
+    case .hold(let server):
+      if held.hold(octets, for: server, now: milliseconds) {
+        director.counters.held.add(1)
+      } else {
+        director.counters.drop(.holdQueueFull)
+      }
+    }
+    return nil
+  }
+
+  /// Takes over what the neighbourhood learnt. What it would send is left out: the capture has its own answers.
+  private func learn() {
+    for happening in neighborhood.drain().happened {
+      switch happening {
+      case .neighbor(.resolved(let address, let mac)), .neighbor(.moved(let address, _, let mac)):
+        resolved.found(address, at: mac)
+      case .neighbor(.lost(let address)): resolved.lost(address)
+      case .vip: break
+      }
+    }
+  }
+
+  /// The frames that waited for a server which was found since.
+  private func released(_ milliseconds: UInt64) -> [[UInt8]] {
+    var frames: [[UInt8]] = []
+    let given = held.release(milliseconds, director.shared.servers, header: 0) { frames.append($0) }
+    for _ in frames { director.counters.forwarded.add(1) }
+    for _ in 0..<given { director.counters.drop(.neighborUnreachable) }
+    return frames.map { Ethernet.tagged($0, vlan: vlan) }
+  }
+}
