@@ -198,6 +198,7 @@ struct LoadMeter {
   mutating func measure() -> UInt32 {
     let (now, worked) = (Clock.nanoseconds, Clock.threadNanoseconds)
     defer { (since, used) = (now, worked) }
-    return UInt32(clamping: (worked - used) * 1_000 / max(now - since, 1))
+    // The first reading may be of another thread, the one that made the meter.
+    return UInt32(clamping: (worked - min(used, worked)) * 1_000 / max(now - since, 1))
   }
 }

@@ -16,11 +16,11 @@ ASKER = "10.77.0.50"
 
 
 class Answers:
-    """Answers the director's ARP requests for an address some time after they were seen."""
+    """A real server answers ARP requests for one more address, some time after they were seen."""
 
-    def __init__(self, lab, address, mac, delay=0.0):
-        self.wire, self.address, self.mac, self.delay = Wire(lab.stranger), address, mac, delay
-        self.requests, self.leaving, self.thread = [], threading.Event(), threading.Thread(target=self._run)
+    def __init__(self, server, address, delay=0.0):
+        self.wire, self.mac, self.address, self.delay = Wire(server), server.mac, address, delay
+        self.leaving, self.thread = threading.Event(), threading.Thread(target=self._run)
 
     def __enter__(self):
         self.thread.start()
@@ -34,7 +34,6 @@ class Answers:
     def _run(self):
         while not self.leaving.is_set():
             if request := self.wire.wait(is_arp(ARP_REQUEST, target=self.address), 0.05):
-                self.requests.append(request)
                 time.sleep(self.delay)
                 self.wire.send(arp_reply(self.mac, self.address, request.arp.sender_mac, request.arp.sender))
 
@@ -62,7 +61,7 @@ def test_neighbors_lists_what_was_found(lab, web):
 def test_the_first_syn_waits_for_a_server_that_answers_late(lab, director):
     server = lab.servers[0]
     director.lbctl("add-service", *service(), "-s", "rr")
-    with Answers(lab, ABSENT, server.mac, delay=0.3), Wire(server) as wire:
+    with Answers(server, ABSENT, delay=0.3), Wire(server) as wire:
         director.lbctl("add-rs", *service(), "-r", f"{ABSENT}:80")
         begin = time.monotonic()
         assert requests(lab.client) == [server.name]
@@ -92,7 +91,7 @@ def test_held_frames_are_bounded_and_counted(lab, director):
     with Wire(lab.stranger) as wire, Wire(lab.servers[0]) as server:
         for number in range(2000):
             wire.send(ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, tcp(ASKER, 10000 + number, VIP, 80, SYN)))
-        with Answers(lab, ABSENT, lab.servers[0].mac):
+        with Answers(lab.servers[0], ABSENT):
             held = server.collect(lambda frame: frame.tcp and frame.ip.source == ASKER, 2)
     assert 0 < len(held) < 2000
     assert director.dropped("hold_queue_full") + director.dropped("neighbor_unreachable") == 2000 - len(held)

@@ -67,7 +67,7 @@ TABLE = [
     ("drain-rs -t 10.77.0.100:80 -r 10.77.0.22:80", 1, "no real server"),
     ("add-rs -t 10.77.0.100:80 -r 10.77.0.22:80 -m", 1, "-m"),
     ("add-rs -t 10.77.0.100:80 -r 10.77.0.22:80 -i", 1, "-i"),
-    ("add-rs -t 10.77.0.100:80 -r 10.77.0.2:80", 1, "director itself"),
+    ("add-rs -t 10.77.0.100:80 -r 10.77.0.2:80", 1, "own address"),
     ("capture --filter port=x -w /dev/null", 1, "port=x"),
 ]
 
