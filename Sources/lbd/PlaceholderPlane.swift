@@ -18,9 +18,7 @@ actor UserspacePlane: ForwardingPlane, DirectorInspection {
     var hostGuard = true
   }
 
-  init(_ options: Options, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) {
-    rowCount = 100_000
-  }
+  init(_ options: Options, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) { rowCount = 100_000 }
 
   func stop() async {}
 
@@ -28,6 +26,7 @@ actor UserspacePlane: ForwardingPlane, DirectorInspection {
   private var current = Timeouts(tcp: 900, tcpFin: 120, udp: 300)
   private var sysctls = ["expire_nodest_conn": "0"]
   private let rowCount: Int
+
 
   func apply(_ changes: [Change]) throws(PlaneError) {
     for change in changes { try apply(change) }
@@ -101,10 +100,7 @@ actor UserspacePlane: ForwardingPlane, DirectorInspection {
   }
 
   func neighbors() -> [NeighborStatus] {
-    [
-      NeighborStatus(
-        address: IPAddress(v4: 0xc000_020b), mac: MACAddress(0x0200_0000_000b), state: .reachable, confirmed: 3)
-    ]
+    [NeighborStatus(address: IPAddress(v4: 0xc000_020b), mac: MACAddress(0x0200_0000_000b), state: .reachable, confirmed: 3)]
   }
 
   func vips() -> [VIPStatus] { [VIPStatus(address: IPAddress(v4: 0xc000_0264), state: .owned)] }

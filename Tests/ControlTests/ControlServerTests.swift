@@ -1,5 +1,7 @@
 import Foundation
+import FoundationNetworking
 import LVS
+import ServiceLifecycle
 import Testing
 
 @testable import Control
@@ -253,6 +255,38 @@ struct ControlServerTests {
     let error = await #expect(throws: PlaneError.self) { try await ControlSocket(path).claim() }
     #expect(error?.description.hasPrefix("\(path) exists and is not a socket") == true)
     #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
+  }
+
+  @Test("A server that cannot bind its socket says why")
+  func noDirectory() async {
+    let controller = Controller(MemoryPlane(), logger: Served.silent)
+    let server = ControlServer(
+      socket: ControlSocket("/nonexistent/lbd.sock"), controller: controller, logger: Served.silent)
+    let error = await #expect(throws: PlaneError.self) { try await server.run() }
+    #expect(
+      error?.description == "/nonexistent/lbd.sock cannot be the control socket: No such file or directory")
+  }
+
+  @Test("Metrics, and nothing else, are served over TCP")
+  func metricsOverTCP() async throws {
+    let server = MetricsServer(
+      address: endpoint("127.0.0.1:19181"), controller: Controller(MemoryPlane(), logger: Served.silent),
+      logger: Served.silent)
+    let group = ServiceGroup(services: [server], logger: Served.silent)
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { try await group.run() }
+      var metrics: String?
+      while metrics == nil {
+        let page = try #require(URL(string: "http://127.0.0.1:19181/metrics"))
+        metrics = (try? await URLSession.shared.data(from: page)).map { String(decoding: $0.0, as: UTF8.self) }
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      #expect(metrics?.contains("lvs_frames_total{verdict=\"forwarded\"} 5\n") == true)
+      let second = await #expect(throws: PlaneError.self) { try await server.run() }
+      #expect(second?.description == "metrics cannot be served on 127.0.0.1:19181: Address already in use")
+      await group.triggerGracefulShutdown()
+      try await tasks.waitForAll()
+    }
   }
 
   @Test(
