@@ -78,9 +78,11 @@ struct List: AsyncParsableCommand {
     if options.json {
       return try await options.client.connectionLines(filter) { try write($0) }
     }
-    try write(ConnectionListing.title)
+    var text = ConnectionListing.title
     try await options.client.connections(filter) { rows in
-      try write(rows.map(ConnectionListing.row).joined())
+      try write(text + rows.map(ConnectionListing.row).joined())
+      text = ""
     }
+    try write(text)
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import FoundationNetworking
+import Glibc
 import LVS
 import ServiceLifecycle
 import Testing
@@ -232,10 +233,33 @@ struct ControlServerTests {
     }
   }
 
+  @Test("A daemon that ends in the middle of an answer is told of")
+  func brokenOff() async throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "lbd-\(UUID().uuidString.prefix(8))").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let listener = try listen(at: path)
+    defer { close(listener) }
+    for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"] {
+      let asked = Task { try await ControlClient(ControlSocket(path)).timeouts() }
+      var peer: Int32 = -1
+      while peer < 0 {
+        try await Task.sleep(for: .milliseconds(5))
+        peer = accept(listener, nil, nil)
+      }
+      _ = unsafe write(peer, answer, answer.utf8.count)
+      close(peer)
+      let error = await #expect(throws: ErrorReply.self) { try await asked.value }
+      #expect(error?.error == "lbd ended before its answer did")
+    }
+  }
+
   /// Binds a socket there, listens, and goes without unlinking it.
   private func leaveSocket(at path: String) throws {
-    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-    defer { close(descriptor) }
+    close(try listen(at: path))
+  }
+
+  private func listen(at path: String) throws -> Int32 {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
@@ -244,7 +268,8 @@ struct ControlServerTests {
         unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
       }
     }
-    #expect(bound == 0 && listen(descriptor, 1) == 0)
+    #expect(bound == 0 && Glibc.listen(descriptor, 1) == 0)
+    return descriptor
   }
 
   @Test("A file that is no socket is neither served on nor removed")
