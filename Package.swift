@@ -54,12 +54,14 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
-    .executableTarget(name: "lbctl", dependencies: ["LVS", "Control", "Director", argumentParser], swiftSettings: strict),
+    .executableTarget(
+      name: "lbctl", dependencies: ["LVS", "Control", "Director", argumentParser], swiftSettings: strict),
     .testTarget(name: "LVSTests", dependencies: ["LVS"], swiftSettings: strict),
     .testTarget(
       name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
-      name: "ControlTests", dependencies: ["Control", "LVS", "lbctl"], resources: [.copy("Golden")], swiftSettings: strict),
+      name: "ControlTests", dependencies: ["Control", "LVS", "lbctl"], resources: [.copy("Golden")],
+      swiftSettings: strict),
   ]
 )

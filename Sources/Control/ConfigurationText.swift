@@ -8,7 +8,8 @@ extension Configuration {
     let root: Node
     do {
       guard let node = try compose(yaml: yaml), node != Node("") else {
-        throw ConfigurationError(line: nil, problem: "the configuration is empty: 'services: []' says that there are none")
+        throw ConfigurationError(
+          line: nil, problem: "the configuration is empty: 'services: []' says that there are none")
       }
       root = node
     } catch let error as YamlError {
@@ -62,7 +63,8 @@ private struct Schema {
 
   func check(_ node: Node) throws(ConfigurationError) {
     guard let mapping = node.mapping else {
-      throw ConfigurationError(line: node.mark?.line, problem: "\(name) is a mapping of \(keys.joined(separator: ", "))")
+      throw ConfigurationError(
+        line: node.mark?.line, problem: "\(name) is a mapping of \(keys.joined(separator: ", "))")
     }
     for (key, value) in mapping {
       let word = key.string ?? "?"
@@ -81,7 +83,9 @@ extension Node {
   fileprivate func line(at path: [any CodingKey]) -> Int? {
     guard let key = path.first else { return mark?.line }
     let child: Node? =
-      if let index = key.intValue { sequence.flatMap { $0.indices.contains(index) ? $0[index] : nil } } else { self[key.stringValue] }
+      if let index = key.intValue { sequence.flatMap { $0.indices.contains(index) ? $0[index] : nil } } else {
+        self[key.stringValue]
+      }
     return child?.line(at: Array(path.dropFirst())) ?? mark?.line
   }
 }
@@ -89,7 +93,8 @@ extension Node {
 extension ConfigurationError {
   fileprivate init(_ error: YamlError) {
     switch error {
-    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+    case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+      .composer(_, let problem, let mark, _):
       self.init(line: mark.line, problem: "not YAML: \(problem)")
     case .duplicatedKeysInMapping(let keys, let context):
       self.init(line: context.mark.line, problem: "key \(keys.map { "'\($0)'" }.joined(separator: ", ")) stands twice")

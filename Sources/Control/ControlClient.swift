@@ -23,24 +23,37 @@ public struct ControlClient: Sendable {
     let head = HTTPRequestHead(
       version: .http1_1, method: method, uri: path + Self.text(query),
       headers: ["host": "localhost", "connection": "close", "content-length": "\(body.count)"])
-    try await connect().executeThenClose { inbound, outbound in
-      try await outbound.write(.head(head))
-      try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: body))))
-      try await outbound.write(.end(nil))
-      var status = HTTPResponseStatus.ok
-      var refusal = ByteBuffer()
-      for try await part in inbound {
-        switch part {
-        case .head(let head): status = head.status
-        case .body(var piece) where status != .ok: refusal.writeBuffer(&piece)
-        case .body(let piece): try await receive(piece)
-        case .end:
-          if status != .ok { throw Self.reply(refusal, status) }
-          return
-        }
+    let connection = try await connect()
+    do {
+      try await connection.executeThenClose { inbound, outbound in
+        try await outbound.write(.head(head))
+        try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: body))))
+        try await outbound.write(.end(nil))
+        try await Self.answer(inbound, receive)
       }
-      throw ErrorReply(error: "lbd ended before its answer did", code: "unavailable")
+    } catch is IOError {
+      throw Self.brokenOff
     }
+  }
+
+  private static let brokenOff = ErrorReply(error: "lbd ended before its answer did", code: "unavailable")
+
+  private static func answer(
+    _ parts: NIOAsyncChannelInboundStream<HTTPClientResponsePart>, _ receive: (ByteBuffer) async throws -> Void
+  ) async throws {
+    var status = HTTPResponseStatus.ok
+    var refusal = ByteBuffer()
+    for try await part in parts {
+      switch part {
+      case .head(let head): status = head.status
+      case .body(var piece) where status != .ok: refusal.writeBuffer(&piece)
+      case .body(let piece): try await receive(piece)
+      case .end:
+        if status != .ok { throw reply(refusal, status) }
+        return
+      }
+    }
+    throw brokenOff
   }
 
   private static func reply(_ body: ByteBuffer, _ status: HTTPResponseStatus) -> ErrorReply {

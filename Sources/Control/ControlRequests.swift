@@ -54,25 +54,27 @@ extension ControlClient {
   public func verdicts() async throws -> VerdictCounts { try await ask(.GET, "/v1/verdicts") }
 
   /// Hands over the connections that match, as they come.
-  public func connections(_ filter: ConnectionFilter, _ receive: ([ConnectionStatus]) async throws -> Void) async throws {
+  public func connections(_ filter: ConnectionFilter, _ receive: ([ConnectionStatus]) async throws -> Void) async throws
+  {
+    try await connectionLines(filter) { lines in
+      try await receive(lines.split(separator: UInt8(ascii: "\n")).map { try ConnectionStatus(jsonLine: $0) })
+    }
+  }
+
+  /// Hands over the connections that match as JSON, whole lines at a time.
+  public func connectionLines(_ filter: ConnectionFilter, _ receive: (Data) async throws -> Void) async throws {
     let query = [
       "client": filter.client?.description, "service": filter.service?.description,
       "server": filter.server?.description, "state": filter.state,
     ]
-    var rest = ByteBuffer()
+    var rest = Data()
     try await exchange(.GET, "/v1/connections", query: query) { piece in
-      rest.writeImmutableBuffer(piece)
-      guard let end = rest.readableBytesView.lastIndex(of: UInt8(ascii: "\n")),
-        let lines = rest.readSlice(length: end + 1 - rest.readerIndex)
-      else { return }
-      rest.discardReadBytes()
-      try await receive(lines.readableBytesView.split(separator: UInt8(ascii: "\n")).map(Self.connection))
+      rest.append(contentsOf: piece.readableBytesView)
+      guard let end = rest.lastIndex(of: UInt8(ascii: "\n")) else { return }
+      try await receive(rest[...end])
+      rest = Data(rest[(end + 1)...])
     }
-    if rest.readableBytes > 0 { throw try JSON.decode(ErrorReply.self, from: Data(rest.readableBytesView)) }
-  }
-
-  private static func connection(_ line: ByteBufferView) throws -> ConnectionStatus {
-    try JSON.decode(from: Data(line))
+    if !rest.isEmpty { throw try JSON.decode(ErrorReply.self, from: rest) }
   }
 
   /// Hands over the bytes of a capture file until the receiver throws or the daemon stops.

@@ -20,8 +20,6 @@ public struct ControlServer: Service {
     // The socket must have mode 0600 from its first moment, and its mode comes from the umask of the moment it is bound.
     let before = umask(0o177)
     defer { umask(before) }
-    var quiet = logger
-    quiet.logLevel = max(logger.logLevel, .warning)
     let application = Application(
       router: Routes(controller: controller).router(),
       configuration: ApplicationConfiguration(address: .unixDomainSocket(path: socket.path)),
@@ -29,9 +27,13 @@ public struct ControlServer: Service {
         umask(before)
         logger.info("control socket open", metadata: ["socket": "\(socket.path)"])
       },
-      logger: quiet)
+      logger: logger.silent)
     defer { socket.remove() }
-    try await application.run()
+    do {
+      try await application.run()
+    } catch {
+      throw PlaneError.unavailable("\(socket.path) cannot be the control socket: \(SocketProblem(error))")
+    }
   }
 }
 
@@ -49,18 +51,25 @@ public struct MetricsServer: Service {
     let router = Router()
     router.add(middleware: ErrorLines())
     router.addMetrics(of: controller)
-    var quiet = logger
-    quiet.logLevel = max(logger.logLevel, .warning)
     let application = Application(
       router: router,
       configuration: ApplicationConfiguration(
         address: .hostname(address.address.description, port: Int(address.port))),
       onServerRunning: { _ in logger.info("metrics open", metadata: ["address": "\(address)"]) },
-      logger: quiet)
+      logger: logger.silent)
     do {
       try await application.run()
     } catch {
-      throw PlaneError.unavailable("metrics cannot be served on \(address): \(error)")
+      throw PlaneError.unavailable("metrics cannot be served on \(address): \(SocketProblem(error))")
     }
+  }
+}
+
+extension Logger {
+  /// For the HTTP server, which logs each connection, and what it throws besides.
+  fileprivate var silent: Logger {
+    var logger = self
+    logger.logLevel = .critical
+    return logger
   }
 }

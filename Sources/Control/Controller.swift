@@ -33,10 +33,7 @@ public actor Controller {
       if services.isEmpty { throw PlaneError.noSuchService(key) }
     }
     for service in services.indices {
-      guard let weights = drained[services[service].service.key] else { continue }
-      for server in services[service].servers.indices where services[service].servers[server].server.weight == 0 {
-        services[service].servers[server].server.drainedWeight = weights[services[service].servers[server].server.endpoint]
-      }
+      services[service].recall(drained[services[service].service.key] ?? [:])
     }
     return services
   }
@@ -84,7 +81,7 @@ public actor Controller {
     do throws(PlaneError) {
       try await plane.apply(changes)
     } catch {
-      logger.error("change refused", metadata: ["reason": "\(error)", "changes": "\(changes.count)"])
+      logger.warning("change refused", metadata: ["reason": "\(error)", "changes": "\(changes.count)"])
       await remember(changes)
       throw error
     }
@@ -110,9 +107,17 @@ public actor Controller {
       now?.drainedWeight = nil
       if now == server { drained[change.service, default: [:]][server.endpoint] = weight }
     }
-    drained = drained.compactMapValues { $0 }.reduce(into: [:]) { kept, entry in
+    drained = drained.reduce(into: [:]) { kept, entry in
       let weights = entry.value.filter { present[entry.key]?[$0.key]?.weight == 0 }
       if !weights.isEmpty { kept[entry.key] = weights }
+    }
+  }
+}
+
+extension ServiceStatus {
+  fileprivate mutating func recall(_ weights: [Endpoint: Int32]) {
+    for index in servers.indices where servers[index].server.weight == 0 {
+      servers[index].server.drainedWeight = weights[servers[index].server.endpoint]
     }
   }
 }

@@ -29,7 +29,14 @@ public struct MetricsText: Sendable {
   }
 
   private static func escaped(_ value: String) -> String {
-    value.flatMap { $0 == "\\" ? "\\\\" : $0 == "\"" ? "\\\"" : $0 == "\n" ? "\\n" : String($0) }.map(String.init).joined()
+    value.map { character in
+      switch character {
+      case "\\": "\\\\"
+      case "\"": "\\\""
+      case "\n": "\\n"
+      default: String(character)
+      }
+    }.joined()
   }
 
   private mutating func addServices(_ services: [ServiceStatus]) {
@@ -53,15 +60,19 @@ public struct MetricsText: Sendable {
         }
       }
     }
-    add("lvs_server_connections_total", "counter", "Connections given to the server.", each { $0.statistics.connections })
+    add(
+      "lvs_server_connections_total", "counter", "Connections given to the server.", each { $0.statistics.connections })
     add("lvs_server_packets_total", "counter", "Packets sent to the server.", each { $0.statistics.packets })
-    add("lvs_server_bytes_total", "counter", "Bytes sent to the server, IP headers included.", each { $0.statistics.bytes })
+    add(
+      "lvs_server_bytes_total", "counter", "Bytes sent to the server, IP headers included.",
+      each { $0.statistics.bytes })
     add("lvs_server_active_connections", "gauge", "Established connections.", each { $0.activeConnections })
     add("lvs_server_inactive_connections", "gauge", "Connections in any other state.", each { $0.inactiveConnections })
     add("lvs_server_persistent_connections", "gauge", "Persistence templates.", each { $0.persistentConnections })
     add("lvs_server_weight", "gauge", "Weight; 0 is quiesced.", each { $0.server.weight })
     add("lvs_server_overloaded", "gauge", "1 above the upper threshold.", each { $0.isOverloaded ? 1 : 0 })
-    add("lvs_server_resolved", "gauge", "1 where the Ethernet address is known.", each { $0.resolvedMAC == nil ? 0 : 1 })
+    add(
+      "lvs_server_resolved", "gauge", "1 where the Ethernet address is known.", each { $0.resolvedMAC == nil ? 0 : 1 })
   }
 
   private mutating func addVerdicts(_ verdicts: VerdictCounts) {

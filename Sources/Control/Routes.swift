@@ -59,7 +59,8 @@ struct Routes {
     api.get("settings") { _, _ in try Response.json(await controller.inspection.settings()) }
     api.put("settings/:name") { request, context in
       let setting: Setting = try await request.json()
-      try await controller.inspection.set(context.parameters.require("name"), to: setting.value)
+      let name = try context.parameters.require("name")
+      try await controller.inspection.set(name.removingPercentEncoding ?? name, to: setting.value)
       return try Response.json(await controller.inspection.settings())
     }
   }
@@ -127,7 +128,9 @@ extension Request {
   /// The query's value under the name, read as what it should be; nil where the name does not stand there.
   func query<Value: TextCodable>(_ name: String, as type: Value.Type = Value.self) throws -> Value? {
     guard let text = uri.queryParameters[Substring(name)] else { return nil }
-    guard let value = Value(String(text)) else { throw ErrorReply.badRequest("\(name): '\(text)' is not \(Value.kind)") }
+    guard let value = Value(String(text)) else {
+      throw ErrorReply.badRequest("\(name): '\(text)' is not \(Value.kind)")
+    }
     return value
   }
 

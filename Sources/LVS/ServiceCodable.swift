@@ -20,7 +20,8 @@ extension VirtualService: Codable {
     if !names.isEmpty {
       flags = try SchedulerFlags.parse(names.joined(separator: ","), scheduler: scheduler).mapError { unknown in
         DecodingError.dataCorruptedError(
-          forKey: .flags, in: values, debugDescription: "the scheduler \(scheduler.rawValue) has no flag '\(unknown.name)'")
+          forKey: .flags, in: values,
+          debugDescription: "the scheduler \(scheduler.rawValue) has no flag '\(unknown.name)'")
       }.get()
     }
     if values.contains(.persistence) {

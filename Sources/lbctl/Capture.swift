@@ -34,7 +34,8 @@ struct Capture: AsyncParsableCommand {
 
   private func open() throws -> FileHandle {
     if write == "-" { return .standardOutput }
-    guard FileManager.default.createFile(atPath: write, contents: nil), let file = FileHandle(forWritingAtPath: write) else {
+    guard FileManager.default.createFile(atPath: write, contents: nil), let file = FileHandle(forWritingAtPath: write)
+    else {
       throw PlaneError.unavailable("\(write) cannot be written: \(unsafe String(cString: strerror(errno)))")
     }
     return file

@@ -19,18 +19,34 @@ struct ListingOptions: ParsableArguments {
 
   var client: ControlClient { daemon.client }
 
-  /// Prints the value as JSON, or as the text that `table` makes of it.
   func show<Value: Encodable>(_ value: Value, table: (Value) -> String) throws {
-    guard json else { return write(table(value)) }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    write(String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
+    try lbctl.show(value, asJSON: json, table: table)
   }
 }
 
+/// Prints the value as JSON, or as the text that `table` makes of it.
+func show<Value: Encodable>(_ value: Value, asJSON: Bool, table: (Value) -> String) throws {
+  guard asJSON else { return try write(table(value)) }
+  let encoder = JSONEncoder()
+  encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+  try write(String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
+}
+
 /// Writes text to standard output as it is.
-func write(_ text: String) {
-  FileHandle.standardOutput.write(Data(text.utf8))
+func write(_ text: String) throws {
+  try write(Data(text.utf8))
+}
+
+func write(_ data: Data) throws {
+  do {
+    try FileHandle.standardOutput.write(contentsOf: data)
+  } catch let error as NSError {
+    let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
+    // Whoever read the output, such as 'head', has had enough: no error of ours.
+    if cause.code == EPIPE { exit(0) }
+    throw PlaneError.unavailable(
+      "standard output cannot be written: \(unsafe String(cString: strerror(Int32(cause.code))))")
+  }
 }
 
 /// Turns what a setting's own check says into an error of the command line.

@@ -75,9 +75,14 @@ struct List: AsyncParsableCommand {
 
   private func listConnections() async throws {
     let filter = ConnectionFilter(client: client, service: service.named, server: server, state: state?.uppercased())
-    if !options.json { write(ConnectionListing.title) }
-    try await options.client.connections(filter) { rows in
-      write(rows.map(options.json ? \.jsonLine : ConnectionListing.row).joined())
+    if options.json {
+      return try await options.client.connectionLines(filter) { try write($0) }
     }
+    var text = ConnectionListing.title
+    try await options.client.connections(filter) { rows in
+      try write(text + rows.map(ConnectionListing.row).joined())
+      text = ""
+    }
+    try write(text)
   }
 }

@@ -6,7 +6,14 @@ import Foundation
 @main
 enum Program {
   static func main() async {
-    let words = CommandWords(CommandLine.arguments.dropFirst())
+    guard let ending = await run(CommandWords(CommandLine.arguments.dropFirst())) else { return }
+    let file: FileHandle = ending.status == 0 ? .standardOutput : .standardError
+    file.write(Data("\(ending.text)\n".utf8))
+    exit(ending.status)
+  }
+
+  /// Carries the command line out; nil where there is nothing more to say.
+  static func run(_ words: CommandWords) async -> Ending? {
     do {
       var command = try Lbctl.parseAsRoot(words.prepared)
       if var command = command as? any AsyncParsableCommand {
@@ -14,21 +21,26 @@ enum Program {
       } else {
         try command.run()
       }
+      return nil
     } catch {
-      exit(report(error, of: words))
+      return Ending(error, of: words)
     }
   }
+}
 
-  private static func report(_ error: any Error, of words: CommandWords) -> Int32 {
-    let status = Lbctl.exitCode(for: error)
-    if status.isSuccess {
-      print(Lbctl.fullMessage(for: error))
-      return 0
+/// How the program ends where a command did not just return: with help, or with one line that says what is wrong.
+struct Ending: Equatable {
+  let status: Int32
+  let text: String
+
+  init(_ error: any Error, of words: CommandWords) {
+    let code = Lbctl.exitCode(for: error)
+    let line = Lbctl.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+    switch code {
+    case .success: (status, text) = (0, Lbctl.fullMessage(for: error))
+    case .validationFailure: (status, text) = (2, "lbctl: \(line) (see \(words.helpCommand))")
+    default: (status, text) = (1, "lbctl: \(line)")
     }
-    var line = Lbctl.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
-    if status == .validationFailure { line += " (see \(words.helpCommand))" }
-    FileHandle.standardError.write(Data("lbctl: \(line)\n".utf8))
-    return status == .validationFailure ? 2 : 1
   }
 }
 
@@ -49,6 +61,7 @@ struct Lbctl: AsyncParsableCommand {
       AddService.self, EditService.self, DeleteService.self, AddServer.self, EditServer.self, DeleteServer.self,
       DrainServer.self, List.self, Zero.self, Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
       Save.self, Restore.self, Apply.self, Neighbors.self, VIPs.self, Workers.self, Verdicts.self, Capture.self,
+      Bench.self,
     ])
 
   static let commandNames = configuration.subcommands.flatMap { command in

@@ -14,7 +14,7 @@ struct Save: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    write(try await daemon.client.configuration().yaml())
+    try write(await daemon.client.configuration().yaml())
   }
 }
 
@@ -62,6 +62,6 @@ extension ControlClient {
   /// Reads and checks the file before anything is asked of lbd, then prints how many changes it took.
   fileprivate func reconcile(toFile path: String) async throws {
     let changes = try await reconcile(to: try Configuration(file: path))
-    write("\(changes) \(changes == 1 ? "change" : "changes")\n")
+    try write("\(changes) \(changes == 1 ? "change" : "changes")\n")
   }
 }

@@ -87,7 +87,8 @@ struct ControlOptions: ParsableArguments {
     transform: { try text($0, as: Endpoint.self) })
   var metrics: Endpoint?
 
-  @Option(help: "The least level that is logged.")
+  @Option(
+    help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"), transform: level)
   var logLevel = Logger.Level.info
 }
 
@@ -105,7 +106,12 @@ struct ReplayOptions: ParsableArguments {
   }
 }
 
-extension Logger.Level: @retroactive ExpressibleByArgument {}
+private func level(_ text: String) throws -> Logger.Level {
+  guard let level = Logger.Level(rawValue: text) else {
+    throw ValidationError("there are \(Logger.Level.allCases.map(\.rawValue).joined(separator: ", "))")
+  }
+  return level
+}
 
 private func text<Value: TextCodable>(_ text: String, as type: Value.Type) throws -> Value {
   guard let value = Value(text) else { throw ValidationError("not \(Value.kind)") }

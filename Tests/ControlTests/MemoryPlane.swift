@@ -84,7 +84,10 @@ actor MemoryPlane: ForwardingPlane, DirectorInspection {
   }
 
   func neighbors() -> [NeighborStatus] {
-    [NeighborStatus(address: IPAddress(v4: 0xc000_020b), mac: MACAddress(0x0200_0000_000b), state: .reachable, confirmed: 3)]
+    [
+      NeighborStatus(
+        address: IPAddress(v4: 0xc000_020b), mac: MACAddress(0x0200_0000_000b), state: .reachable, confirmed: 3)
+    ]
   }
 
   func vips() -> [VIPStatus] { [VIPStatus(address: IPAddress(v4: 0xc000_0264), state: .owned)] }

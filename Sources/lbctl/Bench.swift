@@ -1,0 +1,62 @@
+import ArgumentParser
+import Control
+import Director
+import LVS
+
+struct Bench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench", abstract: "Measures parts of the director on this machine, without lbd.",
+    subcommands: [Schedulers.self])
+
+  struct Schedulers: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      abstract: "Measures the schedulers: time per pick, and how evenly the weights are met.",
+      discussion: """
+        Server i has the weight 1 + i mod 10. NS/PICK is a pick alone, NS/CONNECTION with the load changes that a
+        connection brings; DEVIATION is the largest relative distance of a server's picks from its share.
+
+        Examples:
+          lbctl bench schedulers
+          lbctl bench schedulers -s mh -n 256 --json
+        """)
+
+    @Option(name: .shortAndLong, help: ArgumentHelp("One of them, or all.", valueName: "name"))
+    var scheduler = "all"
+
+    @Option(name: [.customShort("n"), .long], help: "How many real servers.")
+    var servers = 16
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func validate() throws {
+      if !(1...100_000).contains(servers) { throw ValidationError("\(servers) servers are not in 1 to 100000") }
+      if scheduler != "all", !SchedulerName.all.contains(SchedulerName(rawValue: scheduler)) {
+        throw ValidationError(PlaneError.unknownScheduler(scheduler).description)
+      }
+    }
+
+    func run() throws {
+      let names = scheduler == "all" ? SchedulerName.all : [SchedulerName(rawValue: scheduler)]
+      let results = names.compactMap { SchedulerBench(scheduler: $0, servers: servers).run() }
+      try show(results, asJSON: json) { results in
+        columns(
+          ["SCHEDULER", "SERVERS", "PICKS/S", "NS/PICK", "NS/CONNECTION", "DEVIATION", "BUILD MS"], results.map(row))
+      }
+    }
+
+    private func row(_ result: SchedulerBench.Result) -> [String] {
+      [
+        result.name, String(result.servers), String(Int(result.picksPerSecond)), decimal(result.nanosecondsPerPick),
+        decimal(result.nanosecondsPerConnection), result.evenness.map { decimal($0 * 100) + " %" } ?? "-",
+        result.mhBuildMilliseconds.map(decimal) ?? "-",
+      ]
+    }
+
+    /// One digit after the point.
+    private func decimal(_ value: Double) -> String {
+      let tenths = Int((value * 10).rounded())
+      return "\(tenths / 10).\(tenths % 10)"
+    }
+  }
+}

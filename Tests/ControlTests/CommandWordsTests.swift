@@ -1,0 +1,36 @@
+import Testing
+
+@testable import lbctl
+
+@Suite("The words of a command line")
+struct CommandWordsTests {
+  @Test(
+    "Every -p has its number, and options before the command stand at the end",
+    arguments: [
+      ("list", "list"),
+      ("--json list", "list --json"),
+      ("--socket /run/x.sock --json list -t 192.0.2.1:80", "list -t 192.0.2.1:80 --socket /run/x.sock --json"),
+      ("--socket=/run/x.sock list", "list --socket=/run/x.sock"),
+      ("--socket", "--socket"),
+      ("add-service -t 192.0.2.1:80 -p", "add-service -t 192.0.2.1:80 -p 360"),
+      ("add-service -p -t 192.0.2.1:80", "add-service -p 360 -t 192.0.2.1:80"),
+      ("add-service -p 50 -t 192.0.2.1:80", "add-service -p 50 -t 192.0.2.1:80"),
+      ("add-service -t 192.0.2.1:80 --persistent", "add-service -t 192.0.2.1:80 --persistent 360"),
+      ("edit-service --persistent 300 -s rr", "edit-service --persistent 300 -s rr"),
+      ("--json add-service -p", "add-service -p 360 --json"),
+      ("list -p", "list -p"),
+      ("", ""),
+    ])
+  func prepared(_ line: String, _ prepared: String) {
+    #expect(CommandWords(line.split(separator: " ").map(String.init)).prepared.joined(separator: " ") == prepared)
+  }
+
+  @Test(
+    "The help that is pointed to is the command's",
+    arguments: [
+      ("--json add-rs -w", "lbctl add-rs --help"), ("drops", "lbctl drops --help"), ("nothing", "lbctl --help"),
+    ])
+  func help(_ line: String, _ help: String) {
+    #expect(CommandWords(line.split(separator: " ").map(String.init)).helpCommand == help)
+  }
+}

@@ -1,0 +1,99 @@
+import LVS
+import Testing
+
+@testable import Control
+
+@Suite("Configuration")
+struct ConfigurationTests {
+  @Test("What save prints reads back the same")
+  func roundTrip() throws {
+    var definitions = sampleServices.map(\.definition)
+    definitions[1].servers = [
+      RealServer(endpoint("10.1.1.7:0"), upperThreshold: 10, lowerThreshold: 5, mac: MACAddress("02:00:00:00:00:07")),
+      RealServer(endpoint("10.1.1.8:0"), weight: 0, drainedWeight: 7),
+    ]
+    definitions[4].service.persistence = Persistence(netmask: Netmask("255.255.0.0")!)
+    definitions[4].service.persistenceEngine = "sip"
+    let saved = Configuration(services: definitions)
+    #expect(try Configuration(yaml: saved.yaml()) == saved)
+  }
+
+  @Test("JSON is read as well")
+  func json() throws {
+    let saved = Configuration(services: sampleServices.map(\.definition))
+    #expect(try Configuration(yaml: String(decoding: JSON.encode(saved), as: UTF8.self)) == saved)
+  }
+
+  @Test("What is left out has ipvsadm's defaults, and servers keep their order")
+  func defaults() throws {
+    let text = """
+      services:
+        - service: tcp:192.0.2.100:80
+          persistence: {}
+          servers:
+            - address: 192.0.2.12
+            - address: 192.0.2.11:8080
+              weight: 3
+      """
+    let service = VirtualService(key("tcp:192.0.2.100:80"), persistence: Persistence(netmask: .host(.v4)))
+    let servers = [RealServer(endpoint("192.0.2.12:80")), RealServer(endpoint("192.0.2.11:80"), weight: 3)]
+    #expect(try Configuration(yaml: text).services == [ServiceDefinition(service, servers: servers)])
+  }
+
+  @Test("No services is said by an empty list")
+  func empty() throws {
+    #expect(try Configuration(yaml: "services: []").services.isEmpty)
+  }
+
+  static let service = "services:\n  - service: tcp:192.0.2.100:80\n"
+  static let server = service + "    servers:\n      - address: 192.0.2.11\n"
+
+  @Test(
+    "Bad input is refused in one line that names it",
+    arguments: [
+      ("", "the configuration is empty: 'services: []' says that there are none"),
+      ("# nothing\n", "the configuration is empty: 'services: []' says that there are none"),
+      ("hello", "line 1: the configuration is a mapping of services"),
+      ("services:\n  - [", "line 3: not YAML: did not find expected node content"),
+      ("service: 1", "line 1: unknown key 'service' of the configuration (there are services)"),
+      ("{}", "line 1: 'services' is missing"),
+      (
+        service + "    wieght: 1\n",
+        "line 3: unknown key 'wieght' of a service (there are service, scheduler, flags, persistence, "
+          + "persistenceEngine, onePacket, servers)"
+      ),
+      (
+        server + "        wieght: 1\n",
+        "line 5: unknown key 'wieght' of a server (there are address, method, weight, upperThreshold, lowerThreshold, "
+          + "mac, drainedWeight)"
+      ),
+      (
+        service + "    persistence: {seconds: 3}\n",
+        "line 3: unknown key 'seconds' of persistence (there are timeout, netmask)"
+      ),
+      (service + "    scheduler: rr\n    scheduler: wrr\n", "line 3: key 'scheduler' stands twice"),
+      (
+        "services:\n  - service: tcp:192.0.2.300:80\n",
+        "line 2: services[0].service: 'tcp:192.0.2.300:80' is not a service such as tcp:192.0.2.1:80 or fwmark:7"
+      ),
+      (server + "        weight: heavy\n", "line 5: services[0].servers[0].weight: not a whole number in range"),
+      (server + "        weight: 70000\n", "weight 70000 is not in 0 to 65535"),
+      (service + "    scheduler: best\n", PlaneError.unknownScheduler("best").description),
+      (service + "    flags: [sh-port]\n", "line 3: services[0].flags: the scheduler wlc has no flag 'sh-port'"),
+      (
+        server + "      - address: 192.0.2.11:80\n",
+        PlaneError.serverExists(endpoint("192.0.2.11:80"), key("tcp:192.0.2.100:80")).description
+      ),
+      (service + "  - service: tcp:192.0.2.100:80\n", "service tcp:192.0.2.100:80 stands twice in the configuration"),
+    ])
+  func refused(_ text: String, _ line: String) {
+    let error = #expect(throws: (any Error).self) { try Configuration(yaml: text) }
+    #expect(error.map { ErrorReply($0).error } == line)
+  }
+
+  @Test("A file that cannot be read is named")
+  func missingFile() {
+    let error = #expect(throws: ConfigurationError.self) { try Configuration(file: "/nonexistent/lbd.yaml") }
+    #expect(error?.description == "/nonexistent/lbd.yaml cannot be read: No such file or directory")
+  }
+}

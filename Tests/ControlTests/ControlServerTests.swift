@@ -1,0 +1,327 @@
+import Foundation
+import FoundationNetworking
+import Glibc
+import LVS
+import ServiceLifecycle
+import Testing
+
+@testable import Control
+
+@Suite("The API over its socket", .serialized, .timeLimit(.minutes(2)))
+struct ControlServerTests {
+  static let web = key("tcp:192.0.2.100:80")
+  static let first = RealServer(endpoint("192.0.2.11:80"), weight: 3)
+  static let second = RealServer(endpoint("192.0.2.12:80"))
+
+  @Test("Changes are in force when the client returns, the newest server first")
+  func changes() async throws {
+    try await Served.run { served in
+      try await served.client.apply([.addService(VirtualService(Self.web), force: false)])
+      try await served.client.apply([.addServer(Self.first, to: Self.web), .addServer(Self.second, to: Self.web)])
+      #expect(try await served.client.service(Self.web).servers.map(\.server) == [Self.second, Self.first])
+      #expect(
+        try await served.client.configuration().services
+          == [ServiceDefinition(VirtualService(Self.web), servers: [Self.first, Self.second])])
+    }
+  }
+
+  @Test("A refusal is the plane's own line, and what came before it stays")
+  func refusals() async throws {
+    try await Served.run { served in
+      let add = Change.addService(VirtualService(Self.web), force: false)
+      try await served.client.apply([add])
+      let twice = await served.refusal { try await $0.apply([.addServer(Self.first, to: Self.web), add]) }
+      #expect(twice == ErrorReply(error: PlaneError.serviceExists(Self.web).description, code: "serviceExists"))
+      #expect(try await served.client.service(Self.web).servers.map(\.server) == [Self.first])
+      let missing = await served.refusal { _ = try await $0.services(key("udp:192.0.2.100:53")) }
+      #expect(missing?.code == "noSuchService")
+    }
+  }
+
+  @Test("All changes are checked before the first is made")
+  func checkedFirst() async throws {
+    try await Served.run { served in
+      let refusal = await served.refusal { client in
+        try await client.apply([
+          .addService(VirtualService(Self.web), force: false),
+          .addServer(RealServer(endpoint("192.0.2.11:80"), weight: 70000), to: Self.web),
+        ])
+      }
+      #expect(refusal == ErrorReply(error: "weight 70000 is not in 0 to 65535", code: "outOfRange"))
+      let services = try await served.client.services()
+      #expect(services.isEmpty)
+    }
+  }
+
+  @Test("A configuration is reached with the least changes, and flush empties it")
+  func reconcile() async throws {
+    try await Served.run { served in
+      var desired = Configuration(services: [
+        ServiceDefinition(VirtualService(Self.web), servers: [Self.first, Self.second])
+      ])
+      #expect(try await served.client.reconcile(to: desired) == 3)
+      #expect(try await served.client.reconcile(to: desired) == 0)
+      desired.services[0].servers[0].weight = 5
+      #expect(try await served.client.reconcile(to: desired) == 1)
+      #expect(try await served.client.configuration() == desired)
+      try await served.client.flush()
+      #expect(try await served.client.configuration() == Configuration())
+    }
+  }
+
+  @Test("A drained server's weight is remembered until it is given back, changed, or the server goes")
+  func drain() async throws {
+    try await Served.run { served in
+      func weights() async throws -> [Int32?] {
+        try await served.client.service(Self.web).servers.flatMap { [$0.server.weight, $0.server.drainedWeight] }
+      }
+      var drained = Self.first
+      (drained.weight, drained.drainedWeight) = (0, 3)
+      let add = [Change.addService(VirtualService(Self.web), force: false), .addServer(Self.first, to: Self.web)]
+      let drain = Change.updateServer(drained, of: Self.web)
+      try await served.client.apply(add + [drain])
+      #expect(try await weights() == [0, 3])
+      // A list that is refused half way leaves in force, and remembered, what came before.
+      _ = await served.refusal {
+        try await $0.apply([.updateServer(Self.first, of: Self.web), .removeService(key("fwmark:7"))])
+      }
+      #expect(try await weights() == [3, nil])
+      _ = await served.refusal { try await $0.apply([drain, .removeService(key("fwmark:7"))]) }
+      #expect(try await weights() == [0, 3])
+      try await served.client.apply([.removeServer(Self.first.endpoint, from: Self.web)])
+      try await served.client.apply([.addServer(RealServer(Self.first.endpoint, weight: 0), to: Self.web)])
+      #expect(try await weights() == [0, nil])
+    }
+  }
+
+  @Test("Requests at the same time are carried out one after the other")
+  func concurrent() async throws {
+    try await Served.run { served in
+      try await served.client.apply([.addService(VirtualService(Self.web), force: false)])
+      let configurations = (1...20).map { count in
+        Configuration(services: [
+          ServiceDefinition(
+            VirtualService(Self.web),
+            servers: (1...count).map { RealServer(endpoint("192.0.2.\($0):80"), weight: Int32(count)) })
+        ])
+      }
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for configuration in configurations {
+          group.addTask { _ = try await served.client.reconcile(to: configuration) }
+        }
+        try await group.waitForAll()
+      }
+      // The order of the servers tells of the history; the result is one of the wanted ones all the same.
+      let servers = Set(try await served.client.configuration().services[0].servers)
+      #expect(configurations.contains { Set($0.services[0].servers) == servers })
+    }
+  }
+
+  @Test("Timeouts and settings are read and set")
+  func settings() async throws {
+    try await Served.run { served in
+      #expect(try await served.client.setTimeouts(Timeouts(udp: 60)) == Timeouts(tcp: 900, tcpFin: 120, udp: 60))
+      try await served.client.set("expire_nodest_conn", to: "1")
+      #expect(try await served.client.settings() == ["expire_nodest_conn": "1"])
+      #expect(await served.refusal { try await $0.set("a b/c", to: "1") }?.error == "no setting 'a b/c'")
+    }
+  }
+
+  @Test("What the director can tell is told")
+  func inspection() async throws {
+    try await Served.run { served in
+      #expect(try await served.client.neighbors() == served.plane.neighbors())
+      #expect(try await served.client.vips() == served.plane.vips())
+      #expect(try await served.client.workers() == served.plane.workers())
+      #expect(try await served.client.verdicts() == served.plane.verdicts())
+      var metrics = ""
+      try await served.client.exchange(.GET, "/metrics") { metrics += String(buffer: $0) }
+      #expect(metrics.contains("lvs_frames_total{verdict=\"forwarded\"} 5\n"))
+      for reason in DropReason.allCases {
+        #expect(metrics.contains("lvs_dropped_frames_total{reason=\"\(reason.rawValue)\"} 0\n"))
+      }
+    }
+  }
+
+  @Test("A hundred thousand connections are streamed in order, whole lines at a time")
+  func connections() async throws {
+    try await Served.run(rows: 100_000) { served in
+      var count = 0
+      var last = Data()
+      try await served.client.connectionLines(ConnectionFilter()) { lines in
+        #expect(lines.last == UInt8(ascii: "\n"))
+        count += lines.count { $0 == UInt8(ascii: "\n") }
+        last = lines
+      }
+      #expect(count == 100_000)
+      #expect(String(decoding: last, as: UTF8.self).hasSuffix(MemoryPlane.row(99_999).jsonLine))
+    }
+  }
+
+  @Test("Connections are filtered by what the query says")
+  func filtered() async throws {
+    try await Served.run(rows: 1000) { served in
+      var rows: [ConnectionStatus] = []
+      let filter = ConnectionFilter(client: Prefix("10.0.0.0/30"), state: "FIN_WAIT")
+      try await served.client.connections(filter) { rows += $0 }
+      #expect(rows == [1, 3].map(MemoryPlane.row))
+    }
+  }
+
+  @Test("A capture ends when its reader goes, and when the server stops")
+  func capture() async throws {
+    try await Served.run { served in
+      struct Enough: Error {}
+      await #expect(throws: Enough.self) {
+        try await served.client.capture(filter: "tcp port 80") { bytes in
+          #expect(bytes == [0xd4, 0xc3, 0xb2, 0xa1])
+          throw Enough()
+        }
+      }
+      while await served.plane.captures > 0 { try await Task.sleep(for: .milliseconds(5)) }
+      let refusal = await served.refusal { try await $0.capture(filter: "nonsense") { _ in } }
+      #expect(refusal?.error == "'nonsense' is not a capture filter")
+      // Left running: the graceful shutdown at the end of the test must not wait for it.
+      Task { try await served.client.capture(filter: nil) { _ in } }
+      while await served.plane.captures == 0 { try await Task.sleep(for: .milliseconds(5)) }
+    }
+  }
+
+  @Test(
+    "A request that there is not, or that cannot be read, is refused in one line",
+    arguments: [
+      ("/v1/nothing", "there is no GET /v1/nothing"),
+      ("/v1/services?service=x", "service: 'x' is not a service such as tcp:192.0.2.1:80 or fwmark:7"),
+      ("/v1/connections?client=10.0.0.0/33", "client: '10.0.0.0/33' is not an address range such as 10.0.0.0/8"),
+    ])
+  func badRequests(_ path: String, _ line: String) async throws {
+    try await Served.run { served in
+      #expect(await served.refusal { try await $0.exchange(.GET, path) { _ in } }?.error == line)
+    }
+  }
+
+  @Test("The socket is for its owner only, and gone when the server stops")
+  func socketMode() async throws {
+    var path = ""
+    try await Served.run { served in
+      path = served.socket.path
+      let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+      #expect(mode == 0o600)
+    }
+    #expect(!FileManager.default.fileExists(atPath: path))
+  }
+
+  @Test("A second server on a live socket is refused, and the first goes on")
+  func second() async throws {
+    try await Served.run { served in
+      let error = await #expect(throws: PlaneError.self) { try await served.server.run() }
+      #expect(error?.description.hasPrefix("another lbd answers on \(served.socket.path): ") == true)
+      let services = try await served.client.services()
+      #expect(services.isEmpty)
+    }
+  }
+
+  @Test("A socket left by a daemon that was killed is replaced")
+  func staleSocket() async throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "lbd-\(UUID().uuidString.prefix(8))").path
+    try leaveSocket(at: path)
+    let nobody = await #expect(throws: ErrorReply.self) { try await ControlClient(ControlSocket(path)).timeouts() }
+    #expect(nobody?.error.hasPrefix("nobody answers on \(path): is lbd running?") == true)
+    try await Served.run(at: ControlSocket(path)) { served in
+      let timeouts = try await served.client.timeouts()
+      #expect(timeouts.udp == 300)
+    }
+  }
+
+  @Test("A daemon that ends in the middle of an answer is told of")
+  func brokenOff() async throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "lbd-\(UUID().uuidString.prefix(8))").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let listener = try listen(at: path)
+    defer { close(listener) }
+    for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"] {
+      let asked = Task { try await ControlClient(ControlSocket(path)).timeouts() }
+      var peer: Int32 = -1
+      while peer < 0 {
+        try await Task.sleep(for: .milliseconds(5))
+        peer = accept(listener, nil, nil)
+      }
+      _ = unsafe write(peer, answer, answer.utf8.count)
+      close(peer)
+      let error = await #expect(throws: ErrorReply.self) { try await asked.value }
+      #expect(error?.error == "lbd ended before its answer did")
+    }
+  }
+
+  /// Binds a socket there, listens, and goes without unlinking it.
+  private func leaveSocket(at path: String) throws {
+    close(try listen(at: path))
+  }
+
+  private func listen(at path: String) throws -> Int32 {
+    let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
+    var address = sockaddr_un()
+    address.sun_family = sa_family_t(AF_UNIX)
+    unsafe withUnsafeMutableBytes(of: &address.sun_path) { unsafe $0.copyBytes(from: path.utf8) }
+    let bound = unsafe withUnsafePointer(to: &address) {
+      unsafe $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+      }
+    }
+    #expect(bound == 0 && Glibc.listen(descriptor, 1) == 0)
+    return descriptor
+  }
+
+  @Test("A file that is no socket is neither served on nor removed")
+  func noSocket() async throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "lbd-\(UUID().uuidString.prefix(8))").path
+    try "precious".write(toFile: path, atomically: true, encoding: .utf8)
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let error = await #expect(throws: PlaneError.self) { try await ControlSocket(path).claim() }
+    #expect(error?.description.hasPrefix("\(path) exists and is not a socket") == true)
+    #expect(try String(contentsOfFile: path, encoding: .utf8) == "precious")
+  }
+
+  @Test("A server that cannot bind its socket says why")
+  func noDirectory() async {
+    let controller = Controller(MemoryPlane(), logger: Served.silent)
+    let server = ControlServer(
+      socket: ControlSocket("/nonexistent/lbd.sock"), controller: controller, logger: Served.silent)
+    let error = await #expect(throws: PlaneError.self) { try await server.run() }
+    #expect(
+      error?.description == "/nonexistent/lbd.sock cannot be the control socket: No such file or directory")
+  }
+
+  @Test("Metrics, and nothing else, are served over TCP")
+  func metricsOverTCP() async throws {
+    let server = MetricsServer(
+      address: endpoint("127.0.0.1:19181"), controller: Controller(MemoryPlane(), logger: Served.silent),
+      logger: Served.silent)
+    let group = ServiceGroup(services: [server], logger: Served.silent)
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { try await group.run() }
+      var metrics: String?
+      while metrics == nil {
+        let page = try #require(URL(string: "http://127.0.0.1:19181/metrics"))
+        metrics = (try? await URLSession.shared.data(from: page)).map { String(decoding: $0.0, as: UTF8.self) }
+        try await Task.sleep(for: .milliseconds(5))
+      }
+      #expect(metrics?.contains("lvs_frames_total{verdict=\"forwarded\"} 5\n") == true)
+      let second = await #expect(throws: PlaneError.self) { try await server.run() }
+      #expect(second?.description == "metrics cannot be served on 127.0.0.1:19181: Address already in use")
+      await group.triggerGracefulShutdown()
+      try await tasks.waitForAll()
+    }
+  }
+
+  @Test(
+    "A socket that cannot be is refused with the reason",
+    arguments: [
+      ("/nonexistent/lbd.sock", "nobody answers on /nonexistent/lbd.sock: is lbd running?"),
+      ("/" + String(repeating: "x", count: 200), "the path is longer than a socket's may be (107 bytes)"),
+    ])
+  func noAnswer(_ path: String, _ part: String) async {
+    let error = await #expect(throws: ErrorReply.self) { try await ControlClient(ControlSocket(path)).timeouts() }
+    #expect(error?.error.contains(part) == true)
+  }
+}

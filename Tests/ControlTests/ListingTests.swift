@@ -1,0 +1,58 @@
+import LVS
+import Testing
+
+@testable import Control
+
+@Suite("Listings")
+struct ListingTests {
+  @Test(
+    "A listing of services is ipvsadm's, byte for byte",
+    arguments: [
+      (ServiceListing.plain, "Ln"), (.statistics, "Ln-stats"), (.rates, "Ln-rate"), (.thresholds, "Ln-thresholds"),
+      (.persistentConnections, "Ln-persistent-conn"),
+    ])
+  func services(_ listing: ServiceListing, _ name: String) throws {
+    #expect(listing.text(sampleServices) == (try golden(name)))
+  }
+
+  @Test("The first line is left out where one service was asked for", arguments: ServiceListing.allCases)
+  func withoutFirstLine(_ listing: ServiceListing) {
+    #expect("IP Virtual Server version 1.2.1 (size=4096)\n" + listing.text([], isWhole: false) == listing.text([]))
+  }
+
+  @Test("The first line names the size that it is given")
+  func size() {
+    #expect(ServiceListing.plain.text([], size: 1 << 20).hasPrefix("IP Virtual Server version 1.2.1 (size=1048576)\n"))
+  }
+
+  @Test("A listing of connections is ipvsadm's, byte for byte")
+  func connections() throws {
+    let order = [
+      (2, false), (3, false), (4, true), (1, false), (5, false), (2, true), (4, false), (5, true), (3, true), (1, true),
+    ]
+    let rows = order.map { client, isTemplate in
+      ConnectionStatus(
+        transport: "tcp", client: endpoint("192.0.2.\(client):\(isTemplate ? 0 : 40000 + client)"),
+        virtual: endpoint("10.1.0.100:80"), server: endpoint("10.1.1.2:80"),
+        state: isTemplate ? "ASSURED" : "ESTABLISHED", expires: isTemplate ? 110 : 890, isTemplate: isTemplate)
+    }
+    #expect(ConnectionListing.title + rows.map(ConnectionListing.row).joined() == (try golden("Lnc")))
+  }
+
+  @Test(
+    "Large numbers are shortened as ipvsadm shortens them",
+    arguments: [
+      (0, "        0"), (99_999_999, " 99999999"), (100_000_000, "  100000K"), (999_999_999, "  999999K"),
+      (1_000_000_000, "    1000M"), (99_999_999_999, "   99999M"), (100_000_000_000, "     100G"),
+      (99_999_999_999_999, "   99999G"), (100_000_000_000_000, "     100T"), (UInt64.max, "18446744T"),
+    ] as [(UInt64, String)])
+  func large(_ value: UInt64, _ text: String) {
+    #expect(largeNumber(value) == text)
+  }
+
+  @Test("A table's columns are as wide as their widest cell, and no line ends in blanks")
+  func table() {
+    #expect(
+      columns(["A", "LONG", "C"], [["xyz", "1", ""], ["", "22", "z"]]) == "A    LONG  C\nxyz  1\n     22    z\n")
+  }
+}

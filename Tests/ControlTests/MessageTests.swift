@@ -1,0 +1,95 @@
+import Foundation
+import LVS
+import Testing
+
+@testable import Control
+
+@Suite("The JSON of the API")
+struct MessageTests {
+  @Test(
+    "A change travels under its name",
+    arguments: [
+      (
+        Change.addService(VirtualService(key("tcp:192.0.2.100:80"), scheduler: .rr), force: true),
+        #"{"addService":{"force":true,"service":{"scheduler":"rr","service":"tcp:192.0.2.100:80"}}}"#
+      ),
+      (
+        .updateService(VirtualService(key("udp:192.0.2.100:53"), scheduler: .sh, flags: .port, onePacket: true)),
+        #"{"updateService":{"service":{"flags":["sh-port"],"onePacket":true,"scheduler":"sh","service":"udp:192.0.2.100:53"}}}"#
+      ),
+      (.removeService(key("fwmark6:7")), #"{"removeService":{"service":"fwmark6:7"}}"#),
+      (
+        .addServer(RealServer(endpoint("192.0.2.11:80"), weight: 3), to: key("tcp:192.0.2.100:80")),
+        #"{"addServer":{"server":{"address":"192.0.2.11:80","weight":3},"to":"tcp:192.0.2.100:80"}}"#
+      ),
+      (
+        .updateServer(
+          RealServer(endpoint("192.0.2.11:80"), weight: 0, drainedWeight: 3), of: key("tcp:192.0.2.100:80")),
+        #"{"updateServer":{"of":"tcp:192.0.2.100:80","server":{"address":"192.0.2.11:80","drainedWeight":3,"weight":0}}}"#
+      ),
+      (
+        .removeServer(endpoint("192.0.2.11:80"), from: key("tcp:192.0.2.100:80")),
+        #"{"removeServer":{"from":"tcp:192.0.2.100:80","server":"192.0.2.11:80"}}"#
+      ),
+    ])
+  func change(_ change: Change, _ json: String) throws {
+    #expect(String(decoding: try JSON.encode(change), as: UTF8.self) == json)
+    #expect(try JSON.decode(Change.self, from: Data(json.utf8)) == change)
+  }
+
+  @Test("A service's status reads back the same", arguments: sampleServices)
+  func status(_ status: ServiceStatus) throws {
+    #expect(try JSON.decode(ServiceStatus.self, from: JSON.encode(status)) == status)
+  }
+
+  @Test(
+    "A forwarding method is a word",
+    arguments: [
+      (ForwardingMethod.route, "route"), (.masquerade, "masquerade"), (.local, "local"), (.bypass, "bypass"),
+      (.tunnel(Tunnel()), "tunnel:ipip"), (.tunnel(Tunnel(kind: .gre, checksum: .none)), "tunnel:gre:-c"),
+      (.tunnel(Tunnel(kind: .gue, port: 6080, checksum: .remote)), "tunnel:gue:6080:r+c"),
+    ])
+  func method(_ method: ForwardingMethod, _ text: String) {
+    #expect(method.description == text)
+    #expect(ForwardingMethod(text) == method)
+  }
+
+  @Test(
+    "Other words are no forwarding method", arguments: ["", "Route", "tunnel", "tunnel:", "tunnel:gue", "tunnel:gre:c"])
+  func noMethod(_ text: String) {
+    #expect(ForwardingMethod(text) == nil)
+  }
+
+  @Test("A connection's line by hand is what the decoder expects", arguments: 0..<4)
+  func connection(_ number: Int) throws {
+    var row = MemoryPlane.row(number)
+    row.isTemplate = number == 0
+    let line = Data(row.jsonLine.dropLast().utf8)
+    #expect(try JSON.decode(ConnectionStatus.self, from: line) == row)
+    #expect(try ConnectionStatus(jsonLine: line) == row)
+    #expect(try ConnectionStatus(jsonLine: JSON.encode(row)) == row)
+  }
+
+  @Test("A line that is no connection is refused", arguments: ["", "{}", #"{"error":"x","code":"y"}"#])
+  func noConnection(_ line: String) {
+    #expect(throws: ErrorReply.self) { try ConnectionStatus(jsonLine: Data(line.utf8)) }
+  }
+
+  @Test(
+    "What cannot be read is refused in one line that says where",
+    arguments: [
+      (#"[{"addServer":{}}]"#, "[0].addServer: 'to' is missing"),
+      (
+        #"[{"removeService":{"service":"tcp:x"}}]"#,
+        "[0].removeService.service: 'tcp:x' is not a service such as tcp:192.0.2.1:80 or fwmark:7"
+      ),
+      (
+        #"[{}]"#,
+        "[0]: a change is one of addService, updateService, removeService, addServer, updateServer, removeServer"
+      ),
+    ])
+  func refused(_ json: String, _ line: String) {
+    let error = #expect(throws: ErrorReply.self) { try JSON.decode([Change].self, from: Data(json.utf8)) }
+    #expect(error == .badRequest(line))
+  }
+}

@@ -1,0 +1,45 @@
+import Foundation
+import LVS
+import Logging
+import ServiceLifecycle
+import Testing
+
+@testable import Control
+
+/// A server of the API over a memory plane, on a socket of its own, and its client.
+struct Served {
+  let plane: MemoryPlane
+  let socket: ControlSocket
+  var client: ControlClient { ControlClient(socket) }
+
+  /// Runs `body` while the server runs; the server then stops gracefully.
+  static func run(rows: Int = 0, at socket: ControlSocket? = nil, _ body: (Served) async throws -> Void) async throws {
+    let directory = FileManager.default.temporaryDirectory.appending(path: "lbd-\(UUID().uuidString.prefix(8))")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let served = Served(
+      plane: MemoryPlane(rows: rows), socket: socket ?? ControlSocket(directory.appending(path: "s").path))
+    let group = ServiceGroup(services: [served.server], logger: silent)
+    try await withThrowingTaskGroup(of: Void.self) { tasks in
+      tasks.addTask { try await group.run() }
+      try await served.waitUntilOpen()
+      try await body(served)
+      await group.triggerGracefulShutdown()
+      try await tasks.waitForAll()
+    }
+  }
+
+  static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+  var server: ControlServer {
+    ControlServer(socket: socket, controller: Controller(plane, logger: Self.silent), logger: Self.silent)
+  }
+
+  private func waitUntilOpen() async throws {
+    while (try? await client.timeouts()) == nil { try await Task.sleep(for: .milliseconds(5)) }
+  }
+
+  func refusal(_ work: (ControlClient) async throws -> Void) async -> ErrorReply? {
+    await #expect(throws: ErrorReply.self) { try await work(client) }
+  }
+}
