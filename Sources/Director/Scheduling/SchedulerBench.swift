@@ -73,7 +73,7 @@ public struct SchedulerBench: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     var made = 0
-    while made < picks && (made % 1024 != 0 || clock.now - start < timeLimit) {
+    while made < picks && (made == 0 || made % 1024 != 0 || clock.now - start < timeLimit) {
       work(made)
       made += 1
     }

@@ -9,13 +9,17 @@ final class ScheduledService {
   private(set) var scheduler: any Scheduler
 
   /// A scheduler that is bound to an empty list, as for a new service.
-  init(_ name: SchedulerName, flags: SchedulerFlags = [], mhTableSize: Int = 4093, seed: UInt64 = 1) throws {
-    scheduler = try #require(makeScheduler(name, flags: flags, mhTableSize: mhTableSize, seed: seed))
+  init(
+    _ name: SchedulerName, flags: SchedulerFlags = [], mhTableSize: Int = 4093, cacheExpiration: UInt32 = 86_400 * 100
+  ) throws {
+    scheduler = try #require(
+      makeScheduler(name, flags: flags, mhTableSize: mhTableSize, cacheExpiration: cacheExpiration, seed: 1))
     scheduler.bind(list)
   }
 
   /// As the golden files add them: RS1…RSn, one by one, with the addresses that the hashes go by.
-  convenience init(_ name: SchedulerName, weights: [Int32], flags: SchedulerFlags = [], mhTableSize: Int = 4093) throws {
+  convenience init(_ name: SchedulerName, weights: [Int32], flags: SchedulerFlags = [], mhTableSize: Int = 4093) throws
+  {
     try self.init(name, flags: flags, mhTableSize: mhTableSize)
     for (index, weight) in weights.enumerated() { add(.realServer(index + 1, weight: weight)) }
   }
