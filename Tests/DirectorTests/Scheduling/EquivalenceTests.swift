@@ -91,7 +91,7 @@ private struct RandomLife {
 
   /// What both chose in the next event; nil and nil where it was not a pick.
   mutating func next() -> (Int?, Int?) {
-    now += UInt32(below(100)) == 0 ? 20_000 : 3
+    now += below(100) == 0 ? UInt32(below(40_000)) : 3
     switch below(100) {
     case 0..<60: return pick()
     case 60..<86: close()
