@@ -3,8 +3,8 @@ protocol SegmentTreeNode: BitwiseCopyable, Equatable {
   /// Of no server at all.
   static var none: Self { get }
 
-  /// Of the run `left` followed by the run `right`.
-  static func joined(_ left: Self, _ right: Self) -> Self
+  /// Of two runs side by side, in either order.
+  static func joined(_ one: Self, _ other: Self) -> Self
 }
 
 /// A complete binary tree over the positions of a server list: each inner node joins its two children, so the root
@@ -47,7 +47,7 @@ struct SegmentTree<Node: SegmentTreeNode>: ~Copyable {
     while nodes[index] != node {
       nodes[index] = node
       guard index > 1 else { return }
-      node = .joined(nodes[index & ~1], nodes[index | 1])
+      node = .joined(node, nodes[index ^ 1])
       index >>= 1
     }
   }
