@@ -63,17 +63,19 @@ struct Contender: SegmentTreeNode {
   /// Loses to every server, as 1 · weight > cost · 0 for each weight above 0.
   static let none = Self(cost: 1, weight: 0, position: 0)
 
-  /// The later wins only by a smaller quotient: cost / weight of the left > cost / weight of the right.
+  /// The smaller quotient wins: `other` if cost / weight of `one` > cost / weight of `other`, or if they are equal and
+  /// `other` comes earlier in the list.
   ///
-  /// Costs are below 2^40 and weights at most 65,535, so the products fit. Who wins is hard to predict, and a
-  /// mispredicted branch would cost more than the match: all 64 bits of `isRight` are the sign of the difference.
-  static func joined(_ left: Self, _ right: Self) -> Self {
-    let difference = right.cost &* UInt64(left.weight) &- left.cost &* UInt64(right.weight)
-    let isRight = UInt64(bitPattern: Int64(bitPattern: difference) >> 63)
-    let half = UInt32(truncatingIfNeeded: isRight)
+  /// Costs are below 2^40 and weights at most 65,535, so twice a product fits. Who wins is hard to predict, and a
+  /// mispredicted branch would cost more than the match: all 64 bits of `isOther` are the sign of a difference.
+  static func joined(_ one: Self, _ other: Self) -> Self {
+    let difference = other.cost &* UInt64(one.weight) &- one.cost &* UInt64(other.weight)
+    let isEarlier = (UInt64(other.position) &- UInt64(one.position)) >> 63
+    let isOther = UInt64(bitPattern: Int64(bitPattern: 2 &* difference &- isEarlier) >> 63)
+    let half = UInt32(truncatingIfNeeded: isOther)
     return Self(
-      cost: left.cost ^ (left.cost ^ right.cost) & isRight,
-      weight: left.weight ^ (left.weight ^ right.weight) & half,
-      position: left.position ^ (left.position ^ right.position) & half)
+      cost: one.cost ^ (one.cost ^ other.cost) & isOther,
+      weight: one.weight ^ (one.weight ^ other.weight) & half,
+      position: one.position ^ (one.position ^ other.position) & half)
   }
 }

@@ -26,8 +26,8 @@ final class PowerOfTwoChoices: Scheduler {
   func pick(_ connection: NewConnection, _ servers: borrowing ServerList) -> Int? {
     let total = weights.root.sum
     guard total > 0 else { return nil }
-    let first = weights.first(reaching: max(random.next(through: total), 1))
-    let second = weights.first(reaching: max(random.next(through: total), 1))
+    let (first, second) = weights.first(
+      reaching: max(random.next(through: total), 1), and: max(random.next(through: total), 1))
     let (one, two) = (servers[first], servers[second])
     return UInt64(two.weight) &* one.overhead > UInt64(one.weight) &* two.overhead ? second : first
   }

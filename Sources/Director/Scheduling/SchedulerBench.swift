@@ -3,8 +3,9 @@ import LVS
 /// Measures one scheduler: how long a pick takes, and how evenly the weights are met.
 ///
 /// Server i has the weight 1 + i mod 10. Clients' addresses are random, destinations are 256 addresses in turn (for
-/// `dh`, `lblc` and `lblcr`; a set of `lblcr` costs as much as it has members). Four connections per server are open
-/// at a time: each new one takes the place of a random old one, which closes.
+/// `dh`, `lblc` and `lblcr`; a set of `lblcr` costs as much as it has members). Eight connections for each unit of
+/// weight are open at a time, one for `ovf`, which takes little more: each new one takes the place of a random old
+/// one, which closes.
 public struct SchedulerBench: Sendable {
   public var scheduler: SchedulerName
   /// 1 or more.
@@ -50,7 +51,7 @@ public struct SchedulerBench: Sendable {
     guard let chooser = makeScheduler(scheduler, flags: [], mhTableSize: mhTableSize, seed: 1) else { return nil }
     chooser.bind(list())
     let counts = Buffer(repeating: 0, count: servers)
-    var connections = OpenConnections(list(), limit: 4 * servers)
+    var connections = OpenConnections(list(), limit: concurrency)
     let (made, perConnection) = timed { number in
       let position = chooser.pick(Self.connection(number), connections.servers)
       if let position { counts[position] += 1 }
@@ -73,7 +74,7 @@ public struct SchedulerBench: Sendable {
     let clock = ContinuousClock()
     let start = clock.now
     var made = 0
-    while made < picks && (made % 1024 != 0 || clock.now - start < timeLimit) {
+    while made < picks && (made == 0 || made % 1024 != 0 || clock.now - start < timeLimit) {
       work(made)
       made += 1
     }
@@ -90,6 +91,10 @@ public struct SchedulerBench: Sendable {
     let weight = weight(of: index)
     return ServerLoad(
       id: UInt32(index), weight: weight, lastWeight: weight, address: 0x0a00_0001 &+ UInt32(index), port: 80)
+  }
+
+  private var concurrency: Int {
+    (0..<servers).reduce(0) { $0 + Int(weight(of: $1)) } * (scheduler == .ovf ? 1 : 8)
   }
 
   private func weight(of index: Int) -> Int32 { 1 + Int32(index % 10) }

@@ -46,6 +46,15 @@ struct ServerList: ~Copyable {
     }
   }
 
+  /// A list of its own with the same servers, to bind a scheduler to while this one goes on.
+  func copy() -> ServerList {
+    var copy = ServerList()
+    copy.records = Buffer(repeating: Self.empty, count: records.count)
+    for position in 0..<count { copy.records[position] = records[position] }
+    copy.count = count
+    return copy
+  }
+
   /// Makes `server` the first of the list.
   mutating func insertFirst(_ server: ServerLoad) {
     if count == records.count {

@@ -12,8 +12,8 @@ struct GreatestWeight: SegmentTreeNode {
     weight = server.isUsable ? server.weight : 0
   }
 
-  static func joined(_ left: Self, _ right: Self) -> Self {
-    left.weight >= right.weight ? left : right
+  static func joined(_ one: Self, _ other: Self) -> Self {
+    one.weight >= other.weight ? one : other
   }
 }
 
@@ -53,25 +53,28 @@ struct WeightSum: SegmentTreeNode {
     sum = server.isUsable ? UInt64(server.weight) : 0
   }
 
-  static func joined(_ left: Self, _ right: Self) -> Self {
-    Self(sum: left.sum &+ right.sum)
+  static func joined(_ one: Self, _ other: Self) -> Self {
+    Self(sum: one.sum &+ other.sum)
   }
 }
 
 extension SegmentTree<WeightSum> {
-  /// The first position at which the weights so far add up to `target`, from 1 to the sum of all.
-  func first(reaching target: UInt64) -> Int {
-    precondition(target > 0 && target <= root.sum)
-    var (index, rest) = (1, target)
-    while index < width {
-      index *= 2
-      // Which way is as random as `target`, and a mispredicted branch costs more than the rest of the step: so all 64
-      // bits of `isRight` are the sign of the difference.
-      let left = self[index].sum
-      let isRight = UInt64(bitPattern: Int64(bitPattern: left &- rest) >> 63)
-      rest &-= left & isRight
-      index &-= Int(bitPattern: UInt(isRight))
+  /// The first positions at which the weights so far add up to each of two targets, from 1 to the sum of all.
+  ///
+  /// Both at once, as their steps do not wait for each other. Which way is as random as the target, and a mispredicted
+  /// branch costs more than the rest of a step: all 64 bits of `isRight` are the sign of a difference.
+  func first(reaching one: UInt64, and other: UInt64) -> (Int, Int) {
+    precondition(min(one, other) > 0 && max(one, other) <= root.sum)
+    var (index1, index2, rest1, rest2) = (1, 1, one, other)
+    while index1 < width {
+      let (left1, left2) = (self[index1 << 1].sum, self[index2 << 1].sum)
+      let isRight1 = Int64(bitPattern: left1 &- rest1) >> 63
+      let isRight2 = Int64(bitPattern: left2 &- rest2) >> 63
+      rest1 &-= left1 & UInt64(bitPattern: isRight1)
+      rest2 &-= left2 & UInt64(bitPattern: isRight2)
+      index1 = index1 << 1 &- Int(isRight1)
+      index2 = index2 << 1 &- Int(isRight2)
     }
-    return index - width
+    return (index1 - width, index2 - width)
   }
 }
