@@ -65,3 +65,14 @@ let package = Package(
       swiftSettings: strict),
   ]
 )
+
+// The benchmarks, which ordinary builds neither fetch nor build: `scripts/bench` sets LVS_BENCHMARKS.
+if Context.environment["LVS_BENCHMARKS"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []))
+  package.targets += [
+    .target(name: "Baselines", path: "Benchmarks/Baselines"),
+    .executableTarget(
+      name: "comparison", dependencies: ["Baselines", "Director", "LVS"], path: "Benchmarks/Comparison",
+      swiftSettings: strict),
+  ]
+}

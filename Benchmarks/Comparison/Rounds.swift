@@ -1,0 +1,61 @@
+import Foundation
+
+/// One measured figure, beside a baseline's where there is one.
+struct Figure: Codable {
+  var name: String
+  var unit: String
+  var value: Double
+  var baseline: Double?
+  /// Ours to the baseline's: the median of the rounds' ratios.
+  var ratio: Double?
+  var aim: String?
+}
+
+/// Rounds in which contenders take turns, so that what else the machine does meets all of them.
+struct Rounds {
+  var count: Int
+
+  /// - Parameters:
+  ///   - ours: the nanoseconds of one operation, measured anew at each call.
+  ///   - baseline: the same work of the baseline's.
+  func compare(_ name: String, aim: String? = nil, ours: () -> Double, baseline: () -> Double) -> Figure {
+    _ = (ours(), baseline())
+    let pairs = (0..<count).map { round in
+      guard round % 2 == 0 else {
+        let second = baseline()
+        return (ours(), second)
+      }
+      return (ours(), baseline())
+    }
+    return Figure(
+      name: name, unit: "ns", value: median(pairs.map(\.0)), baseline: median(pairs.map(\.1)),
+      ratio: median(pairs.map { $0.0 / $0.1 }), aim: aim)
+  }
+
+  func measure(_ name: String, unit: String = "ns", aim: String? = nil, _ body: () -> Double) -> Figure {
+    Figure(name: name, unit: unit, value: median((0..<count).map { _ in body() }), aim: aim)
+  }
+}
+
+func median(_ values: [Double]) -> Double {
+  let sorted = values.sorted()
+  let middle = sorted.count / 2
+  return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+extension Duration {
+  var nanoseconds: Double { Double(components.seconds) * 1e9 + Double(components.attoseconds) / 1e9 }
+}
+
+/// Numbers that look random and are the same in every run (xorshift64*).
+struct Randomness {
+  private var state: UInt64 = 0x9e37_79b9_7f4a_7c15
+
+  mutating func next(below limit: Int) -> UInt32 {
+    state ^= state >> 12
+    state ^= state << 25
+    state ^= state >> 27
+    let word = (state &* 0x2545_f491_4f6c_dd1d) >> 32
+    return UInt32(truncatingIfNeeded: (word &* UInt64(limit)) >> 32)
+  }
+}
