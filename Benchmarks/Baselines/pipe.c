@@ -8,7 +8,7 @@
 // The same records, hash, table and checks as the director's (see Sources/Director), for what these frames are: IPv4
 // and TCP on a connection that exists. Whatever else arrives is dropped, not answered.
 
-enum { vip_slots = 8, established = 1, states = 11, mtu = 1500 };
+enum { batch = 64, ahead = 8, vip_slots = 8, established = 1, states = 11, mtu = 1500 };
 
 struct connection {
   uint64_t high, low, ports;
@@ -237,12 +237,32 @@ static inline bool forward(struct baseline *b, uint8_t *frame, const struct pack
   return true;
 }
 
-size_t baseline_process(struct baseline *b, uint8_t *frames, size_t stride, size_t count, uint32_t now) {
+static inline void prefetch(const struct baseline *b, uint32_t hash) {
+  const uint8_t *record = (const uint8_t *)&b->records[b->buckets[bucket(b, hash)]];
+  __builtin_prefetch(record, 1, 3);
+  __builtin_prefetch(record + sizeof(struct connection) - 1, 1, 3);
+}
+
+static inline size_t process_batch(struct baseline *b, uint8_t *frames, size_t stride, size_t count, uint32_t now) {
+  struct packet packets[batch];
   size_t sent = 0;
   for (size_t n = 0; n < count; n++) {
-    uint8_t *frame = frames + n * stride;
-    struct packet packet = parse(b, frame, BASELINE_FRAME_LENGTH);
-    sent += packet.is_ours && forward(b, frame, &packet, now);
+    packets[n] = parse(b, frames + n * stride, BASELINE_FRAME_LENGTH);
+    __builtin_prefetch(&b->buckets[bucket(b, packets[n].hash)], 1, 3);
+  }
+  for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, packets[n].hash);
+  for (size_t n = 0; n < count; n++) {
+    if (n + ahead < count) prefetch(b, packets[n + ahead].hash);
+    sent += packets[n].is_ours && forward(b, frames + n * stride, &packets[n], now);
+  }
+  return sent;
+}
+
+size_t baseline_process(struct baseline *b, uint8_t *frames, size_t stride, size_t count, uint32_t now) {
+  size_t sent = 0;
+  for (size_t first = 0; first < count; first += batch) {
+    size_t size = count - first < batch ? count - first : batch;
+    sent += process_batch(b, frames + first * stride, stride, size, now);
   }
   return sent;
 }

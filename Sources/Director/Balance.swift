@@ -2,11 +2,8 @@ import LVS
 
 /// Packets of the transports that are balanced: the way through the connection table.
 extension Director {
-  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
-    let key = ConnectionKey(
-      client: packet.source, clientPort: packet.sourcePort, vip: vip, virtualPort: packet.destinationPort,
-      transport: packet.transport)
-    let hash = connections.hash(key)
+  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int) -> Verdict {
+    let key = ConnectionKey(packet, vip)
     let number = connections.find(key, hash)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else {
       if number != 0 { end(number) }

@@ -41,8 +41,24 @@ import LVS
   public mutating func process(_ frames: FrameBlock, now: UInt32) -> Int {
     director.tick(now)
     var sent = 0
-    for index in 0..<frames.count {
-      if director.process(frames[index]) == .transmit { sent &+= 1 }
+    var first = 0
+    while first < frames.count {
+      let count = min(Director.batch, frames.count &- first)
+      sent &+= process(frames, first, count)
+      first &+= count
+    }
+    return sent
+  }
+
+  /// A batch, as a worker takes it.
+  @inline(__always)
+  private mutating func process(_ frames: FrameBlock, _ first: Int, _ count: Int) -> Int {
+    var sent = 0
+    for index in 0..<count { director.inspect(frames[first &+ index], index) }
+    for index in 0..<min(count, Director.ahead) { director.prefetch(index) }
+    for index in 0..<count {
+      if index &+ Director.ahead < count { director.prefetch(index &+ Director.ahead) }
+      if director.decide(frames[first &+ index], index, segment: 0) == .transmit { sent &+= 1 }
     }
     return sent
   }

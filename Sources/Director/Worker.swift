@@ -102,8 +102,11 @@ struct Worker: ~Copyable {
 
   /// The way of each frame.
   private mutating func batch(_ count: Int) {
+    for index in 0..<count { director.inspect(port.frame(index), index) }
+    for index in 0..<min(count, Director.ahead) { director.prefetch(index) }
     for index in 0..<count {
-      carryOut(director.process(port.frame(index), segment: port.segment(index)), index)
+      if index &+ Director.ahead < count { director.prefetch(index &+ Director.ahead) }
+      carryOut(director.decide(port.frame(index), index, segment: port.segment(index)), index)
     }
   }
 
