@@ -46,7 +46,7 @@ struct baseline {
 static void *mapped(size_t size) {
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) abort();
-  if (size >= 4 << 20) madvise(memory, size, MADV_HUGEPAGE);
+  if (size >= 2 << 20) madvise(memory, size, MADV_HUGEPAGE);
   return memory;
 }
 

@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// One measured figure, beside a baseline's where there is one.
 struct Figure: Codable {
@@ -43,8 +43,11 @@ func median(_ values: [Double]) -> Double {
   return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }
 
-extension Duration {
-  var nanoseconds: Double { Double(components.seconds) * 1e9 + Double(components.attoseconds) / 1e9 }
+/// Nanoseconds of processor time that this thread has used: what others do on the same processor does not count.
+var processorTime: Double {
+  var time = timespec()
+  unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
 }
 
 /// Numbers that look random and are the same in every run (xorshift64*).

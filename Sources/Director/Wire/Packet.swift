@@ -53,7 +53,9 @@ struct Packet {
     guard start >> 4 == 4, header >= IPv4.length else { return .drop(.badIpHeader) }
     let total = Int(frame.u16(ip &+ IPv4.totalLength))
     guard total >= header, total <= frame.count &- ip else { return .drop(.badIpLength) }
-    guard Checksum.fold(Checksum.sum(frame, ip, header)) == 0xffff else { return .drop(.badIpHeader) }
+    var sum = frame.sum(ip, words: IPv4.length / 4)
+    if header > IPv4.length { sum &+= frame.sum(ip &+ IPv4.length, words: (header &- IPv4.length) / 4) }
+    guard Checksum.fold(sum) == 0xffff else { return .drop(.badIpHeader) }
     source = IPAddress(v4: frame.u32(ip &+ IPv4.source))
     destination = IPAddress(v4: frame.u32(ip &+ IPv4.destination))
     transport = frame.u8(ip &+ IPv4.transport)
