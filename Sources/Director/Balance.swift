@@ -2,6 +2,7 @@ import LVS
 
 /// Packets of the transports that are balanced: the way through the connection table.
 extension Director {
+  @inline(__always)
   mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int) -> Verdict {
     let key = ConnectionKey(packet, vip)
     let number = connections.find(key, hash)
@@ -30,7 +31,8 @@ extension Director {
   }
 
   /// The reuse check: whether a packet that opens a connection gets a new server although it has one.
-  private func isToBeRescheduled(_ number: UInt32, _ packet: Packet) -> Bool {
+  @inline(never)
+  private mutating func isToBeRescheduled(_ number: UInt32, _ packet: Packet) -> Bool {
     let connection = connections[number]
     if settings.expireNodestConn != 0, shared.servers[connection.server].isQuiesced.load(ordering: .relaxed) {
       return true
@@ -42,6 +44,7 @@ extension Director {
   }
 
   /// Schedules anew while the old connection still counts, then ends that; as the kernel's timer comes after its picks.
+  @inline(never)
   private mutating func reschedule(
     _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
@@ -62,6 +65,7 @@ extension Director {
     }
   }
 
+  @inline(never)
   private mutating func schedule(
     _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
@@ -118,7 +122,7 @@ extension Director {
   @inline(__always)
   private mutating func advance(_ number: UInt32, _ packet: Packet) {
     let old = connections[number].state
-    let state = next(ConnectionState(rawValue: old) ?? .none, packet)
+    let state = next(ConnectionState(stored: old), packet)
     connections[number].packets &+= 1
     connections[number].expires = now &+ timeouts[state]
     if state.rawValue != old { enter(state, number) }
@@ -127,6 +131,7 @@ extension Director {
   }
 
   /// A connection enters another state, and its server's counts follow.
+  @inline(never)
   private mutating func enter(_ state: ConnectionState, _ number: UInt32) {
     connections[number].state = state.rawValue
     // Ends may have moved nearer than the wheel's place for it.
@@ -143,6 +148,7 @@ extension Director {
   }
 
   /// Ends a connection: its server and its template count it no more.
+  @inline(never)
   mutating func end(_ number: UInt32, forced: Bool = false) {
     let connection = connections[number]
     let shared = shared

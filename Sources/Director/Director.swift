@@ -69,9 +69,8 @@ struct Director: ~Copyable {
   /// The first pass over a batch: parses frame number `place` and asks for the memory that its connection is found by.
   @inline(__always)
   func inspect(_ frame: Bytes, _ place: Int) {
-    var inspection = Inspection()
-    inspection.verdict = inspect(frame, &inspection)
-    inspections[place] = inspection
+    inspections[place] = Inspection()
+    inspections[place].verdict = inspect(frame, &inspections[place])
   }
 
   /// - Returns: nil, or the verdict that ends the frame's way.

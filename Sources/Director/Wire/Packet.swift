@@ -86,6 +86,7 @@ struct Packet {
   }
 
   /// Walks to the transport header, or to the end of a later fragment's headers.
+  @inline(never)
   mutating func walkExtensions(_ frame: Bytes) -> Verdict? {
     for _ in 0..<IPv6.maximumExtensions {
       guard IPv6.isExtension(transport) || transport == IPv6.fragment else { return nil }
