@@ -71,8 +71,17 @@ if Context.environment["LVS_BENCHMARKS"] != nil {
   package.dependencies.append(.package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []))
   package.targets += [
     .target(name: "Baselines", path: "Benchmarks/Baselines"),
+    .target(
+      name: "Workload", dependencies: ["Baselines", "Director", "LVS"], path: "Benchmarks/Workload", swiftSettings: strict),
     .executableTarget(
-      name: "comparison", dependencies: ["Baselines", "Director", "LVS"], path: "Benchmarks/Comparison",
+      name: "comparison", dependencies: ["Workload", "Director", "LVS"], path: "Benchmarks/Comparison",
       swiftSettings: strict),
+    .executableTarget(
+      name: "DirectorBenchmarks",
+      dependencies: ["Workload", "Director", "LVS", .product(name: "Benchmark", package: "benchmark")],
+      path: "Benchmarks/DirectorBenchmarks", swiftSettings: strict,
+      plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
+    .executableTarget(name: "forwarder", dependencies: ["Baselines"], path: "Benchmarks/Forwarder"),
+    .executableTarget(name: "generator", path: "Benchmarks/Generator"),
   ]
 }

@@ -5,10 +5,10 @@
 #include <string.h>
 #include <sys/mman.h>
 
-// The same records, hash, table and checks as the director's (see Sources/Director), for what these frames are: IPv4
-// and TCP on a connection that exists. Whatever else arrives is dropped, not answered.
+// The same records, hash, table, checks and two passes as the director's (see Sources/Director), for what these frames
+// are: IPv4 with TCP or UDP, whole. Whatever else arrives is dropped, not answered.
 
-enum { batch = 64, ahead = 8, vip_slots = 8, established = 1, states = 11, mtu = 1500 };
+enum { batch = 64, ahead = 8, vip_slots = 8, established = 1, udp = 11, states = 12, mtu = 1500 };
 
 struct connection {
   uint64_t high, low, ports;
@@ -122,16 +122,22 @@ static inline uint64_t ports_of(uint64_t vip, uint64_t port) {
   return vip << 48 | port << 32 | BASELINE_VIP_PORT << 16 | 6 << 8;
 }
 
-void baseline_open(struct baseline *b, uint32_t flow) {
-  if (b->count == b->capacity) abort();
+/// Adds a connection to the next server in turn; 0 where there is no room.
+static uint32_t insert(struct baseline *b, uint64_t low, uint64_t ports, uint32_t hash, uint8_t state, uint32_t now) {
+  if (b->count == b->capacity) return 0;
   uint32_t number = ++b->count;
   if (b->count > b->bucket_count && b->bucket_count < b->capacity) split(b);
-  uint64_t low = baseline_client(flow), ports = ports_of(1, baseline_port(flow));
-  uint32_t *place = &b->buckets[bucket(b, hash(b, 0, low, ports))];
+  uint32_t *place = &b->buckets[bucket(b, hash)];
   b->records[number] = (struct connection){
-    .low = low, .ports = ports, .server = number % b->server_count, .expires = 90000, .next = *place, .packets = 1,
-    .state = established};
+    .low = low, .ports = ports, .server = number % b->server_count, .expires = now + b->timeouts[state], .next = *place,
+    .state = state};
   *place = number;
+  return number;
+}
+
+void baseline_open(struct baseline *b, uint32_t flow) {
+  uint64_t low = baseline_client(flow), ports = ports_of(1, baseline_port(flow));
+  if (!insert(b, low, ports, hash(b, 0, low, ports), established, 0)) abort();
 }
 
 size_t baseline_lookup(const struct baseline *b, const uint32_t *flows, size_t count) {
@@ -180,7 +186,7 @@ struct packet {
   uint64_t low, ports;
   uint32_t hash;
   uint16_t length, fragment;
-  uint8_t ttl, flags;
+  uint8_t ttl, transport, flags;
   bool is_ours;
 };
 
@@ -200,27 +206,36 @@ static inline struct packet parse(const struct baseline *b, const uint8_t *frame
   if (!slot->family) return packet;
   if (client >> 24 == 0 || client >> 28 >= 14 || client >> 24 == 127 || client == vip) return packet;
   packet.fragment = load16(ip + 6);
-  if (packet.fragment & 0x3fff || ip[9] != 6 || total - header < 20) return packet;
-  const uint8_t *tcp = ip + header;
-  size_t offset = (tcp[12] >> 4) * 4u;
-  if (offset < 20 || offset > total - header) return packet;
-  packet.flags = tcp[13];
+  packet.transport = ip[9];
+  if (packet.fragment & 0x3fff || (packet.transport != 6 && packet.transport != 17)) return packet;
+  const uint8_t *transport = ip + header;
+  size_t room = total - header;
+  if (packet.transport == 6) {
+    if (room < 20) return packet;
+    size_t offset = (transport[12] >> 4) * 4u;
+    if (offset < 20 || offset > room) return packet;
+    packet.flags = transport[13];
+  } else if (room < 8 || load16(transport + 4) < 8 || load16(transport + 4) > room) {
+    return packet;
+  }
   packet.ttl = ip[8];
   packet.length = (uint16_t)total;
   packet.low = client;
-  packet.ports = (uint64_t)slot->number << 48 | (uint64_t)load16(tcp) << 32 | (uint64_t)load16(tcp + 2) << 16 | 6 << 8;
+  packet.ports = (uint64_t)slot->number << 48 | (uint64_t)load16(transport) << 32
+    | (uint64_t)load16(transport + 2) << 16 | (uint64_t)packet.transport << 8;
   packet.hash = hash(b, 0, packet.low, packet.ports);
   packet.is_ours = true;
   return packet;
 }
 
-static inline bool forward(struct baseline *b, uint8_t *frame, const struct packet *packet, uint32_t now) {
+static inline bool forward(struct baseline *b, uint8_t *frame, const struct packet *packet, uint32_t now, bool opens) {
   uint32_t number = find(b, 0, packet->low, packet->ports, packet->hash);
+  if (!number && opens) number = insert(b, packet->low, packet->ports, packet->hash, packet->transport == 6 ? 1 : udp, now);
   if (!number) return false;
   struct connection *connection = &b->records[number];
   const struct server *server = &b->servers[connection->server];
   if ((int32_t)(connection->expires - now) <= 0 || !server->is_available) return false;
-  uint8_t state = next_state(connection->state, packet->flags);
+  uint8_t state = packet->transport == 6 ? next_state(connection->state, packet->flags) : udp;
   connection->packets++;
   connection->expires = now + b->timeouts[state];
   connection->state = state;
@@ -243,19 +258,33 @@ static inline void prefetch(const struct baseline *b, uint32_t hash) {
   __builtin_prefetch(record + sizeof(struct connection) - 1, 1, 3);
 }
 
+static inline void inspect(const struct baseline *b, struct packet *packet, const uint8_t *frame, size_t length) {
+  *packet = parse(b, frame, length);
+  __builtin_prefetch(&b->buckets[bucket(b, packet->hash)], 1, 3);
+}
+
 static inline size_t process_batch(struct baseline *b, uint8_t *frames, size_t stride, size_t count, uint32_t now) {
   struct packet packets[batch];
   size_t sent = 0;
-  for (size_t n = 0; n < count; n++) {
-    packets[n] = parse(b, frames + n * stride, BASELINE_FRAME_LENGTH);
-    __builtin_prefetch(&b->buckets[bucket(b, packets[n].hash)], 1, 3);
-  }
+  for (size_t n = 0; n < count; n++) inspect(b, &packets[n], frames + n * stride, BASELINE_FRAME_LENGTH);
   for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, packets[n].hash);
   for (size_t n = 0; n < count; n++) {
     if (n + ahead < count) prefetch(b, packets[n + ahead].hash);
-    sent += packets[n].is_ours && forward(b, frames + n * stride, &packets[n], now);
+    sent += packets[n].is_ours && forward(b, frames + n * stride, &packets[n], now, false);
   }
   return sent;
+}
+
+void baseline_forward(
+  struct baseline *b, uint8_t **frames, const uint32_t *lengths, uint8_t *sends, size_t count, uint32_t now
+) {
+  struct packet packets[batch];
+  for (size_t n = 0; n < count; n++) inspect(b, &packets[n], frames[n], lengths[n]);
+  for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, packets[n].hash);
+  for (size_t n = 0; n < count; n++) {
+    if (n + ahead < count) prefetch(b, packets[n + ahead].hash);
+    sends[n] = packets[n].is_ours && forward(b, frames[n], &packets[n], now, true);
+  }
 }
 
 size_t baseline_process(struct baseline *b, uint8_t *frames, size_t stride, size_t count, uint32_t now) {

@@ -1,13 +1,10 @@
-import Baselines
 import Director
 import LVS
+import Workload
 
 /// The whole pipe per frame beside its twin in C: every frame meets a connection.
 struct PipeComparison {
-  static let vip = Endpoint(IPAddress(v4: BASELINE_VIP), UInt16(BASELINE_VIP_PORT))
   private static let servers = 16
-  private static let ack: UInt8 = 0x10
-  private static let syn: UInt8 = 0x02
 
   let flows: Int
   let rounds: Rounds
@@ -15,18 +12,18 @@ struct PipeComparison {
   func run() throws -> [Figure] {
     let traffic = Traffic()
     let twin = Twin(connections: flows, servers: Self.servers)
-    var pipe = try PipeBench(vip: Self.vip, scheduler: .wrr, servers: Self.servers, connections: flows)
+    var pipe = try PipeBench(vip: Traffic.vip, scheduler: .wrr, servers: Self.servers, connections: flows)
     let all = (0..<flows).map(UInt32.init)
     for flow in all { twin.open(flow) }
-    _ = traffic.run(all, flags: Self.syn) { pipe.process($0, now: 1) }
-    _ = traffic.run(all, flags: Self.ack) { pipe.process($0, now: 1) }
+    _ = traffic.run(all, flags: Traffic.syn) { pipe.process($0, now: 1) }
+    _ = traffic.run(all, flags: Traffic.ack) { pipe.process($0, now: 1) }
     var randomness = Randomness()
     let order = (0..<1 << 17).map { _ in randomness.next(below: flows) }
     return [
       rounds.compare("pipe, a frame on a hit, \(flows) flows", aim: flows == 1 << 16 ? "<= 25 ns, ratio <= 1.2" : nil) {
-        traffic.run(order, flags: Self.ack) { pipe.process($0, now: 1) }
+        traffic.run(order, flags: Traffic.ack) { pipe.process($0, now: 1) }
       } baseline: {
-        traffic.run(order, flags: Self.ack) { twin.process($0) }
+        traffic.run(order, flags: Traffic.ack) { twin.process($0) }
       }
     ]
   }
@@ -36,10 +33,10 @@ struct PipeComparison {
     let traffic = Traffic()
     let flows = 1 << 18
     let order = (0..<flows).map(UInt32.init)
-    var pipe = try PipeBench(vip: vip, scheduler: .wlc, servers: servers, connections: flows)
+    var pipe = try PipeBench(vip: Traffic.vip, scheduler: .wlc, servers: servers, connections: flows)
     var now: UInt32 = 1
     var figure = rounds.measure("new connections, wlc over \(servers) servers", unit: "connections/s", aim: aim) {
-      let spent = traffic.run(order, flags: syn) { pipe.process($0, now: now) }
+      let spent = traffic.run(order, flags: Traffic.syn) { pipe.process($0, now: now) }
       now += 10_000
       pipe.expire(now: now)
       precondition(pipe.connections == 0)

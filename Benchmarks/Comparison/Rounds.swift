@@ -1,5 +1,3 @@
-import Glibc
-
 /// One measured figure, beside a baseline's where there is one.
 struct Figure: Codable {
   var name: String
@@ -41,24 +39,4 @@ func median(_ values: [Double]) -> Double {
   let sorted = values.sorted()
   let middle = sorted.count / 2
   return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
-}
-
-/// Nanoseconds of processor time that this thread has used: what others do on the same processor does not count.
-var processorTime: Double {
-  var time = timespec()
-  unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-  return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
-}
-
-/// Numbers that look random and are the same in every run (xorshift64*).
-struct Randomness {
-  private var state: UInt64 = 0x9e37_79b9_7f4a_7c15
-
-  mutating func next(below limit: Int) -> UInt32 {
-    state ^= state >> 12
-    state ^= state << 25
-    state ^= state >> 27
-    let word = (state &* 0x2545_f491_4f6c_dd1d) >> 32
-    return UInt32(truncatingIfNeeded: (word &* UInt64(limit)) >> 32)
-  }
 }

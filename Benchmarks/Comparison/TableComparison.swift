@@ -1,4 +1,5 @@
 import Director
+import Workload
 
 /// The connection table alone: looking up, inserting, expiring.
 struct TableComparison {

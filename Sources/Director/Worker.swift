@@ -139,6 +139,7 @@ struct Worker: ~Copyable {
     }
   }
 
+  @inline(never)
   private mutating func hold(_ index: Int, _ server: UInt32) {
     guard held.hold(port.copy(index), for: server, now: Clock.milliseconds) else {
       return director.counters.drop(.holdQueueFull)

@@ -18,7 +18,7 @@ static inline uint16_t baseline_port(uint32_t flow) { return (uint16_t)(1024 + (
 void baseline_fill(
   uint8_t *_Nonnull frames, size_t stride, size_t count, const uint32_t *_Nonnull order, uint8_t flags);
 
-/// A director in C that knows one VIP, one service, IPv4 and TCP, and has the connections that it is given.
+/// A director in C that knows one VIP with one service of all ports, IPv4, TCP and UDP.
 struct baseline;
 
 struct baseline *_Nullable baseline_create(uint32_t capacity, uint32_t servers, uint64_t seed);
@@ -27,9 +27,14 @@ void baseline_free(struct baseline *_Nullable baseline);
 /// Adds the connection of a flow, established, to the next server in turn.
 void baseline_open(struct baseline *_Nonnull baseline, uint32_t flow);
 
-/// Sends frames through; how many are to be transmitted. `now` is in hundredths of a second.
+/// Sends frames of connections that exist through; how many are to be transmitted. `now` is in hundredths of a second.
 size_t baseline_process(
   struct baseline *_Nonnull baseline, uint8_t *_Nonnull frames, size_t stride, size_t count, uint32_t now);
+
+/// At most 64 frames, new connections go to the servers in turn. Marks in `sends` which frames are to be transmitted.
+void baseline_forward(
+  struct baseline *_Nonnull baseline, uint8_t *_Nonnull *_Nonnull frames, const uint32_t *_Nonnull lengths,
+  uint8_t *_Nonnull sends, size_t count, uint32_t now);
 
 /// Only looks the connections of flows up; how many there are.
 size_t baseline_lookup(const struct baseline *_Nonnull baseline, const uint32_t *_Nonnull flows, size_t count);

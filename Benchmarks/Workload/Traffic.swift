@@ -1,13 +1,19 @@
 import Baselines
 import Director
+import Glibc
+import LVS
 
 /// A batch's worth of frames in memory, written anew before each use: the director rewrites what it forwards.
-@safe final class Traffic {
-  static let batch = 1_024
+@safe public final class Traffic {
+  public static let batch = 1_024
+  public static let vip = Endpoint(IPAddress(v4: BASELINE_VIP), UInt16(BASELINE_VIP_PORT))
+  /// Flags of TCP.
+  public static let syn: UInt8 = 0x02
+  public static let ack: UInt8 = 0x10
   private static let stride = 128
   private let memory: UnsafeMutableRawPointer
 
-  init() {
+  public init() {
     unsafe memory = .allocate(byteCount: Self.batch * Self.stride, alignment: 64)
   }
 
@@ -20,7 +26,7 @@ import Director
   /// - Parameters:
   ///   - flags: of TCP.
   ///   - process: takes a batch and returns how many of its frames are to be transmitted.
-  func run(_ order: [UInt32], flags: UInt8, _ process: (FrameBlock) -> Int) -> Double {
+  public func run(_ order: [UInt32], flags: UInt8, _ process: (FrameBlock) -> Int) -> Double {
     var (spent, sent, done) = (0.0, 0, 0)
     while done < order.count {
       let batch = batch(order, from: done, flags)
@@ -43,33 +49,9 @@ import Director
   }
 }
 
-/// The C twin.
-@safe final class Twin {
-  private let twin: OpaquePointer
-
-  init(connections: Int, servers: Int) {
-    guard let twin = unsafe baseline_create(UInt32(connections), UInt32(servers), 1) else {
-      preconditionFailure("no memory for the baseline")
-    }
-    unsafe self.twin = twin
-  }
-
-  deinit {
-    unsafe baseline_free(twin)
-  }
-
-  func open(_ flow: UInt32) {
-    unsafe baseline_open(twin, flow)
-  }
-
-  func process(_ frames: FrameBlock) -> Int {
-    unsafe baseline_process(twin, frames.base.assumingMemoryBound(to: UInt8.self), frames.stride, frames.count, 1)
-  }
-
-  func lookup(_ flows: [UInt32]) -> Int {
-    unsafe flows.withUnsafeBufferPointer { flows in
-      guard let base = flows.baseAddress else { return 0 }
-      return unsafe baseline_lookup(twin, base, flows.count)
-    }
-  }
+/// Nanoseconds of processor time that this thread has used: what others do on the same processor does not count.
+public var processorTime: Double {
+  var time = timespec()
+  unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+  return Double(time.tv_sec) * 1e9 + Double(time.tv_nsec)
 }
