@@ -2,6 +2,13 @@
 #include "clinux.h"
 
 #include <stdlib.h>
+#include <sys/sysinfo.h>
+
+uint64_t cl_free_pages(void) {
+  struct sysinfo information;
+  if (sysinfo(&information) != 0) return UINT64_MAX;
+  return (information.freeram + information.bufferram) * information.mem_unit / (uint64_t)sysconf(_SC_PAGESIZE);
+}
 
 void cl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 

@@ -66,7 +66,7 @@ public final class UserspacePlane: ForwardingPlane {
       let seed = UInt64.random(in: .min ... .max)
       let shared = try SharedTables(seed: seed)
       shared.persistence.startClock(Clock.ticks)
-      let first = Snapshot(generation: 0, vips: [], services: [], settings: Settings(), link: link)
+      let first = Snapshot(generation: 0, vips: [], services: [], rules: [], settings: Settings(), link: link)
       var mailboxes: [WorkerMailbox] = []
       for _ in 0..<options.workers { mailboxes.append(try WorkerMailbox(first)) }
       let resolved = ResolvedServers(shared.servers)
@@ -215,6 +215,13 @@ public final class UserspacePlane: ForwardingPlane {
     try guardian?.protect(vips)
   }
 
+  /// Has the workers take over settings that changed by themselves.
+  private func recommit() async {
+    await gate.enter()
+    try? await commit()
+    await gate.leave()
+  }
+
   private let owned = Mutex<Set<IPAddress>>([])
   private let resolving = Mutex<Set<IPAddress>>([])
 
@@ -269,7 +276,7 @@ public final class UserspacePlane: ForwardingPlane {
     await gate.enter()
     var failure: PlaneError?
     services.withLock { services in
-      do throws(PlaneError) { try services.settings.set(key, to: value) } catch { failure = error }
+      do throws(PlaneError) { try services.set(key, to: value) } catch { failure = error }
     }
     if failure == nil { do throws(PlaneError) { try await commit() } catch { failure = error } }
     await gate.leave()
@@ -284,10 +291,12 @@ public final class UserspacePlane: ForwardingPlane {
     while (try? await Task.sleep(for: .seconds(1))) != nil, let plane = plane() {
       second += 1
       plane.shared.persistence.expire(Clock.ticks, budget: 100_000)
-      plane.services.withLock { services in
+      let isChanged = plane.services.withLock { services in
         if second % 2 == 0 { services.estimate() }
         if second % 60 == 0 { services.collect(Clock.ticks) }
+        return services.settings.defend(freePages: Memory.freePages)
       }
+      if isChanged { await plane.recommit() }
     }
   }
 }

@@ -104,3 +104,22 @@ extension ServiceKey: Comparable {
     }
   }
 }
+
+extension TransportProtocol: TextCodable {
+  public static var kind: String { "a transport protocol (tcp, udp or sctp)" }
+
+  public init?(_ text: String) {
+    guard let transport = Self.allCases.first(where: { $0.name == text.lowercased() }) else { return nil }
+    self = transport
+  }
+
+  public var description: String { name }
+
+  public init(from decoder: any Decoder) throws {
+    self = try Self.read(decoder)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    try write(to: encoder)
+  }
+}

@@ -42,6 +42,9 @@ static inline uint64_t cl_thread_time(void) {
   return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
+/// Pages of memory that are free or hold buffers.
+uint64_t cl_free_pages(void);
+
 /// Names the calling thread, in at most 15 characters.
 void cl_name_thread(const char *_Nonnull name);
 
