@@ -138,7 +138,7 @@ struct ControlServerTests {
       try await served.client.exchange(.GET, "/metrics") { metrics += String(buffer: $0) }
       #expect(metrics.contains("lvs_frames_total{verdict=\"forwarded\"} 5\n"))
       for reason in DropReason.allCases {
-        #expect(metrics.contains("lvs_dropped_frames_total{reason=\"\(reason.rawValue)\"} 0\n"))
+        #expect(metrics.contains("lvs_dropped_frames_total{reason=\"\(reason.name)\"} 0\n"))
       }
     }
   }
