@@ -60,6 +60,7 @@ public final class UserspacePlane: ForwardingPlane {
     self.options = options
     self.events = events
     let interface = try Interface.read(options.interface)
+    try Self.requireCapabilities(options)
     link = Link(mac: interface.mac, mtu: interface.mtu, rejectsUnclaimed: options.unclaimedReject)
     guardian = options.hostGuard ? try HostGuard(interface: options.interface) : nil
     do throws(SystemError) {
@@ -84,17 +85,19 @@ public final class UserspacePlane: ForwardingPlane {
       (self.shared, self.resolved, self.neighborhood) = (shared, resolved, neighborhood)
       (self.mailboxes, self.neighborhoodCounters) = (mailboxes, neighborhoodCounters)
     } catch {
-      throw Self.explain(error)
+      throw .unavailable(error.description)
     }
     upkeep = Mutex(nil)
     upkeep.withLock { $0 = Task { [weak self] in await Self.upkeep { self } } }
   }
 
-  private static func explain(_ error: SystemError) -> PlaneError {
-    .unavailable(
-      error.isPermission
-        ? "\(error): lbd needs CAP_NET_RAW and CAP_NET_ADMIN (run it as root, or see systemd/lbd.service)"
-        : error.description)
+  /// Asked for ahead, since the library behind the host guard has words of its own for it.
+  private static func requireCapabilities(_ options: Options) throws(PlaneError) {
+    let needed = [("CAP_NET_RAW", CAP_NET_RAW)] + (options.hostGuard ? [("CAP_NET_ADMIN", CAP_NET_ADMIN)] : [])
+    let missing = needed.filter { cl_has_capability($0.1) == 0 }.map(\.0)
+    guard missing.isEmpty else {
+      throw .unavailable("lbd lacks \(missing.joined(separator: " and ")): run it as root, or see systemd/lbd.service")
+    }
   }
 
   /// What is done with what the neighbourhood's thread hears.

@@ -15,6 +15,7 @@ enum Program {
   /// Carries the command line out; nil where there is nothing more to say.
   static func run(_ words: CommandWords) async -> Ending? {
     do {
+      try words.checkCommand()
       var command = try Lbctl.parseAsRoot(words.prepared)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
