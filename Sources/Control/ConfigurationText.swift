@@ -28,7 +28,7 @@ extension Configuration {
   public init(file path: String) throws {
     let name = path == "-" ? "standard input" : path
     guard let handle = path == "-" ? .standardInput : FileHandle(forReadingAtPath: path) else {
-      throw ConfigurationError(line: nil, problem: "\(name) cannot be read: \(unsafe String(cString: strerror(errno)))")
+      throw ConfigurationError(line: nil, problem: "\(name) cannot be read: \(errorText())")
     }
     let data: Data
     do {
