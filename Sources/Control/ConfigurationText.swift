@@ -54,7 +54,8 @@ private struct Schema {
   let keys: [String]
   var nested: [String: Schema] = [:]
 
-  static let configuration = Schema(name: "the configuration", keys: ["services", "marks"], nested: ["services": service, "marks": mark])
+  static let configuration = Schema(
+    name: "the configuration", keys: ["services", "marks"], nested: ["services": service, "marks": mark])
   static let service = Schema(
     name: "a service", keys: VirtualService.CodingKeys.allCases.map(\.rawValue) + ["servers"],
     nested: ["servers": server, "persistence": persistence])

@@ -16,7 +16,8 @@ struct SocketFilterTests {
   @Test(
     "let the VIPs' frames through and no others",
     arguments: [
-      ("10.1.0.100", true), ("10.1.0.101", true), ("10.1.0.102", false), ("2001:db8::100", true), ("2001:db8::101", true),
+      ("10.1.0.100", true), ("10.1.0.101", true), ("10.1.0.102", false), ("2001:db8::100", true),
+      ("2001:db8::101", true),
       ("2001:db8::102", false), ("2001:db9::100", false),
     ])
   func vips(_ destination: String, _ passes: Bool) {
@@ -37,7 +38,8 @@ struct SocketFilterTests {
   @Test(
     "keep to one VLAN, or to untagged frames and mere priorities",
     arguments: [
-      (nil, nil, true), (nil, 0, true), (nil, 0x6000, true), (nil, 7, false), (7, 7, true), (7, 0x6007, true), (7, 8, false),
+      (nil, nil, true), (nil, 0, true), (nil, 0x6000, true), (nil, 7, false), (7, 7, true), (7, 0x6007, true),
+      (7, 8, false),
       (7, nil, false), (7, 0, false),
     ] as [(UInt16?, UInt16?, Bool)])
   func vlans(_ wanted: UInt16?, _ tag: UInt16?, _ passes: Bool) {
@@ -50,7 +52,8 @@ struct SocketFilterTests {
 
   @Test(
     "tell neighbour discovery from other ICMPv6",
-    arguments: [(132, false), (133, true), (135, true), (136, true), (137, true), (138, false), (128, false)] as [(UInt8, Bool)])
+    arguments: [(132, false), (133, true), (135, true), (136, true), (137, true), (138, false), (128, false)]
+      as [(UInt8, Bool)])
   func discovery(_ type: UInt8, _ passes: Bool) {
     let octets = frame("2001:db8::1", "2001:db8::100").ip(58, [type, 0, 0, 0, 0, 0, 0, 0])
     #expect(((FilterMachine(frame: octets).run(.neighborhood(vlan: nil)) ?? 0) > 0) == passes)
