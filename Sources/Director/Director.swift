@@ -33,7 +33,18 @@ struct Director: ~Copyable {
   var link: Link
   var now: UInt32 = 0
   var limiter = RateLimiter()
-  private let inspections = Buffer(repeating: Inspection(), count: Director.batch)
+  var fragments: FragmentTable
+  var random: SplitMix64
+  /// New connections until the next one that `drop_packet` takes.
+  var untilDropped: UInt32 = 0
+  /// Where the search for connections of removed servers is; 0 where it is done.
+  var sweeping: UInt32 = 0
+  /// The server that a frame was last sent to.
+  var lastServer: UInt32 = 0
+  /// What Call-IDs are hashed with; the same for all workers.
+  let seed: UInt64
+  /// One place for each frame of a batch, and one for a frame that comes alone.
+  private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
   init(shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64) throws(SystemError) {
     self.shared = shared
@@ -44,6 +55,9 @@ struct Director: ~Copyable {
     settings = snapshot.settings
     timeouts = snapshot.settings.timeouts
     link = snapshot.link
+    fragments = FragmentTable(seed: seed)
+    random = SplitMix64(seed: seed)
+    self.seed = seed
   }
 
   /// Takes over a new configuration.
@@ -53,6 +67,7 @@ struct Director: ~Copyable {
     settings = snapshot.settings
     timeouts = snapshot.settings.timeouts
     link = snapshot.link
+    if settings.expireNodestConn != 0 { sweeping = 1 }
   }
 
   /// Sets the time for the frames to come, in hundredths of a second.
@@ -62,8 +77,8 @@ struct Director: ~Copyable {
 
   /// The pipe: one frame in, one verdict out. `segment` is the size that a super-frame will be cut into, else 0.
   mutating func process(_ frame: Bytes, segment: Int = 0) -> Verdict {
-    inspect(frame, 0)
-    return decide(frame, 0, segment: segment)
+    inspect(frame, Self.batch)
+    return decide(frame, Self.batch, segment: segment)
   }
 
   /// The first pass over a batch: parses frame number `place` and asks for the memory that its connection is found by.
@@ -80,9 +95,9 @@ struct Director: ~Copyable {
     guard let vip = table.vip(inspection.packet.destination) else { return .pass }
     let (source, destination) = (inspection.packet.source, inspection.packet.destination)
     guard source.isUnicast, !source.isLoopback, source != destination else { return .drop(.badSource) }
-    guard inspection.packet.fragment != .later else { return .drop(.fragmentQueueFull) }
-    if let verdict = inspection.packet.parseTransport(frame) { return verdict }
     inspection.vip = vip
+    guard inspection.packet.fragment == .none else { return nil }
+    if let verdict = inspection.packet.parseTransport(frame) { return verdict }
     inspection.hash = connections.hash(ConnectionKey(inspection.packet, vip))
     connections.prefetchBucket(inspection.hash)
     return nil
@@ -98,9 +113,20 @@ struct Director: ~Copyable {
   @inline(__always)
   mutating func decide(_ frame: Bytes, _ place: Int, segment: Int) -> Verdict {
     if let verdict = inspections[place].verdict { return verdict }
-    return decide(frame, inspections[place].packet, inspections[place].vip, inspections[place].hash, segment)
+    let (vip, hash) = (inspections[place].vip, inspections[place].hash)
+    if inspections[place].packet.fragment != .none {
+      var packet = inspections[place].packet
+      return fragment(frame, &packet, vip, segment)
+    }
+    return decide(frame, inspections[place].packet, vip, hash, segment)
   }
 
+  /// The way of a first fragment.
+  mutating func decide(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
+    decide(frame, packet, vip, connections.hash(ConnectionKey(packet, vip)), segment)
+  }
+
+  /// The way of a packet that is whole, or of a first fragment.
   @inline(__always)
   private mutating func decide(
     _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int

@@ -20,6 +20,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case deadServer
   case packetTooBig
   case scheduleDefence
+  case noCallId
   case unclaimed
   case unclaimedProtocol
   case icmpRateLimited
