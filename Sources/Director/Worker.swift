@@ -104,8 +104,11 @@ struct Worker: ~Copyable {
 
   /// The way of each frame.
   private mutating func batch(_ count: Int) {
+    for index in 0..<count { director.inspect(port.frame(index), index) }
+    for index in 0..<min(count, Director.ahead) { director.prefetch(index) }
     for index in 0..<count {
-      carryOut(director.process(port.frame(index), segment: port.segment(index)), index)
+      if index &+ Director.ahead < count { director.prefetch(index &+ Director.ahead) }
+      carryOut(director.decide(port.frame(index), index, segment: port.segment(index)), index)
     }
   }
 
@@ -140,6 +143,7 @@ struct Worker: ~Copyable {
     }
   }
 
+  @inline(never)
   private mutating func hold(_ frame: KeptFrame, _ server: UInt32) {
     guard held.hold(frame, for: server, now: Clock.milliseconds) else {
       return director.counters.drop(.holdQueueFull)
