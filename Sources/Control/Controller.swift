@@ -56,7 +56,7 @@ public actor Controller {
     try desired.validate()
     return try await inTurn {
       let steps = changes(from: try await self.configuration().services, to: desired.services)
-      try await self.carryOut(steps)
+      try await self.carryOut(steps, waits: true)
       return steps
     }
   }
@@ -76,10 +76,11 @@ public actor Controller {
     return try await task.value
   }
 
-  private func carryOut(_ changes: [Change]) async throws {
+  /// `waits`: what cannot be had yet holds up nothing else.
+  private func carryOut(_ changes: [Change], waits: Bool = false) async throws {
     if changes.isEmpty { return }
     do throws(PlaneError) {
-      try await plane.apply(changes)
+      if waits { try await plane.reconcile(changes) } else { try await plane.apply(changes) }
     } catch {
       logger.warning("change refused", metadata: ["reason": "\(error)", "changes": "\(changes.count)"])
       await remember(changes)
