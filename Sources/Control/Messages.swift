@@ -7,6 +7,11 @@ public struct Applied: Hashable, Sendable, Codable {
   public var changes: Int
 }
 
+/// Which VIPs a request is about; all where none is named.
+public struct NamedVIPs: Hashable, Sendable, Codable {
+  public var vips: [IPAddress]
+}
+
 /// The value of one setting, as it is put.
 public struct Setting: Hashable, Sendable, Codable {
   public var value: String

@@ -8,6 +8,8 @@ extension Director {
     if Echo.isRequest(packet) {
       return packet.fragment == .none ? Echo.answer(frame, packet, from: link.mac) : .drop(.unclaimedProtocol)
     }
+    // Neighbour discovery is answered elsewhere.
+    if packet.family == .v6, NDP.Kind(rawValue: packet.kind) != nil { return .pass }
     let isError = packet.family == .v4 ? ICMP.isForwardedError(packet.kind) : packet.kind < 128
     return isError ? related(frame, packet, vip) : .drop(.unclaimedProtocol)
   }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Control
+import Foundation
 import LVS
 
 struct List: AsyncParsableCommand {
@@ -61,6 +62,15 @@ struct List: AsyncParsableCommand {
     let key = service.named
     let services = try await options.client.services(key)
     try options.show(services) { listing.text($0, isWhole: key == nil) }
+    if !options.json { try await warn() }
+  }
+
+  /// What is known to break direct routing stands beside the listing, which is ipvsadm's to the letter.
+  private func warn() async throws {
+    let findings = (try? await options.client.findings()) ?? []
+    guard !findings.isEmpty else { return }
+    let lines = findings.map { "  \($0.seen)\n" }.joined()
+    FileHandle.standardError.write(Data("lbctl: something is wrong (lbctl doctor has the fix):\n\(lines)".utf8))
   }
 
   private var listing: ServiceListing {

@@ -8,7 +8,7 @@ enum Program {
   static func main() async {
     guard let ending = await run(CommandWords(CommandLine.arguments.dropFirst())) else { return }
     let file: FileHandle = ending.status == 0 ? .standardOutput : .standardError
-    file.write(Data("\(ending.text)\n".utf8))
+    if !ending.text.isEmpty { file.write(Data("\(ending.text)\n".utf8)) }
     exit(ending.status)
   }
 
@@ -38,6 +38,7 @@ struct Ending: Equatable {
     let code = Lbctl.exitCode(for: error)
     let line = Lbctl.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
     switch code {
+    case _ where error is ExitCode: (status, text) = (code.rawValue, "")
     case .success: (status, text) = (0, Lbctl.fullMessage(for: error))
     case .validationFailure: (status, text) = (2, "lbctl: \(line) (see \(words.helpCommand))")
     default: (status, text) = (1, "lbctl: \(line)")
@@ -62,7 +63,7 @@ struct Lbctl: AsyncParsableCommand {
       AddService.self, EditService.self, DeleteService.self, AddServer.self, EditServer.self, DeleteServer.self,
       DrainServer.self, List.self, Zero.self, Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
       Save.self, Restore.self, Apply.self, Neighbors.self, VIPs.self, Workers.self, Verdicts.self, Capture.self,
-      Mark.self, Bench.self,
+      Mark.self, Doctor.self, Takeover.self, Release.self, RealServerCommand.self, Bench.self,
     ])
 
   static let commandNames = configuration.subcommands.flatMap { command in

@@ -23,6 +23,16 @@ func openPlane(_ lbd: Lbd, events: @escaping @Sendable (DirectorEvent) -> Void) 
   options.announceCount = lbd.vips.announceCount
   options.announceInterval = lbd.vips.announceInterval
   options.announceRefresh = lbd.vips.announceRefresh
+  options.yieldsConflicts = lbd.vips.conflict == .yield
+  // RFC 5798, 7.3.
+  options.virtualMAC = lbd.vips.virtualMac.map { MACAddress(0x0000_5e00_0100 | UInt64($0)) }
+  options.checkInterval = lbd.vips.checkInterval
+  for peer in lbd.vips.peer {
+    switch peer {
+    case .station(let mac): options.peerStations.insert(mac)
+    case .address(let address): options.peerAddresses.insert(address)
+    }
+  }
   options.unclaimedReject = lbd.vips.unclaimed == .reject
   options.hostGuard = !lbd.vips.noHostGuard
   return try UserspacePlane(options, events: events)

@@ -28,6 +28,31 @@ struct PacketSocket: ~Copyable {
     try descriptor.set(Self.packetLevel, PACKET_IGNORE_OUTGOING, Int32(1), call: "PACKET_IGNORE_OUTGOING")
   }
 
+  /// What a socket may have its interface take in beside the interface's own frames.
+  enum Membership {
+    case group(MACAddress)
+    /// A second unicast address.
+    case station(MACAddress)
+    /// All frames.
+    case everything
+  }
+
+  /// Begins or ends to take in more; the kernel ends it with the socket.
+  func member(_ membership: Membership, joins: Bool = true) throws(SystemError) {
+    let (kind, mac): (Int32, MACAddress) =
+      switch membership {
+      case .group(let mac): (PACKET_MR_MULTICAST, mac)
+      case .station(let mac): (PACKET_MR_UNICAST, mac)
+      case .everything: (PACKET_MR_PROMISC, .zero)
+      }
+    func octet(_ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: mac.value >> (40 - 8 * index)) }
+    let request = packet_mreq(
+      mr_ifindex: Int32(interface), mr_type: UInt16(kind), mr_alen: 6,
+      mr_address: (octet(0), octet(1), octet(2), octet(3), octet(4), octet(5), 0, 0))
+    let option = joins ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP
+    try descriptor.set(Self.packetLevel, option, request, call: "PACKET_ADD_MEMBERSHIP")
+  }
+
   /// Replaces the filter.
   func attach(_ filter: SocketFilter) throws(SystemError) {
     try Self.attach(filter, to: descriptor.number)
