@@ -136,7 +136,8 @@ def test_requests_over_ipv6_are_balanced(lab6, director):
 @pytest.mark.parametrize("how", ["group", "unicast"])
 def test_solicitations_for_the_vip_are_answered(lab6, director, wire, how):
     add_web(director, lab6)
-    reply = wire.ask(solicitation(VIP, to=lab6.director.mac if how == "unicast" else None), is_ndp(ADVERTISEMENT))
+    reply = wire.ask(solicitation(VIP, to=lab6.director.mac if how == "unicast" else None),
+                     lambda frame: is_ndp(ADVERTISEMENT)(frame) and Message(frame).destination != ALL_NODES)
     message = Message(reply)
     assert (reply.source, reply.destination, message.mac) == (lab6.director.mac, STRANGER_MAC, lab6.director.mac)
     assert (message.source, message.destination, message.is_intact) == (VIP, ASKER, True)

@@ -27,7 +27,7 @@ def announcement(mac, vip=VIP):
 
 def is_owned(wire, vip=VIP):
     """The station that answers for the VIP; None if nobody does."""
-    reply = wire.ask(arp_request(STRANGER_MAC, ASKER, vip), is_arp(ARP_REPLY, sender=vip), 0.4)
+    reply = wire.ask(arp_request(STRANGER_MAC, ASKER, vip), is_arp(ARP_REPLY, vip, ASKER), 0.4)
     return reply.arp.sender_mac if reply else None
 
 
@@ -262,8 +262,8 @@ def test_the_interface_may_get_another_mac_and_another_address(lab, balancing, w
     lab.director.ip("link", "set", "eth0", "address", other)
     try:
         assert_announced_and_at_work(lab, wire, other)
-        lab.director.ip("address", "add", "10.77.0.3/24", "dev", "eth0")
         lab.director.ip("address", "delete", f"{DIP}/24", "dev", "eth0")
+        lab.director.ip("address", "add", "10.77.0.3/24", "dev", "eth0")
         time.sleep(0.5)
         balancing.lbctl("add-rs", *service(), "-r", "10.77.0.61:80")
         assert wire.wait(is_arp(target="10.77.0.61")).arp.sender == "10.77.0.3"

@@ -26,7 +26,7 @@ struct NeighborhoodTests {
 
     func question(_ target: IPAddress, from sender: IPAddress, _ mac: MACAddress, to station: MACAddress? = nil) -> [UInt8] {
       if isV4 {
-        return ARP(operation: .request, senderMAC: mac, sender: sender, targetMAC: .zero, target: target)
+        return ARP(operation: .request, senderMAC: mac, sender: sender, targetMAC: station ?? .zero, target: target)
           .frame(to: station ?? .broadcast)
       }
       let isProbe = sender == .unspecifiedV6
