@@ -40,7 +40,7 @@ struct ClaimLog {
   }
 
   mutating func expire(now: UInt64, memory: UInt64, answers: Bool) {
-    seen = seen.filter { $0.value + memory > now && !(answers && $0.key.manner == .answers) }
+    seen = seen.filter { ($0.value > now || now - $0.value < memory) && !(answers && $0.key.manner == .answers) }
   }
 
   var claims: [VIPClaim] { seen.keys.sorted { ($0.vip, $0.station.value) < ($1.vip, $1.station.value) } }
