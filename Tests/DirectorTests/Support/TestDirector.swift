@@ -51,12 +51,14 @@ final class TestDirector {
 
   /// Moves time on and ends what is due.
   func wait(seconds: UInt32) {
-    for _ in 0..<seconds {
-      now += ticksPerSecond
-      director.tick(now)
-      while director.expire(budget: 1_000) {}
-      services.shared.persistence.expire(now, budget: .max)
-    }
+    for _ in 0..<seconds { wait(ticks: ticksPerSecond) }
+  }
+
+  func wait(ticks: UInt32) {
+    now += ticks
+    director.tick(now)
+    while director.expire(budget: 1_000) {}
+    services.shared.persistence.expire(now, budget: .max)
   }
 
   /// One frame through the pipe: the verdict, and what the frame became.
