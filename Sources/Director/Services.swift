@@ -27,11 +27,7 @@ final class Services {
 
   /// The VIPs that services need, each once: their own, and those of the marks that have a service.
   var vips: Set<IPAddress> {
-    Set(order.compactMap(\.address)).union(markedAddresses)
-  }
-
-  private var markedAddresses: [IPAddress] {
-    rules.filter { contains(.fwmark($0.mark, $0.destination.address.family)) }.flatMap(\.addresses)
+    Set(order.flatMap { $0.addresses(by: rules) })
   }
 
   /// The numbers of all real servers by address.

@@ -155,7 +155,7 @@ public final class UserspacePlane: ForwardingPlane {
     switch change {
     case .addService(let service, _):
       guard !services.contains(service.key) else { throw .serviceExists(service.key) }
-      if let vip = service.key.address, let refusal = outcomes[vip] { throw refusal }
+      for vip in service.key.addresses(by: services.rules) { if let refusal = outcomes[vip] { throw refusal } }
     case .addServer(let server, _), .updateServer(let server, _):
       guard !InterfaceAddresses.all().contains(where: { $0.address.address == server.endpoint.address }) else {
         throw .invalid("\(server.endpoint.address) is this director's own address: a real server is another host")
@@ -167,11 +167,18 @@ public final class UserspacePlane: ForwardingPlane {
 
   /// Finds out which new VIPs cannot be had, all at the same time, and why.
   private func probe(for changes: [Change]) async -> [IPAddress: PlaneError] {
-    let owned = services.withLock { $0.vips }
+    let rules = services.withLock { $0.rules }
     var wanted: [IPAddress: Bool] = [:]
     for case .addService(let service, let force) in changes {
-      if let vip = service.key.address, !owned.contains(vip) { wanted[vip] = wanted[vip] ?? false || force }
+      for vip in service.key.addresses(by: rules) { wanted[vip] = wanted[vip] ?? false || force }
     }
+    return await probe(wanted)
+  }
+
+  /// Finds out which of these addresses, each with whether to take it by force, cannot be had, and why.
+  private func probe(_ all: [IPAddress: Bool]) async -> [IPAddress: PlaneError] {
+    let owned = services.withLock { $0.vips }
+    let wanted = all.filter { !owned.contains($0.key) }
     var refusals: [IPAddress: PlaneError] = [:]
     let host = Dictionary(
       InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
@@ -267,6 +274,25 @@ public final class UserspacePlane: ForwardingPlane {
     services.withLock { services in
       do throws(PlaneError) { try services.zero(service) } catch { failure = error }
     }
+    if let failure { throw failure }
+  }
+
+  /// The rules that mark packets, in order.
+  public func marks() async -> [MarkRule] { services.withLock { $0.rules } }
+
+  /// Replaces the rules that mark packets. The addresses of marks that have a service become VIPs.
+  public func setMarks(_ rules: [MarkRule]) async throws(PlaneError) {
+    for rule in rules { try rule.validate() }
+    await gate.enter()
+    let keys = services.withLock { services in services.order }
+    let addresses = keys.filter { $0.address == nil }.flatMap { $0.addresses(by: rules) }
+    let refusals = await probe(Dictionary(addresses.map { ($0, false) }, uniquingKeysWith: { first, _ in first }))
+    var failure = refusals.values.first
+    if failure == nil {
+      services.withLock { $0.rules = rules }
+      do throws(PlaneError) { try await commit() } catch { failure = error }
+    }
+    await gate.leave()
     if let failure { throw failure }
   }
 

@@ -50,6 +50,17 @@ public struct MarkRule: Hashable, Sendable, Codable {
   }
 }
 
+extension ServiceKey {
+  /// The VIPs of the service: its own, or those that the rules give its mark.
+  public func addresses(by rules: [MarkRule]) -> [IPAddress] {
+    switch self {
+    case .endpoint(_, let end): [end.address]
+    case .fwmark(let mark, let family):
+      rules.filter { $0.mark == mark && $0.destination.address.family == family }.flatMap(\.addresses)
+    }
+  }
+}
+
 /// One port or a range of them, written `80` or `8000-8100`.
 public struct PortRange: Hashable, Sendable, TextCodable {
   public static var kind: String { "a port or a range such as 8000-8100" }

@@ -98,6 +98,12 @@ actor MemoryPlane: ForwardingPlane, DirectorInspection {
     VerdictCounts(forwarded: 5, dropped: Dictionary(uniqueKeysWithValues: DropReason.allCases.map { ($0.name, UInt64(0)) }))
   }
 
+  private var rules: [MarkRule] = []
+
+  func marks() -> [MarkRule] { rules }
+
+  func setMarks(_ rules: [MarkRule]) { self.rules = rules }
+
   func settings() -> [String: String] { sysctls }
 
   func set(_ key: String, to value: String) throws(PlaneError) {
