@@ -201,6 +201,9 @@ class History:
             self.step("set", key="secure_tcp", value="3")
         if self.waits:
             self.step("timeouts", tcp=4, tcpFin=2, udp=2)
+        # Both keep the VIPs while no other service has them, the kernel its hooks.
+        for vip in self.vips:
+            self.step("addService", service={"service": f"tcp:{vip}:9", "scheduler": "rr"})
         for key in sorted(set(self.keys)):
             self.services[key] = set()
             self.step("addService", service=self.definition(key, self.scheduler))
@@ -214,7 +217,7 @@ class History:
         history = {"name": self.name, "family": self.family, "steps": self.steps}
         if self.layout == "mark":
             prefix = "10.1.0.100/30" if self.family == 4 else "fd00:1::100/126"
-            history["marks"] = [{"destination": prefix, "transport": self.transport, "mark": MARK}]
+            history["marks"] = [{"destination": prefix, "mark": MARK}]
         return history
 
 

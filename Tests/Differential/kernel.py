@@ -179,8 +179,8 @@ class Kernel:
     def mark(self, rule):
         """The project's mark rule as one of iptables'."""
         program = "iptables-legacy" if self.family == 4 else "ip6tables-legacy"
-        words = ["-t", "mangle", "-A", "PREROUTING", "-d", rule["destination"], "-p", rule["transport"]]
-        subprocess.run([program, *words, "-j", "MARK", "--set-mark", str(rule["mark"])], check=True)
+        words = ["-t", "mangle", "-A", "PREROUTING", "-d", rule["destination"], "-j", "MARK"]
+        subprocess.run([program, *words, "--set-mark", str(rule["mark"])], check=True)
 
     def set(self, key, value):
         with open(f"/proc/sys/net/ipv4/vs/{key}", "w") as file:

@@ -33,6 +33,16 @@ final class TestDirector {
     defend(freePages: .max)
   }
 
+  func setTimeouts(_ timeouts: Timeouts) throws {
+    services.settings.timeouts.asSet = timeouts
+    adopt()
+  }
+
+  /// The VIP with this number.
+  func vip(_ number: UInt16) -> IPAddress {
+    services.snapshot(link: link).vips.first { $0.1 == number }?.0 ?? IPAddress(v4: 0)
+  }
+
   func setMarks(_ rules: [MarkRule]) {
     services.rules = rules
     adopt()
