@@ -31,7 +31,8 @@ let package = Package(
   targets: [
     .target(name: "LVS", swiftSettings: strict),
     .target(name: "CLinux"),
-    .target(name: "Director", dependencies: ["LVS", "CLinux", "CNFTables"],
+    .target(
+      name: "Director", dependencies: ["LVS", "CLinux", "CNFTables"],
       // Optimised in debug builds too: millions of frames go through it in the tests.
       swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),

@@ -12,7 +12,8 @@ public struct MarkRule: Hashable, Sendable, Codable {
   public var mark: UInt32
 
   public init(
-    destination: Prefix, source: Prefix? = nil, transport: TransportProtocol? = nil, ports: PortRange? = nil, mark: UInt32
+    destination: Prefix, source: Prefix? = nil, transport: TransportProtocol? = nil, ports: PortRange? = nil,
+    mark: UInt32
   ) {
     self.destination = destination
     self.source = source
@@ -21,7 +22,9 @@ public struct MarkRule: Hashable, Sendable, Codable {
     self.mark = mark
   }
 
-  public func matches(_ packetSource: IPAddress, _ packetDestination: IPAddress, _ packetTransport: UInt8, _ port: UInt16) -> Bool {
+  public func matches(
+    _ packetSource: IPAddress, _ packetDestination: IPAddress, _ packetTransport: UInt8, _ port: UInt16
+  ) -> Bool {
     destination.contains(packetDestination) && source?.contains(packetSource) ?? true
       && transport.map { $0.rawValue == packetTransport } ?? true && ports?.contains(port) ?? true
   }
@@ -40,7 +43,8 @@ public struct MarkRule: Hashable, Sendable, Codable {
     guard mark > 0 else { throw .outOfRange("a mark is 1 to \(UInt32.max), not 0") }
     guard destination.address.family.bits - destination.length <= 8 else {
       throw .outOfRange(
-        "\(destination) has more than \(Self.maximumAddresses) addresses: the director owns each (a longer prefix has fewer)")
+        "\(destination) has more than \(Self.maximumAddresses) addresses: the director owns each (a longer prefix has fewer)"
+      )
     }
     guard destination.address.isUnicast else { throw .invalid("\(destination.address) is not a host's address") }
     if let source, source.address.family != destination.address.family {

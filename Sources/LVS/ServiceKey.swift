@@ -97,7 +97,9 @@ extension ServiceKey: Comparable {
   public static func < (a: ServiceKey, b: ServiceKey) -> Bool {
     switch (a, b) {
     case (.endpoint(let p, let x), .endpoint(let q, let y)):
-      (x.address.family.rawValue, p.rawValue, x.address, x.port) < (y.address.family.rawValue, q.rawValue, y.address, y.port)
+      (x.address.family.rawValue, p.rawValue, x.address, x.port) < (
+        y.address.family.rawValue, q.rawValue, y.address, y.port
+      )
     case (.fwmark(let m, let f), .fwmark(let n, let g)): (m, f.rawValue) < (n, g.rawValue)
     case (.endpoint, .fwmark): true
     case (.fwmark, .endpoint): false

@@ -24,7 +24,9 @@ struct Mark: AsyncParsableCommand {
 
     func run() async throws {
       let rules = try await daemon.client.marks()
-      guard !rules.contains(rule.rule) else { throw PlaneError.invalid("there is such a rule already (mark list shows it)") }
+      guard !rules.contains(rule.rule) else {
+        throw PlaneError.invalid("there is such a rule already (mark list shows it)")
+      }
       try await daemon.client.setMarks(rules + [rule.rule])
     }
   }
@@ -85,7 +87,9 @@ struct RuleOptions: ParsableArguments {
   @Option(name: .customLong("proto"), help: ArgumentHelp("tcp, udp or sctp.", valueName: "protocol"), transform: text)
   var transport: TransportProtocol?
 
-  @Option(name: .customLong("dport"), help: ArgumentHelp("The destination's ports.", valueName: "first-last"), transform: text)
+  @Option(
+    name: .customLong("dport"), help: ArgumentHelp("The destination's ports.", valueName: "first-last"), transform: text
+  )
   var ports: PortRange?
 
   @Option(name: .customLong("set"), help: ArgumentHelp("The mark, from 1 on.", valueName: "mark"))

@@ -7,7 +7,8 @@ private let vip = IPAddress("10.1.0.100")!
 private let web = ServiceKey.endpoint(.tcp, Endpoint(vip, 80))
 private let dns = ServiceKey.endpoint(.udp, Endpoint(vip, 53))
 
-private func tcp(_ flags: String, _ port: UInt16, from client: String = "192.0.2.1", to virtual: UInt16 = 80) -> [UInt8] {
+private func tcp(_ flags: String, _ port: UInt16, from client: String = "192.0.2.1", to virtual: UInt16 = 80) -> [UInt8]
+{
   var frame = TestFrame()
   frame.source = IPAddress(client)!
   return frame.tcp(flags, from: port, to: virtual)
@@ -25,7 +26,9 @@ private func service(
   return director
 }
 
-private func real(_ number: Int, weight: Int32 = 1, port: UInt16 = 80, upper: UInt32 = 0, lower: UInt32 = 0) -> RealServer {
+private func real(_ number: Int, weight: Int32 = 1, port: UInt16 = 80, upper: UInt32 = 0, lower: UInt32 = 0)
+  -> RealServer
+{
   RealServer(
     TestDirector.server(number, port: port), weight: weight, upperThreshold: upper, lowerThreshold: lower,
     mac: TestDirector.mac(number))
@@ -109,10 +112,15 @@ struct BehaviourTests {
   @Test("schedules a first packet other than a SYN only with sloppy_tcp")
   func sloppy() throws {
     let director = try service(VirtualService(web, scheduler: .rr))
-    #expect(["A", "R", "F", "PA"].enumerated().map { director.outcome(tcp($1, UInt16(1_000 + $0))) } == ["rst", "none", "rst", "rst"])
+    #expect(
+      ["A", "R", "F", "PA"].enumerated().map { director.outcome(tcp($1, UInt16(1_000 + $0))) } == [
+        "rst", "none", "rst", "rst",
+      ])
     try director.set("sloppy_tcp", "1")
     #expect(
-      ["A", "R", "F", "PA"].enumerated().map { director.outcome(tcp($1, UInt16(1_000 + $0))) } == ["3", "none", "2", "1"])
+      ["A", "R", "F", "PA"].enumerated().map { director.outcome(tcp($1, UInt16(1_000 + $0))) } == [
+        "3", "none", "2", "1",
+      ])
   }
 
   @Test("schedules each datagram anew with one-packet scheduling and leaves nothing behind")
@@ -133,9 +141,12 @@ struct BehaviourTests {
 
 @Suite("Persistence")
 struct PersistenceTests {
-  private func persistent(_ mask: UInt32 = ~0, timeout: UInt32 = 100, servers: [Int: Int32] = [1: 1, 2: 1, 3: 1]) throws -> TestDirector {
+  private func persistent(_ mask: UInt32 = ~0, timeout: UInt32 = 100, servers: [Int: Int32] = [1: 1, 2: 1, 3: 1]) throws
+    -> TestDirector
+  {
     try service(
-      VirtualService(web, scheduler: .rr, persistence: Persistence(timeout: timeout, netmask: .v4(mask))), servers: servers)
+      VirtualService(web, scheduler: .rr, persistence: Persistence(timeout: timeout, netmask: .v4(mask))),
+      servers: servers)
   }
 
   @Test(
@@ -186,7 +197,8 @@ struct PersistenceTests {
   @Test("covers all ports of a service of port 0, each with its own")
   func allPorts() throws {
     let key = ServiceKey.endpoint(.tcp, Endpoint(vip, 0))
-    let director = try service(VirtualService(key, scheduler: .rr, persistence: Persistence(timeout: 100, netmask: .v4(~0))))
+    let director = try service(
+      VirtualService(key, scheduler: .rr, persistence: Persistence(timeout: 100, netmask: .v4(~0))))
     #expect([80, 81, 82 as UInt16].map { director.outcome(tcp("S", 1_000, to: $0)) } == ["3", "3", "3"])
     #expect(director.templates.map(\.virtualPort) == [0])
     #expect(Set(director.connections.map(\.record.virtualPort)) == [80, 81, 82])
@@ -195,8 +207,10 @@ struct PersistenceTests {
   @Test("joins FTP's control and data connections")
   func ftp() throws {
     let key = ServiceKey.endpoint(.tcp, Endpoint(vip, 21))
-    let director = try service(VirtualService(key, scheduler: .rr, persistence: Persistence(timeout: 100, netmask: .v4(~0))))
-    #expect([21, 20, 40_000, 1_023 as UInt16].map { director.outcome(tcp("S", 1_000, to: $0)) } == ["3", "3", "3", "rst"])
+    let director = try service(
+      VirtualService(key, scheduler: .rr, persistence: Persistence(timeout: 100, netmask: .v4(~0))))
+    #expect(
+      [21, 20, 40_000, 1_023 as UInt16].map { director.outcome(tcp("S", 1_000, to: $0)) } == ["3", "3", "3", "rst"])
   }
 
   @Test("groups ports and protocols of a mark")
@@ -218,7 +232,8 @@ struct PersistenceTests {
     let key = ServiceKey.endpoint(.udp, Endpoint(vip, 5_060))
     let director = try service(
       VirtualService(
-        key, scheduler: .rr, persistence: Persistence(timeout: 100, netmask: .v4(~0)), persistenceEngine: "sip", onePacket: true))
+        key, scheduler: .rr, persistence: Persistence(timeout: 100, netmask: .v4(~0)), persistenceEngine: "sip",
+        onePacket: true))
     func invite(_ header: String, _ port: UInt16, from client: String = "192.0.2.1") -> String {
       var frame = TestFrame()
       frame.source = IPAddress(client)!
@@ -230,7 +245,9 @@ struct PersistenceTests {
     #expect(invite("call-id  :\tone@host", 1_001) == "3")
     #expect(invite("i: one@host", 1_002) == "3")
     #expect(invite("Call-ID: one@host", 1_000, from: "192.0.2.2") == "1")
-    for header in ["Subject: none", "Call-ID:", "Call-ID: ", "Call-IDs: x", "Call-ID: " + String(repeating: "x", count: 256)] {
+    for header in [
+      "Subject: none", "Call-ID:", "Call-ID: ", "Call-IDs: x", "Call-ID: " + String(repeating: "x", count: 256),
+    ] {
       #expect(invite(header, 1_003) == "drop", "\(header)")
     }
   }

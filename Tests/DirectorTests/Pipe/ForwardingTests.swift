@@ -16,14 +16,17 @@ private func director(
     .addService(VirtualService(web, scheduler: scheduler, persistence: persistence), force: false),
     .addService(VirtualService(dns, scheduler: scheduler), force: false))
   for number in 0..<servers {
-    try director.apply(.addServer(RealServer(TestDirector.server(number + 1), mac: TestDirector.mac(number + 1)), to: web))
+    try director.apply(
+      .addServer(RealServer(TestDirector.server(number + 1), mac: TestDirector.mac(number + 1)), to: web))
     try director.apply(
       .addServer(RealServer(TestDirector.server(number + 1, port: 53), mac: TestDirector.mac(number + 1)), to: dns))
   }
   return director
 }
 
-private func word(_ octets: [UInt8], _ offset: Int) -> UInt16 { UInt16(octets[offset]) << 8 | UInt16(octets[offset + 1]) }
+private func word(_ octets: [UInt8], _ offset: Int) -> UInt16 {
+  UInt16(octets[offset]) << 8 | UInt16(octets[offset + 1])
+}
 
 @Suite("Forwarding")
 struct ForwardingTests {
@@ -43,9 +46,10 @@ struct ForwardingTests {
   @Test("keeps a connection at its server and starts the next one at another")
   func connections() throws {
     let director = try director()
-    let outcomes = [(1_000, "S"), (1_000, "A"), (1_001, "S"), (1_000, "PA"), (1_001, "A"), (1_002, "S"), (1_003, "S")].map {
-      director.outcome(TestFrame().tcp($0.1, from: $0.0, to: 80))
-    }
+    let outcomes = [(1_000, "S"), (1_000, "A"), (1_001, "S"), (1_000, "PA"), (1_001, "A"), (1_002, "S"), (1_003, "S")]
+      .map {
+        director.outcome(TestFrame().tcp($0.1, from: $0.0, to: 80))
+      }
     #expect(outcomes == ["3", "3", "2", "3", "2", "1", "3"])
   }
 
@@ -74,9 +78,9 @@ struct ForwardingTests {
     #expect((result[34], result[35], word(result, 40)) == (3, 4, 1_500))
     #expect(sum(Array(result[34...])) == 0)
     // A super-frame is judged by what it will be cut into.
-    let super_ = frame.tcp("S", from: 1_000, to: 80, payload: 9_000)
-    #expect(director.process(super_, segment: 1_500).verdict == .transmit)
-    #expect(director.process(super_, segment: 1_501).verdict == .answer(length: Ethernet.length + 576))
+    let large = frame.tcp("S", from: 1_000, to: 80, payload: 9_000)
+    #expect(director.process(large, segment: 1_500).verdict == .transmit)
+    #expect(director.process(large, segment: 1_501).verdict == .answer(length: Ethernet.length + 576))
     frame.dontFragment = false
     #expect(director.process(frame.tcp("S", from: 1_001, to: 80, payload: 1_461)).verdict == .transmit)
   }
@@ -130,7 +134,8 @@ struct HostTests {
 
   @Test(
     "resets what no service wants as RFC 9293 has it",
-    arguments: [("S", 0x14, 0, 2), ("A", 0x04, 2, 0), ("SA", 0x04, 2, 0), ("F", 0x14, 0, 2), ("P", 0x14, 0, 1)] as [(String, UInt8, UInt8, UInt8)])
+    arguments: [("S", 0x14, 0, 2), ("A", 0x04, 2, 0), ("SA", 0x04, 2, 0), ("F", 0x14, 0, 2), ("P", 0x14, 0, 1)]
+      as [(String, UInt8, UInt8, UInt8)])
   func reset(_ flags: String, _ answer: UInt8, _ sequence: UInt8, _ acknowledgement: UInt8) throws {
     let director = try director()
     let (verdict, result) = director.process(TestFrame().tcp(flags, from: 1_000, to: 81))

@@ -43,7 +43,9 @@ private struct FrameGenerator {
       frame.source = IPAddress(source)!
       frame.destination = IPAddress(frame.source.family == .v4 ? "10.1.0.100" : "2001:db8::100")!
       let segments = ["S", "A", "FA", "R", "SA"].map { frame.tcp($0, from: 1_000, to: 80, payload: 5) }
-      let datagrams = [53, 54, 5_060].map { frame.udp(from: 1_000, to: $0, payload: Array("INVITE a\r\nCall-ID: x\r\n\r\n".utf8)) }
+      let datagrams = [53, 54, 5_060].map {
+        frame.udp(from: 1_000, to: $0, payload: Array("INVITE a\r\nCall-ID: x\r\n\r\n".utf8))
+      }
       let associations = [1, 10, 6].map { frame.sctp(chunk: $0, from: 1_000, to: 80) }
       return segments + datagrams + associations + [frame.echo()] + errors(frame) + fragments(frame)
     }
@@ -67,7 +69,9 @@ private struct FrameGenerator {
     guard frame.source.family == .v4 else {
       // Hop-by-hop, routing, fragment, destination options, then UDP.
       let chain: [UInt8] = [43, 0, 1, 4, 0, 0, 0, 0] + [44, 0, 0, 0, 0, 0, 0, 0] + [60, 0, 0, 1, 0, 0, 0, 7]
-      return [frame.ip(0, chain + [17, 0, 1, 4, 0, 0, 0, 0] + payload), frame.ip(44, [17, 0, 0, 9, 0, 0, 0, 7] + payload)]
+      return [
+        frame.ip(0, chain + [17, 0, 1, 4, 0, 0, 0, 0] + payload), frame.ip(44, [17, 0, 0, 9, 0, 0, 0, 7] + payload),
+      ]
     }
     return [0x2000, 0x2001, 0x0003, 0x1fff].map { frame.ip(17, payload, fragment: $0) }
   }
@@ -75,7 +79,9 @@ private struct FrameGenerator {
 
 @Suite("The frame path, whatever comes")
 struct FuzzTests {
-  private let services = ["tcp:10.1.0.100:80", "udp:10.1.0.100:53", "sctp:10.1.0.100:80", "tcp:[2001:db8::100]:80", "udp:[2001:db8::100]:53"]
+  private let services = [
+    "tcp:10.1.0.100:80", "udp:10.1.0.100:53", "sctp:10.1.0.100:80", "tcp:[2001:db8::100]:80", "udp:[2001:db8::100]:53",
+  ]
 
   private func director() throws -> TestDirector {
     let director = try TestDirector(connections: 4_096)
@@ -83,15 +89,18 @@ struct FuzzTests {
       let key = ServiceKey(text)!
       try director.apply(.addService(VirtualService(key, scheduler: SchedulerName.all[number]), force: false))
       for server in 1...3 {
-        let address = key.family == .v4 ? TestDirector.server(server).address : IPAddress(v6: 0x2001_0db8_0000_0000, UInt64(server))
+        let address =
+          key.family == .v4 ? TestDirector.server(server).address : IPAddress(v6: 0x2001_0db8_0000_0000, UInt64(server))
         try director.apply(
-          .addServer(RealServer(Endpoint(address, key.port), mac: server == 3 ? nil : TestDirector.mac(server)), to: key))
+          .addServer(
+            RealServer(Endpoint(address, key.port), mac: server == 3 ? nil : TestDirector.mac(server)), to: key))
       }
     }
     let sip = ServiceKey("udp:10.1.0.100:5060")!
     try director.apply(
       .addService(
-        VirtualService(sip, persistence: Persistence(timeout: 10, netmask: .v4(0xffff_0000)), persistenceEngine: "sip"), force: false),
+        VirtualService(sip, persistence: Persistence(timeout: 10, netmask: .v4(0xffff_0000)), persistenceEngine: "sip"),
+        force: false),
       .addServer(RealServer(TestDirector.server(1, port: 5_060), mac: TestDirector.mac(1)), to: sip))
     try director.set("schedule_icmp", "1")
     return director
@@ -111,10 +120,13 @@ struct FuzzTests {
       verdicts[check(verdict, frame, result, director), default: 0] += 1
       if count % 5_000 == 0 { director.wait(seconds: 1) }
     }
-    print("\(count) frames of seed \(seed): \(verdicts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))")
+    print(
+      "\(count) frames of seed \(seed): \(verdicts.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))"
+    )
     #expect(count > 10_000)
     #expect(Set(verdicts.keys).isSuperset(of: ["transmit", "answer", "pass", "hold", "park", "drop"]))
-    let counted = services.map { ServiceKey($0)! }.flatMap { director.counts($0).values }.map { $0[1] + $0[2] }.reduce(0, +)
+    let counted = services.map { ServiceKey($0)! }.flatMap { director.counts($0).values }.map { $0[1] + $0[2] }.reduce(
+      0, +)
     let sip = director.counts(ServiceKey("udp:10.1.0.100:5060")!).values.map { $0[1] + $0[2] }.reduce(0, +)
     #expect(counted + sip == director.connectionCount)
     director.wait(seconds: 1_000)
@@ -126,7 +138,9 @@ struct FuzzTests {
   private func check(_ verdict: Verdict, _ frame: [UInt8], _ result: [UInt8], _ director: TestDirector) -> String {
     switch verdict {
     case .transmit:
-      if result.count != frame.count || Array(result[6..<12]) != [2, 0, 0, 0, 0, 1] { Issue.record("sent wrongly: \(frame)") }
+      if result.count != frame.count || Array(result[6..<12]) != [2, 0, 0, 0, 0, 1] {
+        Issue.record("sent wrongly: \(frame)")
+      }
       return "transmit"
     case .answer(let length):
       if result.count != length || length < Ethernet.length { Issue.record("answered wrongly: \(frame)") }

@@ -159,7 +159,9 @@ struct ServiceTableTests {
   }
 
   private let table: SharedTable = {
-    let keys = ["tcp:10.0.0.1:80", "udp:10.0.0.1:80", "tcp:10.0.0.1:21", "tcp:10.0.0.1:0", "tcp:[2001:db8::1]:80", "fwmark:7"]
+    let keys = [
+      "tcp:10.0.0.1:80", "udp:10.0.0.1:80", "tcp:10.0.0.1:21", "tcp:10.0.0.1:0", "tcp:[2001:db8::1]:80", "fwmark:7",
+    ]
     let entries = keys.enumerated().map { number, key in
       ServiceTable.Entry(key: ServiceKey(key)!, match: .init(number: UInt32(number)))
     }
@@ -167,7 +169,8 @@ struct ServiceTableTests {
     let vips = addresses.enumerated().map { number, text in (IPAddress(text)!, UInt16(number)) }
     let rules = [
       MarkRule(destination: Prefix("10.0.0.1/32")!, transport: .tcp, ports: PortRange(8_000, 8_100), mark: 7),
-      MarkRule(destination: Prefix("10.0.0.1/32")!, source: Prefix("192.0.2.0/24")!, ports: PortRange(9_000, 9_000), mark: 8),
+      MarkRule(
+        destination: Prefix("10.0.0.1/32")!, source: Prefix("192.0.2.0/24")!, ports: PortRange(9_000, 9_000), mark: 8),
     ]
     return SharedTable(ServiceTable(vips: vips, services: entries, rules: rules))
   }()
