@@ -39,6 +39,8 @@ struct Director: ~Copyable {
   var untilDropped: UInt32 = 0
   /// Where the search for connections of removed servers is; 0 where it is done.
   var sweeping: UInt32 = 0
+  /// The search that was begun last.
+  private var flushes: UInt64 = 0
   /// The server that a frame was last sent to.
   var lastServer: UInt32 = 0
   /// What Call-IDs are hashed with; the same for all workers.
@@ -66,7 +68,7 @@ struct Director: ~Copyable {
     settings = snapshot.settings
     timeouts = snapshot.settings.timeouts
     link = snapshot.link
-    if settings.expireNodestConn != 0 { sweeping = 1 }
+    if snapshot.flushes != flushes { (flushes, sweeping) = (snapshot.flushes, 1) }
   }
 
   /// Sets the time for the frames to come, in hundredths of a second.
