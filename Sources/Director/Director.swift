@@ -45,7 +45,8 @@ struct Director: ~Copyable {
   var lastServer: UInt32 = 0
   /// What Call-IDs are hashed with; the same for all workers.
   let seed: UInt64
-  private let inspections = Buffer(repeating: Inspection(), count: Director.batch)
+  /// One place for each frame of a batch, and one for a frame that comes alone.
+  private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
   init(shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64) throws(SystemError) {
     self.shared = shared
@@ -78,8 +79,8 @@ struct Director: ~Copyable {
 
   /// The pipe: one frame in, one verdict out. `segment` is the size that a super-frame will be cut into, else 0.
   mutating func process(_ frame: Bytes, segment: Int = 0) -> Verdict {
-    inspect(frame, 0)
-    return decide(frame, 0, segment: segment)
+    inspect(frame, Self.batch)
+    return decide(frame, Self.batch, segment: segment)
   }
 
   /// The first pass over a batch: parses frame number `place` and asks for the memory that its connection is found by.
