@@ -176,7 +176,7 @@ extension Change {
 }
 
 extension ConnectionFilter {
-  func matches(_ row: ConnectionStatus) -> Bool {
+  public func matches(_ row: ConnectionStatus) -> Bool {
     if let client, !client.contains(row.client.address) { return false }
     if let server, server != row.server.address { return false }
     if let state, state != row.state { return false }
