@@ -110,7 +110,9 @@ struct CommandParser {
         isGiven ? try Numbers.timeout(value, 1...Self.longestTimeout) : Persistence.defaultTimeout
     case .netmask: command.key.netmask = try netmask(value)
     case .realServer: try nameServer(value)
-    case .weight: command.weight = Int32(try Numbers.read(value, 0...65535, "illegal weight specified"))
+    case .weight:
+      // Debian's ipvsadm takes more than the 65535 of the source that it was made from.
+      command.weight = Int32(try Numbers.read(value, 0...0x7fff_ffff, "illegal weight specified"))
     case .upperThreshold:
       command.upperThreshold = UInt32(try Numbers.read(value, 0...0x7fff_ffff, "illegal u_threshold specified"))
     case .lowerThreshold:

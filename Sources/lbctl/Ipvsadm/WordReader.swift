@@ -55,7 +55,7 @@ struct WordReader {
   private mutating func short(_ letter: Character) throws(Mistake) -> (word: IpvsadmWord, value: String?) {
     guard let spelling = IpvsadmSpelling.all.first(where: { $0.short == letter }) else {
       cluster = ""
-      throw Mistake(word: "-\(letter)", problem: "unknown option")
+      throw Mistake(word: lastWord, problem: "unknown option")
     }
     if spelling.value == .none { return (spelling.word, nil) }
     var joined: String?
@@ -63,7 +63,7 @@ struct WordReader {
       joined = String(cluster.first == "=" ? cluster.dropFirst() : cluster)
       cluster = ""
     }
-    return (spelling.word, try value(spelling.value, joined: joined, of: "-\(letter)"))
+    return (spelling.word, try value(spelling.value, joined: joined, of: lastWord))
   }
 
   private mutating func value(
