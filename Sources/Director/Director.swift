@@ -18,6 +18,16 @@ struct Director: ~Copyable {
   var link: Link
   var now: UInt32 = 0
   var limiter = RateLimiter()
+  var fragments: FragmentTable
+  var random: SplitMix64
+  /// New connections until the next one that `drop_packet` takes.
+  var untilDropped: UInt32 = 0
+  /// Where the search for connections of removed servers is; 0 where it is done.
+  var sweeping: UInt32 = 0
+  /// The server that a frame was last sent to.
+  var lastServer: UInt32 = 0
+  /// What Call-IDs are hashed with; the same for all workers.
+  let seed: UInt64
 
   init(shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64) throws(SystemError) {
     self.shared = shared
@@ -28,6 +38,9 @@ struct Director: ~Copyable {
     settings = snapshot.settings
     timeouts = snapshot.settings.timeouts
     link = snapshot.link
+    fragments = FragmentTable(seed: seed)
+    random = SplitMix64(seed: seed)
+    self.seed = seed
   }
 
   /// Takes over a new configuration.
@@ -37,6 +50,7 @@ struct Director: ~Copyable {
     settings = snapshot.settings
     timeouts = snapshot.settings.timeouts
     link = snapshot.link
+    if settings.expireNodestConn != 0 { sweeping = 1 }
   }
 
   /// Sets the time for the frames to come, in hundredths of a second.
@@ -52,8 +66,14 @@ struct Director: ~Copyable {
     guard packet.source.isUnicast, !packet.source.isLoopback, packet.source != packet.destination else {
       return .drop(.badSource)
     }
-    guard packet.fragment != .later else { return .drop(.fragmentQueueFull) }
+    guard packet.fragment == .none else { return fragment(frame, &packet, vip, segment) }
     if let verdict = packet.parseTransport(frame) { return verdict }
+    return decide(frame, packet, vip, segment)
+  }
+
+  /// The way of a packet that is whole, or of a first fragment.
+  @inline(__always)
+  mutating func decide(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
     switch packet.transport {
     case TCP.number, UDP.number, SCTP.number: return balance(frame, packet, vip, segment)
     case ICMP.number where packet.family == .v4: return control(frame, packet, vip)

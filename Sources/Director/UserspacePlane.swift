@@ -60,13 +60,14 @@ public final class UserspacePlane: ForwardingPlane {
     self.options = options
     self.events = events
     let interface = try Interface.read(options.interface)
+    try Self.requireCapabilities(options)
     link = Link(mac: interface.mac, mtu: interface.mtu, rejectsUnclaimed: options.unclaimedReject)
     guardian = options.hostGuard ? try HostGuard(interface: options.interface) : nil
     do throws(SystemError) {
       let seed = UInt64.random(in: .min ... .max)
       let shared = try SharedTables(seed: seed)
       shared.persistence.startClock(Clock.ticks)
-      let first = Snapshot(generation: 0, vips: [], services: [], settings: Settings(), link: link)
+      let first = Snapshot(generation: 0, vips: [], services: [], rules: [], settings: Settings(), link: link)
       var mailboxes: [WorkerMailbox] = []
       for _ in 0..<options.workers { mailboxes.append(try WorkerMailbox(first)) }
       let resolved = ResolvedServers(shared.servers)
@@ -84,17 +85,19 @@ public final class UserspacePlane: ForwardingPlane {
       (self.shared, self.resolved, self.neighborhood) = (shared, resolved, neighborhood)
       (self.mailboxes, self.neighborhoodCounters) = (mailboxes, neighborhoodCounters)
     } catch {
-      throw Self.explain(error)
+      throw .unavailable(error.description)
     }
     upkeep = Mutex(nil)
     upkeep.withLock { $0 = Task { [weak self] in await Self.upkeep { self } } }
   }
 
-  private static func explain(_ error: SystemError) -> PlaneError {
-    .unavailable(
-      error.isPermission
-        ? "\(error): lbd needs CAP_NET_RAW and CAP_NET_ADMIN (run it as root, or see systemd/lbd.service)"
-        : error.description)
+  /// Asked for ahead, since the library behind the host guard has words of its own for it.
+  private static func requireCapabilities(_ options: Options) throws(PlaneError) {
+    let needed = [("CAP_NET_RAW", CAP_NET_RAW)] + (options.hostGuard ? [("CAP_NET_ADMIN", CAP_NET_ADMIN)] : [])
+    let missing = needed.filter { cl_has_capability($0.1) == 0 }.map(\.0)
+    guard missing.isEmpty else {
+      throw .unavailable("lbd lacks \(missing.joined(separator: " and ")): run it as root, or see systemd/lbd.service")
+    }
   }
 
   /// What is done with what the neighbourhood's thread hears.
@@ -152,7 +155,7 @@ public final class UserspacePlane: ForwardingPlane {
     switch change {
     case .addService(let service, _):
       guard !services.contains(service.key) else { throw .serviceExists(service.key) }
-      if let vip = service.key.address, let refusal = outcomes[vip] { throw refusal }
+      for vip in service.key.addresses(by: services.rules) { if let refusal = outcomes[vip] { throw refusal } }
     case .addServer(let server, _), .updateServer(let server, _):
       guard !InterfaceAddresses.all().contains(where: { $0.address.address == server.endpoint.address }) else {
         throw .invalid("\(server.endpoint.address) is this director's own address: a real server is another host")
@@ -164,11 +167,18 @@ public final class UserspacePlane: ForwardingPlane {
 
   /// Finds out which new VIPs cannot be had, all at the same time, and why.
   private func probe(for changes: [Change]) async -> [IPAddress: PlaneError] {
-    let owned = services.withLock { $0.vips }
+    let rules = services.withLock { $0.rules }
     var wanted: [IPAddress: Bool] = [:]
     for case .addService(let service, let force) in changes {
-      if let vip = service.key.address, !owned.contains(vip) { wanted[vip] = wanted[vip] ?? false || force }
+      for vip in service.key.addresses(by: rules) { wanted[vip] = wanted[vip] ?? false || force }
     }
+    return await probe(wanted)
+  }
+
+  /// Finds out which of these addresses, each with whether to take it by force, cannot be had, and why.
+  private func probe(_ all: [IPAddress: Bool]) async -> [IPAddress: PlaneError] {
+    let owned = services.withLock { $0.vips }
+    let wanted = all.filter { !owned.contains($0.key) }
     var refusals: [IPAddress: PlaneError] = [:]
     let host = Dictionary(
       InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
@@ -213,6 +223,13 @@ public final class UserspacePlane: ForwardingPlane {
     owned.withLock { $0 = vips }
     try? threads.filter(vips, vlan: options.vlan)
     try guardian?.protect(vips)
+  }
+
+  /// Has the workers take over settings that changed by themselves.
+  private func recommit() async {
+    await gate.enter()
+    try? await commit()
+    await gate.leave()
   }
 
   private let owned = Mutex<Set<IPAddress>>([])
@@ -260,6 +277,25 @@ public final class UserspacePlane: ForwardingPlane {
     if let failure { throw failure }
   }
 
+  /// The rules that mark packets, in order.
+  public func marks() async -> [MarkRule] { services.withLock { $0.rules } }
+
+  /// Replaces the rules that mark packets. The addresses of marks that have a service become VIPs.
+  public func setMarks(_ rules: [MarkRule]) async throws(PlaneError) {
+    for rule in rules { try rule.validate() }
+    await gate.enter()
+    let keys = services.withLock { services in services.order }
+    let addresses = keys.filter { $0.address == nil }.flatMap { $0.addresses(by: rules) }
+    let refusals = await probe(Dictionary(addresses.map { ($0, false) }, uniquingKeysWith: { first, _ in first }))
+    var failure = refusals.values.first
+    if failure == nil {
+      services.withLock { $0.rules = rules }
+      do throws(PlaneError) { try await commit() } catch { failure = error }
+    }
+    await gate.leave()
+    if let failure { throw failure }
+  }
+
   /// The named settings, as the kernel's `net.ipv4.vs` sysctls are named.
   public func settings() async -> [String: String] {
     services.withLock { $0.settings.listing }
@@ -269,7 +305,7 @@ public final class UserspacePlane: ForwardingPlane {
     await gate.enter()
     var failure: PlaneError?
     services.withLock { services in
-      do throws(PlaneError) { try services.settings.set(key, to: value) } catch { failure = error }
+      do throws(PlaneError) { try services.set(key, to: value) } catch { failure = error }
     }
     if failure == nil { do throws(PlaneError) { try await commit() } catch { failure = error } }
     await gate.leave()
@@ -284,10 +320,12 @@ public final class UserspacePlane: ForwardingPlane {
     while (try? await Task.sleep(for: .seconds(1))) != nil, let plane = plane() {
       second += 1
       plane.shared.persistence.expire(Clock.ticks, budget: 100_000)
-      plane.services.withLock { services in
+      let isChanged = plane.services.withLock { services in
         if second % 2 == 0 { services.estimate() }
         if second % 60 == 0 { services.collect(Clock.ticks) }
+        return services.settings.defend(freePages: Memory.freePages)
       }
+      if isChanged { await plane.recommit() }
     }
   }
 }

@@ -20,6 +20,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case deadServer
   case packetTooBig
   case scheduleDefence
+  case noCallId
   case unclaimed
   case unclaimedProtocol
   case icmpRateLimited

@@ -137,6 +137,13 @@ import LVS
     wheel.clock = now
   }
 
+  /// Places of records that were ever used.
+  var places: UInt32 { touched }
+
+  func isLive(_ number: UInt32) -> Bool {
+    unsafe number != 0 && number <= touched && records[Int(number)].flags.contains(.timed)
+  }
+
   /// Visits the records with numbers from `start` on, at most `limit` places; where to go on, or 0 at the end.
   func visit(from start: UInt32, limit: UInt32, _ body: (UInt32, Connection) -> Void) -> UInt32 {
     var number = max(start, 1)

@@ -47,6 +47,19 @@ import LVS
     return unsafe UInt64(bigEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
   }
 
+  /// Two octets in the machine's order, as the kernel has them in its own structures.
+  @inline(__always)
+  func native16(_ offset: Int) -> UInt16 {
+    check(offset, 2)
+    return unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
+  }
+
+  @inline(__always)
+  func setNative(_ offset: Int, _ value: UInt16) {
+    check(offset, 2)
+    unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt16.self)
+  }
+
   @inline(__always)
   func set(_ offset: Int, _ value: UInt8) {
     check(offset, 1)
