@@ -77,7 +77,7 @@ struct Lbctl: AsyncParsableCommand {
       AddService.self, EditService.self, DeleteService.self, AddServer.self, EditServer.self, DeleteServer.self,
       DrainServer.self, List.self, Zero.self, Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
       Save.self, Restore.self, Apply.self, Neighbors.self, VIPs.self, Workers.self, Verdicts.self, Capture.self,
-      Mark.self, Bench.self,
+      Mark.self, Migrate.self, Bench.self,
     ])
 
   static let commandNames = configuration.subcommands.flatMap { command in
