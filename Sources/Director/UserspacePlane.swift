@@ -54,7 +54,7 @@ public final class UserspacePlane: ForwardingPlane {
   let services: Mutex<Services>
   private let link: Mutex<Link>
   let watch: Mutex<InterfaceWatch>
-  private let guardian: HostGuard?
+  let guardian: HostGuard?
   let resolved: ResolvedServers
   let claims = VIPClaims()
   let neighborhood: NeighborhoodWorker
