@@ -16,9 +16,11 @@ public final class VIPAnnouncer: Sendable {
         happened: { [claims] happening in
           switch happening {
           case .vip(.free(let vip)): claims.settle(vip, otherOwner: nil)
+          case .vip(.taken(let vip)): events(.vipTaken(vip))
           case .vip(.contested(let vip, let mac)):
             claims.settle(vip, otherOwner: mac)
-            events(.vipContested(vip, by: mac))
+            events(.vipContested(vip, by: mac, server: nil))
+          case .vip(.yielded(let vip, let mac)): events(.vipYielded(vip, to: mac))
           case .neighbor: break
           }
         })
@@ -30,14 +32,14 @@ public final class VIPAnnouncer: Sendable {
   /// The host that answers for the address, after asking a few times; nil where it is free.
   public func otherOwner(of vip: IPAddress) async -> MACAddress? {
     let owner = await claims.outcome(of: vip) { worker.probe(vip) }
-    if owner != nil { worker.release(vip) }
+    if owner != nil { worker.remove(vip) }
     return owner
   }
 
   /// Announces the address, now and from time to time.
   public func take(_ vip: IPAddress) { worker.take(vip) }
-  public func release(_ vip: IPAddress) { worker.release(vip) }
-  public func listing() async -> [VIPStatus] { await worker.list().1 }
+  public func release(_ vip: IPAddress) { worker.remove(vip) }
+  public func listing() async -> [VIPStatus] { await worker.inspect { neighborhood, _ in neighborhood.vips.listing } }
   public func stop() { worker.stop() }
 
   /// The interfaces, or labels of interfaces, that have each of the host's addresses.
