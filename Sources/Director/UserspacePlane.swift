@@ -65,6 +65,7 @@ public final class UserspacePlane: ForwardingPlane {
   let gate = Gate()
   let digest: EventDigest
   let findings = Findings()
+  let examining = Gate()
   private let upkeep: Mutex<[Task<Void, Never>]>
 
   /// Opens the sockets and starts the threads. No VIP is owned yet.
