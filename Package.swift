@@ -31,7 +31,10 @@ let package = Package(
   targets: [
     .target(name: "LVS", swiftSettings: strict),
     .target(name: "CLinux"),
-    .target(name: "Director", dependencies: ["LVS", "CLinux", "CNFTables"], swiftSettings: strict),
+    .target(
+      name: "Director", dependencies: ["LVS", "CLinux", "CNFTables"],
+      // Optimised in debug builds too: millions of frames go through it in the tests.
+      swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .target(name: "Capture", dependencies: ["LVS", "Director", "CPcap"], swiftSettings: strict),
@@ -65,3 +68,23 @@ let package = Package(
       swiftSettings: strict),
   ]
 )
+
+// The benchmarks, which ordinary builds neither fetch nor build: `scripts/bench` sets LVS_BENCHMARKS.
+if Context.environment["LVS_BENCHMARKS"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []))
+  package.targets += [
+    .target(name: "Baselines", path: "Benchmarks/Baselines"),
+    .target(
+      name: "Workload", dependencies: ["Baselines", "Director", "LVS"], path: "Benchmarks/Workload", swiftSettings: strict),
+    .executableTarget(
+      name: "comparison", dependencies: ["Workload", "Director", "LVS"], path: "Benchmarks/Comparison",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "DirectorBenchmarks",
+      dependencies: ["Workload", "Director", "LVS", .product(name: "Benchmark", package: "benchmark")],
+      path: "Benchmarks/DirectorBenchmarks", swiftSettings: strict,
+      plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
+    .executableTarget(name: "forwarder", dependencies: ["Baselines"], path: "Benchmarks/Forwarder"),
+    .executableTarget(name: "generator", path: "Benchmarks/Generator"),
+  ]
+}

@@ -4,6 +4,14 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/sysinfo.h>
+
+uint64_t cl_free_pages(void) {
+  struct sysinfo information;
+  if (sysinfo(&information) != 0) return UINT64_MAX;
+  return (information.freeram + information.bufferram) * information.mem_unit / (uint64_t)sysconf(_SC_PAGESIZE);
+}
 
 void cl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 
@@ -12,6 +20,13 @@ int cl_pin(int processor) {
   CPU_ZERO(&set);
   CPU_SET(processor, &set);
   return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
+
+int cl_has_capability(int number) {
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+  if (syscall(SYS_capget, &header, sets) != 0) return 0;
+  return sets[number / 32].effective >> (number % 32) & 1;
 }
 
 int cl_interface(const char *name, uint64_t *mac, int *mtu, unsigned *flags, int *hardware) {

@@ -28,7 +28,7 @@ extension Configuration {
   public init(file path: String) throws {
     let name = path == "-" ? "standard input" : path
     guard let handle = path == "-" ? .standardInput : FileHandle(forReadingAtPath: path) else {
-      throw ConfigurationError(line: nil, problem: "\(name) cannot be read: \(unsafe String(cString: strerror(errno)))")
+      throw ConfigurationError(line: nil, problem: "\(name) cannot be read: \(errorText())")
     }
     let data: Data
     do {
@@ -54,11 +54,13 @@ private struct Schema {
   let keys: [String]
   var nested: [String: Schema] = [:]
 
-  static let configuration = Schema(name: "the configuration", keys: ["services"], nested: ["services": service])
+  static let configuration = Schema(
+    name: "the configuration", keys: ["services", "marks"], nested: ["services": service, "marks": mark])
   static let service = Schema(
     name: "a service", keys: VirtualService.CodingKeys.allCases.map(\.rawValue) + ["servers"],
     nested: ["servers": server, "persistence": persistence])
   static let server = Schema(name: "a server", keys: RealServer.CodingKeys.allCases.map(\.rawValue))
+  static let mark = Schema(name: "a mark's rule", keys: ["destination", "source", "transport", "ports", "mark"])
   static let persistence = Schema(name: "persistence", keys: Persistence.CodingKeys.allCases.map(\.rawValue))
 
   func check(_ node: Node) throws(ConfigurationError) {

@@ -26,9 +26,8 @@ public struct ControlClient: Sendable {
     let connection = try await connect()
     do {
       try await connection.executeThenClose { inbound, outbound in
-        try await outbound.write(.head(head))
-        try await outbound.write(.body(.byteBuffer(ByteBuffer(bytes: body))))
-        try await outbound.write(.end(nil))
+        // At once: the daemon may have answered and closed as soon as it knows the length to be 0.
+        try await outbound.write(contentsOf: [.head(head), .body(.byteBuffer(ByteBuffer(bytes: body))), .end(nil)])
         try await Self.answer(inbound, receive)
       }
     } catch is IOError {

@@ -41,6 +41,12 @@ extension ControlClient {
     try await ask(.PUT, "/v1/timeouts", body: JSON.encode(timeouts))
   }
 
+  public func marks() async throws -> [MarkRule] { try await ask(.GET, "/v1/marks") }
+
+  public func setMarks(_ rules: [MarkRule]) async throws {
+    try await exchange(.PUT, "/v1/marks", body: JSON.encode(rules)) { _ in }
+  }
+
   public func settings() async throws -> [String: String] { try await ask(.GET, "/v1/settings") }
 
   public func set(_ key: String, to value: String) async throws {

@@ -23,7 +23,7 @@ public struct ControlSocket: Hashable, Sendable {
       channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
         .connect(unixDomainSocketPath: path).get()
     } catch let error as IOError where [ENOENT, ECONNREFUSED].contains(error.errnoCode) {
-      guard error.errnoCode == ECONNREFUSED, !isSocket else { return }
+      guard error.errnoCode == ECONNREFUSED, !FilePath(path: path).isSocket else { return }
       throw .unavailable("\(path) exists and is not a socket: remove it, or give another path with --socket")
     } catch {
       throw .unavailable("\(path) cannot be the control socket: \(SocketProblem(error))")
@@ -33,12 +33,8 @@ public struct ControlSocket: Hashable, Sendable {
   }
 
   func remove() {
-    if isSocket { unsafe unlink(path) }
-  }
-
-  private var isSocket: Bool {
-    var status = stat()
-    return unsafe lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFSOCK
+    let file = FilePath(path: path)
+    if file.isSocket { file.remove() }
   }
 }
 
@@ -50,7 +46,7 @@ struct SocketProblem: CustomStringConvertible {
 
   var description: String {
     switch error {
-    case let error as IOError: unsafe String(cString: strerror(error.errnoCode))
+    case let error as IOError: errorText(error.errnoCode)
     case is SocketAddressError: "the path is longer than a socket's may be (107 bytes)"
     default: "\(error)"
     }

@@ -39,7 +39,8 @@ public actor Controller {
   }
 
   public func configuration() async throws -> Configuration {
-    Configuration(services: try await services().map(\.definition))
+    let marks = await (plane as? any DirectorInspection)?.marks() ?? []
+    return Configuration(services: try await services().map(\.definition), marks: marks)
   }
 
   /// Carries the changes out in order, after all of them were checked.
@@ -55,15 +56,26 @@ public actor Controller {
   public func reconcile(to desired: Configuration) async throws -> [Change] {
     try desired.validate()
     return try await inTurn {
-      let steps = changes(from: try await self.configuration().services, to: desired.services)
+      let present = try await self.configuration()
+      if present.marks != desired.marks { try await self.inspection.setMarks(desired.marks) }
+      let steps = changes(from: present.services, to: desired.services)
       try await self.carryOut(steps, waits: true)
       return steps
     }
   }
 
-  /// Removes all services.
+  /// Removes all services. The rules that mark packets stay.
   public func flush() async throws {
-    try await reconcile(to: Configuration())
+    try await reconcile(to: Configuration(marks: try await configuration().marks))
+  }
+
+  /// Replaces the rules that mark packets.
+  public func setMarks(_ rules: [MarkRule]) async throws {
+    for rule in rules { try rule.validate() }
+    try await inTurn {
+      try await self.inspection.setMarks(rules)
+      self.logger.info("marks set", metadata: ["rules": "\(rules.count)"])
+    }
   }
 
   private func inTurn<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) async throws -> Value {

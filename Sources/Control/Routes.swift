@@ -8,6 +8,7 @@ import LVS
 ///     DELETE /v1/services                  GET PUT /v1/configuration
 ///     GET    /v1/connections[?client=&service=&server=&state=]     one JSON object a line
 ///     GET PUT /v1/timeouts                 GET /v1/settings        PUT /v1/settings/NAME
+///     GET PUT /v1/marks
 ///     GET    /v1/neighbors /v1/vips /v1/workers /v1/verdicts       GET /v1/capture[?filter=EXPR]
 ///     GET    /v1/findings          POST /v1/doctor         POST /v1/vips/takeover /v1/vips/release
 ///     GET    /metrics
@@ -57,6 +58,11 @@ struct Routes {
     api.put("timeouts") { request, _ in
       try await controller.plane.setTimeouts(request.json())
       return try Response.json(await controller.plane.timeouts())
+    }
+    api.get("marks") { _, _ in try Response.json(await controller.inspection.marks()) }
+    api.put("marks") { request, _ in
+      try await controller.setMarks(request.json())
+      return try Response.json(await controller.inspection.marks())
     }
     api.get("settings") { _, _ in try Response.json(await controller.inspection.settings()) }
     api.put("settings/:name") { request, context in

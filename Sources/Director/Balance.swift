@@ -2,11 +2,12 @@ import LVS
 
 /// Packets of the transports that are balanced: the way through the connection table.
 extension Director {
-  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
-    let key = ConnectionKey(
-      client: packet.source, clientPort: packet.sourcePort, vip: vip, virtualPort: packet.destinationPort,
-      transport: packet.transport)
-    let hash = connections.hash(key)
+  /// The lifetime of a connection whose first packet says nothing of its state.
+  private static let firstTimeout = 3 * ticksPerSecond
+
+  @inline(__always)
+  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int) -> Verdict {
+    let key = ConnectionKey(packet, vip)
     let number = connections.find(key, hash)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else {
       if number != 0 { end(number) }
@@ -33,7 +34,8 @@ extension Director {
   }
 
   /// The reuse check: whether a packet that opens a connection gets a new server although it has one.
-  private func isToBeRescheduled(_ number: UInt32, _ packet: Packet) -> Bool {
+  @inline(never)
+  private mutating func isToBeRescheduled(_ number: UInt32, _ packet: Packet) -> Bool {
     let connection = connections[number]
     if settings.expireNodestConn != 0, shared.servers[connection.server].isQuiesced.load(ordering: .relaxed) {
       return true
@@ -45,6 +47,7 @@ extension Director {
   }
 
   /// Schedules anew while the old connection still counts, then ends that; as the kernel's timer comes after its picks.
+  @inline(never)
   private mutating func reschedule(
     _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
@@ -65,36 +68,47 @@ extension Director {
     }
   }
 
+  @inline(never)
   private mutating func schedule(
     _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
-    let number = table.service(vip, packet.transport, packet.destinationPort)
-    guard number != ServiceTable.none, mayOpen(packet), packet.sourcePort != 20, let service = snapshot.services[Int(number)]
+    let match = table.service(packet, vip)
+    guard match != .none, mayOpen(packet), packet.sourcePort != 20, let service = snapshot.services[Int(match.number)]
     else { return unclaimed(frame, packet) }
+    guard !isDefended() else { return .drop(.scheduleDefence) }
+    guard let callID = callID(frame, packet, match) else { return .drop(.noCallId) }
     let new = NewConnection(
       client: packet.source, clientPort: packet.sourcePort, destination: packet.destination, now: now)
     let state = next(.none, packet)
-    let isOnePacket = packet.transport == UDP.number && service.locked { $0.definition.onePacket }
+    let isOnePacket = packet.transport == UDP.number && match.isOnePacket
     if !isOnePacket, connections.count >= connections.capacity { return .drop(.connectionTableFull) }
     let (shared, settings) = (shared, settings)
     let opening = service.locked { locked in
       locked.open(
-        new, port: packet.destinationPort, vip: vip, active: isOnePacket ? nil : state.isActive, shared, settings)
+        new, port: packet.destinationPort, vip: vip, callID: callID, active: isOnePacket ? nil : state.isActive, shared,
+        settings)
     }
     switch opening {
     case .notOurs: return unclaimed(frame, packet)
     case .templatesFull: return .drop(.templateTableFull)
     case .noServer: return noServer(frame, packet, service)
     case .server(let server, let template):
-      counters.connection(server: server, service: number)
+      counters.connection(server: server, service: match.number)
       if !isOnePacket { insert(key, hash, server, template, state) }
-      counters.packet(server: server, service: number, bytes: packet.length)
+      counters.packet(server: server, service: match.number, bytes: packet.length)
       return forward(frame, packet, server, segment)
     }
   }
 
+  /// The hash of the message's Call-ID where the service goes by that, else 0; nil where it has none.
+  private func callID(_ frame: Bytes, _ packet: Packet, _ match: ServiceTable.Match) -> UInt64? {
+    guard match.usesCallID else { return 0 }
+    guard packet.transport == UDP.number, let whole = frame.resized(to: packet.end) else { return nil }
+    return SIP.callID(whole.dropping(packet.transportHeader + UDP.length), seed: seed)
+  }
+
   /// Puts a new connection, which its server counts already, into the table.
-  private mutating func insert(
+  mutating func insert(
     _ key: ConnectionKey, _ hash: UInt32, _ server: UInt32, _ template: UInt32, _ state: ConnectionState
   ) {
     let number = connections.insert(key, hash)
@@ -103,7 +117,7 @@ extension Director {
     connections[number].state = state.rawValue
     connections[number].packets = 1
     connections[number].flags = state.isActive ? [] : .inactive
-    connections.time(number, expires: now &+ timeouts[state])
+    connections.time(number, expires: now &+ (state == .none ? Self.firstTimeout : timeouts[state]))
     if template != 0, state == .established { shared.persistence.assure(template) }
   }
 
@@ -111,7 +125,7 @@ extension Director {
   @inline(__always)
   private func next(_ state: ConnectionState, _ packet: Packet) -> ConnectionState {
     switch packet.transport {
-    case TCP.number: TCPTransition.next(state, flags: packet.tcpFlags, secure: false)
+    case TCP.number: TCPTransition.next(state, flags: packet.tcpFlags, secure: settings.defence.isSecure)
     case SCTP.number: SCTPTransition.next(state, chunk: packet.kind)
     default: .udp
     }
@@ -121,7 +135,7 @@ extension Director {
   @inline(__always)
   private mutating func advance(_ number: UInt32, _ packet: Packet) {
     let old = connections[number].state
-    let state = next(ConnectionState(rawValue: old) ?? .none, packet)
+    let state = next(ConnectionState(stored: old), packet)
     connections[number].packets &+= 1
     connections[number].expires = now &+ timeouts[state]
     if state.rawValue != old { enter(state, number) }
@@ -130,6 +144,7 @@ extension Director {
   }
 
   /// A connection enters another state, and its server's counts follow.
+  @inline(never)
   private mutating func enter(_ state: ConnectionState, _ number: UInt32) {
     connections[number].state = state.rawValue
     // Ends may have moved nearer than the wheel's place for it.
@@ -146,6 +161,7 @@ extension Director {
   }
 
   /// Ends a connection: its server and its template count it no more.
+  @inline(never)
   mutating func end(_ number: UInt32, forced: Bool = false) {
     let connection = connections[number]
     let shared = shared
@@ -170,6 +186,7 @@ extension Director {
   /// Sends a packet to its server: a hop less, and the Ethernet addresses.
   @inline(__always)
   mutating func forward(_ frame: Bytes, _ packet: Packet, _ server: UInt32, _ segment: Int) -> Verdict {
+    lastServer = server
     guard packet.ttl > 1 else { return answer(frame, packet, .hopLimitExceeded, .hopLimit) }
     let length = segment == 0 ? packet.length : segment
     if length > link.mtu, packet.family == .v6 || frame.u16(packet.ip &+ IPv4.fragment) & IPv4.dontFragment != 0 {

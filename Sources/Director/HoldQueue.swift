@@ -8,7 +8,7 @@ struct HoldQueue {
   static let patience: UInt64 = 3_000
 
   private struct Held {
-    var frame: [UInt8]
+    var frame: KeptFrame
     var server: UInt32
     var until: UInt64
   }
@@ -18,7 +18,7 @@ struct HoldQueue {
   var isEmpty: Bool { held.isEmpty }
 
   /// Keeps a frame; whether there was room.
-  mutating func hold(_ frame: [UInt8], for server: UInt32, now: UInt64) -> Bool {
+  mutating func hold(_ frame: KeptFrame, for server: UInt32, now: UInt64) -> Bool {
     guard held.count < Self.capacity, held.lazy.filter({ $0.server == server }).count < Self.capacityPerServer else {
       return false
     }
@@ -27,13 +27,12 @@ struct HoldQueue {
   }
 
   /// Hands out the frames whose servers were found, addressed to them, in the order they came; how many were given up.
-  /// Their Ethernet headers begin at `header`.
-  mutating func release(_ now: UInt64, _ servers: ServerTable, header: Int, _ send: ([UInt8]) -> Void) -> Int {
+  mutating func release(_ now: UInt64, _ servers: ServerTable, _ send: (KeptFrame) -> Void) -> Int {
     var (given, kept) = (0, [Held]())
     for var entry in held {
       let mac = servers[entry.server].mac.load(ordering: .relaxed)
       if mac != 0 {
-        entry.frame.lend { ($0.set(header + Ethernet.destination, MACAddress(mac)), length: $0.count) }
+        entry.frame.lend { ($0.set(Ethernet.destination, MACAddress(mac)), length: $0.count) }
         send(entry.frame)
       } else if entry.until <= now {
         given += 1

@@ -44,6 +44,7 @@ public final class OfflineDirector {
     director.tick(ticks)
     while director.expire(budget: 1 << 16) {}
     director.shared.persistence.expire(ticks, budget: .max)
+    for _ in 0..<director.fragments.expire(ticks) { director.counters.drop(.fragmentTimeout) }
     neighborhood.tick(milliseconds)
     var sent = released(milliseconds)
     guard let (tag, untagged) = Ethernet.untagged(frame), tag.map({ $0 & 0xfff }) == vlan else { return sent }
@@ -51,8 +52,10 @@ public final class OfflineDirector {
       director.counters.drop(.capturedShort)
       return sent
     }
-    var octets = untagged
-    if let answer = process(&octets, milliseconds) { sent.append(Ethernet.tagged(answer, vlan: tag)) }
+    sent += process(KeptFrame(octets: untagged, header: 0, tag: tag), milliseconds).map { [$0] } ?? []
+    for fragment in director.fragments.takeReady() {
+      sent += process(fragment, milliseconds).map { [$0] } ?? []
+    }
     learn()
     return sent + released(milliseconds)
   }
@@ -69,8 +72,9 @@ public final class OfflineDirector {
   }
 
   /// The way of one untagged frame; what is sent, if anything.
-  private func process(_ octets: inout [UInt8], _ milliseconds: UInt64) -> [UInt8]? {
-    let verdict = octets.lend(room: 1_024) { bytes -> (Verdict, length: Int) in
+  private func process(_ frame: KeptFrame, _ milliseconds: UInt64) -> [UInt8]? {
+    var frame = frame
+    let verdict = frame.lend(room: 1_024) { bytes -> (Verdict, length: Int) in
       let isARP = bytes.count >= Ethernet.length && bytes.u16(Ethernet.type) == Ethernet.arp
       let isForNeighborhood = isARP || NDP.kind(of: bytes) != nil
       let verdict = isForNeighborhood ? neighborhood.receive(bytes, now: milliseconds) : director.process(bytes)
@@ -80,14 +84,16 @@ public final class OfflineDirector {
     switch verdict {
     case .transmit:
       director.counters.forwarded.add(1)
-      return octets
+      return frame.wire
     case .answer:
       director.counters.answered.add(1)
-      return octets
+      return frame.wire
     case .pass: director.counters.passed.add(1)
     case .drop(let reason): director.counters.drop(reason)
+    case .park(let key):
+      if !director.fragments.wait(key, frame, director.now) { director.counters.drop(.fragmentQueueFull) }
     case .hold(let server):
-      if held.hold(octets, for: server, now: milliseconds) {
+      if held.hold(frame, for: server, now: milliseconds) {
         director.counters.held.add(1)
       } else {
         director.counters.drop(.holdQueueFull)
@@ -111,9 +117,9 @@ public final class OfflineDirector {
   /// The frames that waited for a server which was found since.
   private func released(_ milliseconds: UInt64) -> [[UInt8]] {
     var frames: [[UInt8]] = []
-    let given = held.release(milliseconds, director.shared.servers, header: 0) { frames.append($0) }
+    let given = held.release(milliseconds, director.shared.servers) { frames.append($0.wire) }
     for _ in frames { director.counters.forwarded.add(1) }
     for _ in 0..<given { director.counters.drop(.neighborUnreachable) }
-    return frames.map { Ethernet.tagged($0, vlan: vlan) }
+    return frames
   }
 }

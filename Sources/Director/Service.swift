@@ -19,6 +19,18 @@ final class Service: Sendable {
     self.state = Mutex(state)
   }
 
+  /// What workers look the service up by; nil where it is removed.
+  var entry: ServiceTable.Entry? {
+    locked { state in
+      guard !state.isRemoved else { return nil }
+      let definition = state.definition
+      return ServiceTable.Entry(
+        key: key,
+        match: ServiceTable.Match(
+          number: number, isOnePacket: definition.onePacket, usesCallID: definition.persistenceEngine != nil))
+    }
+  }
+
   /// Runs `body` with the service to itself.
   @inline(__always)
   func locked<Result: ~Copyable>(_ body: (inout sending ServiceState) -> sending Result) -> sending Result {
@@ -55,14 +67,17 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - port: the packet's destination port, which differs from the service's where that takes many.
+  ///   - callID: the hash of the message's Call-ID, where the service's engine goes by that, else 0.
   ///   - active: whether the connection is active in its first state; nil for one that leaves no trace.
   mutating func open(
-    _ new: NewConnection, port: UInt16, vip: UInt16, active: Bool?, _ shared: SharedTables, _ settings: Settings
+    _ new: NewConnection, port: UInt16, vip: UInt16, callID: UInt64, active: Bool?, _ shared: SharedTables,
+    _ settings: Settings
   ) -> Opening {
     var template: UInt32 = 0
     let server: UInt32
     if let persistence = definition.persistence {
-      let key = PersistenceTable.key(new.client, port: port, vip: vip, definition.key, persistence.netmask)
+      var key = PersistenceTable.key(new.client, port: port, vip: vip, definition.key, persistence.netmask)
+      key.high ^= callID
       guard let found = self.template(key, new, persistence, shared, settings) else { return .noServer }
       guard let found else { return .templatesFull }
       (template, server) = (found.number, found.server)

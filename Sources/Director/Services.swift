@@ -6,6 +6,8 @@ import LVS
 final class Services {
   let shared: SharedTables
   var settings = Settings()
+  /// Which packets get which mark; the first that matches counts.
+  var rules: [MarkRule] = []
   private(set) var generation: UInt64 = 0
   /// By number, removed ones included while connections refer to their servers.
   private var slots: [Service?] = []
@@ -23,8 +25,10 @@ final class Services {
     (self.shared, self.counters, self.seed) = (shared, counters, seed)
   }
 
-  /// The VIPs that services need, each once.
-  var vips: Set<IPAddress> { Set(order.compactMap(\.address)) }
+  /// The VIPs that services need, each once: their own, and those of the marks that have a service.
+  var vips: Set<IPAddress> {
+    Set(order.flatMap { $0.addresses(by: rules) })
+  }
 
   /// The numbers of all real servers by address.
   var serversByAddress: [IPAddress: [UInt32]] {
@@ -53,9 +57,10 @@ final class Services {
 
   func snapshot(link: Link) -> Snapshot {
     generation += 1
-    let owned = vipNumbers.filter { vips.contains($0.key) }
+    // A VIP that got no number, since all are in use, is not balanced.
+    let owned = vips.compactMap { vip in (try? number(of: vip)).map { (vip, $0) } }
     return Snapshot(
-      generation: generation, vips: owned.map { ($0.key, $0.value) }, services: slots, settings: settings, link: link)
+      generation: generation, vips: owned, services: slots, rules: rules, settings: settings, link: link)
   }
 
   func contains(_ key: ServiceKey) -> Bool { byKey[key].map { service in !service.locked { $0.isRemoved } } ?? false }
@@ -72,10 +77,32 @@ final class Services {
 
   private func scheduler(_ service: VirtualService) throws(PlaneError) -> any Scheduler {
     seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    guard let scheduler = makeScheduler(service.scheduler, flags: service.flags, seed: seed) else {
+    let expiration = service.scheduler == .lblcr ? settings.lblcrExpiration : settings.lblcExpiration
+    let made = makeScheduler(
+      service.scheduler, flags: service.flags, mhTableSize: Int(settings.mhTableSize),
+      cacheExpiration: expiration * ticksPerSecond, seed: seed)
+    guard let scheduler = made else {
       throw .unknownScheduler(service.scheduler.rawValue)
     }
     return scheduler
+  }
+
+  /// Sets a setting, and what depends on it.
+  func set(_ key: String, to value: String) throws(PlaneError) {
+    let before = settings
+    try settings.set(key, to: value)
+    let size = settings.mhTableSize
+    if size < before.mhTableSize, let crowded = live.first(where: { service in
+      service.locked { $0.definition.scheduler == .mh && $0.list.count > size }
+    }) {
+      settings = before
+      throw .outOfRange("service \(crowded.key) has more servers than \(size)")
+    }
+    let remade: Set<SchedulerName> =
+      size != before.mhTableSize ? [.mh]
+      : before.lblcExpiration != settings.lblcExpiration ? [.lblc]
+      : before.lblcrExpiration != settings.lblcrExpiration ? [.lblcr] : []
+    for service in live { try rebind(service) { remade.contains($0.scheduler) } }
   }
 
   // MARK: Services
@@ -122,21 +149,49 @@ final class Services {
 
   private func update(_ definition: VirtualService) throws(PlaneError) {
     let service = try find(definition.key)
-    let old = service.locked { $0.definition }
-    let replaced =
-      old.scheduler != definition.scheduler || old.flags != definition.flags ? try scheduler(definition) : nil
-    service.locked { state in
-      state.definition = definition
-      guard let replaced else { return }
-      state.scheduler = replaced
-      state.scheduler.bind(state.list)
+    _ = try scheduler(definition)
+    let old = service.locked { state in
+      defer { state.definition = definition }
+      return state.definition
     }
+    try rebind(service) { $0.scheduler != old.scheduler || $0.flags != old.flags }
+  }
+
+  /// Gives a service a new scheduler where its definition asks for one.
+  private func rebind(_ service: Service, where isWanted: (VirtualService) -> Bool) throws(PlaneError) {
+    let definition = service.locked { $0.definition }
+    guard isWanted(definition) else { return }
+    let prepared = try prepared(service) { _ in }
+    let scheduler: any Scheduler
+    if let prepared { scheduler = prepared } else { scheduler = try self.scheduler(definition) }
+    service.locked { state in
+      state.scheduler = scheduler
+      if prepared == nil { scheduler.bind(state.list) }
+    }
+  }
+
+  /// The schedulers whose tables are a function of the list alone.
+  private static let hashing: Set<SchedulerName> = [.sh, .dh, .mh]
+
+  /// A scheduler for the list as it will be after `change`, where filling its table takes long: it is built from a copy,
+  /// so that new connections need not wait for it.
+  private func prepared(
+    _ service: Service, _ change: (inout ServerList) -> Void
+  ) throws(PlaneError) -> (any Scheduler)? {
+    let definition = service.locked { $0.definition }
+    guard Self.hashing.contains(definition.scheduler) else { return nil }
+    var list = service.locked { $0.list.copy() }
+    change(&list)
+    let scheduler = try scheduler(definition)
+    scheduler.bind(list)
+    return scheduler
   }
 
   private func remove(_ key: ServiceKey, _ now: UInt32) throws(PlaneError) {
     let service = try find(key)
     service.locked { state in
       state.isRemoved = true
+      state.scheduler = NoScheduler()
       while state.list.count > 0 { discard(at: 0, &state, now) }
     }
     order.removeAll { $0 == key }
@@ -153,18 +208,21 @@ final class Services {
     guard !known else { throw .serverExists(server.endpoint, key) }
     let number = service.locked { $0.trash[server.endpoint] } ?? allocate(server.endpoint, service)
     guard let number else { throw .full("\(ServerTable.capacity) real servers are the most there can be") }
+    let load = ServerLoad(
+      id: number, weight: server.weight, lastWeight: server.weight, address: server.endpoint.address.folded,
+      port: server.endpoint.port)
+    let prepared = try prepared(service) { $0.insertFirst(load) }
     service.locked { state in
       state.trash[server.endpoint] = nil
       for position in 0..<state.list.count { servers[state.list[position].id].position += 1 }
       servers[number].position = 0
       set(server, number)
       servers[number].isAvailable.store(true, ordering: .relaxed)
-      state.list.insertFirst(
-        ServerLoad(
-          id: number, weight: server.weight, lastWeight: server.weight, active: servers[number].active,
-          inactive: servers[number].inactive, address: server.endpoint.address.folded, port: server.endpoint.port,
-          isOverloaded: servers[number].isOverloaded))
-      state.scheduler.added(state.list)
+      state.list.insertFirst(load)
+      state.list[0].active = servers[number].active
+      state.list[0].inactive = servers[number].inactive
+      state.list[0].isOverloaded = servers[number].isOverloaded
+      if let prepared { state.scheduler = prepared } else { state.scheduler.added(state.list) }
     }
   }
 
@@ -180,13 +238,17 @@ final class Services {
     guard let at = service.locked({ state in position(of: server.endpoint, state) }) else {
       throw .noSuchServer(server.endpoint, key)
     }
+    func weigh(_ load: inout ServerLoad) {
+      load.weight = server.weight
+      if server.weight != 0 { load.lastWeight = server.weight }
+    }
+    let prepared = try prepared(service) { weigh(&$0[at]) }
     service.locked { state in
       let number = state.list[at].id
       set(server, number)
-      state.list[at].weight = server.weight
-      if server.weight != 0 { state.list[at].lastWeight = server.weight }
+      weigh(&state.list[at])
       state.list[at].isOverloaded = servers[number].isOverloaded
-      state.scheduler.edited(at: at, state.list)
+      if let prepared { state.scheduler = prepared } else { state.scheduler.edited(at: at, state.list) }
     }
   }
 
@@ -205,12 +267,15 @@ final class Services {
   private func remove(_ endpoint: Endpoint, from service: Service, _ now: UInt32) throws(PlaneError) {
     let key = service.key
     guard let at = service.locked({ state in position(of: endpoint, state) }) else { throw .noSuchServer(endpoint, key) }
-    service.locked { state in discard(at: at, &state, now) }
+    let prepared = try prepared(service) { $0.remove(at: at) }
+    service.locked { state in discard(at: at, &state, now, prepared) }
     collect(service, now)
   }
 
   /// Takes a server off the list into the trash, where its connections keep it.
-  private func discard(at position: Int, _ state: inout ServiceState, _ now: UInt32) {
+  private func discard(
+    at position: Int, _ state: inout ServiceState, _ now: UInt32, _ prepared: (any Scheduler)? = nil
+  ) {
     let servers = shared.servers
     let number = state.list[position].id
     servers[number].isAvailable.store(false, ordering: .relaxed)
@@ -219,7 +284,7 @@ final class Services {
     state.trash[servers[number].endpoint] = number
     state.list.remove(at: position)
     for later in position..<state.list.count { servers[state.list[later].id].position -= 1 }
-    state.scheduler.removed(at: position, state.list)
+    if let prepared { state.scheduler = prepared } else { state.scheduler.removed(at: position, state.list) }
   }
 
   private func check(_ server: RealServer, _ service: Service) throws(PlaneError) {
@@ -229,6 +294,9 @@ final class Services {
     }
     guard server.endpoint.address.family == service.key.family else {
       throw .invalid("\(server.endpoint) is not of the family of service \(service.key)")
+    }
+    guard service.locked({ $0.definition.scheduler != .mh || $0.list.count < Int(settings.mhTableSize) }) else {
+      throw .full("mh has \(settings.mhTableSize) slots, one for each server at least: set mh_table_size to more")
     }
     guard server.weight >= 0 else { throw .outOfRange("weight \(server.weight) is negative") }
     guard server.lowerThreshold <= server.upperThreshold else {
@@ -322,7 +390,12 @@ final class Services {
     guard isGone else { return }
     slots[Int(service.number)] = nil
     byKey[service.key] = nil
-    guard let vip = service.key.address, !slots.contains(where: { $0?.key.address == vip }) else { return }
-    if let number = vipNumbers.removeValue(forKey: vip) { vipFree.append(number) }
+    // Connections of a mark's service may refer to any VIP.
+    guard !slots.contains(where: { $0?.key.address == nil && $0 != nil }) else { return }
+    let needed = Set(slots.compactMap { $0?.key.address }).union(vips)
+    for (vip, number) in vipNumbers where !needed.contains(vip) {
+      vipNumbers[vip] = nil
+      vipFree.append(number)
+    }
   }
 }

@@ -6,23 +6,24 @@ final class Snapshot: Sendable {
   let vips: [(IPAddress, UInt16)]
   /// By number; nil where a number is not in use.
   let services: [Service?]
+  let rules: [MarkRule]
   let settings: Settings
   let link: Link
 
-  init(generation: UInt64, vips: [(IPAddress, UInt16)], services: [Service?], settings: Settings, link: Link) {
+  init(
+    generation: UInt64, vips: [(IPAddress, UInt16)], services: [Service?], rules: [MarkRule], settings: Settings, link: Link
+  ) {
     self.generation = generation
     self.vips = vips
     self.services = services
+    self.rules = rules
     self.settings = settings
     self.link = link
   }
 
   /// The tables that a worker looks things up in.
   func table() -> ServiceTable {
-    let live = services.compactMap { service in
-      service.flatMap { $0.locked { $0.isRemoved } ? nil : (key: $0.key, number: $0.number) }
-    }
-    return ServiceTable(vips: vips, services: live)
+    ServiceTable(vips: vips, services: services.compactMap { $0?.entry }, rules: rules)
   }
 }
 

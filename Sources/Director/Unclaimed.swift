@@ -3,6 +3,7 @@ import LVS
 /// What a host for the VIP does with packets that no connection and no service wants.
 extension Director {
   /// ICMP: pings are answered, errors follow the connection that they are about.
+  @inline(never)
   mutating func control(_ frame: Bytes, _ packet: Packet, _ vip: UInt16) -> Verdict {
     if Echo.isRequest(packet) {
       return packet.fragment == .none ? Echo.answer(frame, packet, from: link.mac) : .drop(.unclaimedProtocol)
@@ -21,12 +22,41 @@ extension Director {
     let key = ConnectionKey(
       client: embedded.destination, clientPort: embedded.destinationPort, vip: vip, virtualPort: embedded.sourcePort,
       transport: embedded.transport)
-    let number = connections.find(key, connections.hash(key))
-    guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else { return .drop(.unclaimed) }
+    let hash = connections.hash(key)
+    let number = connections.find(key, hash)
+    guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else {
+      return settings.scheduleICMP != 0
+        ? scheduleRelated(frame, packet, embedded, vip, key, hash) : .drop(.unclaimed)
+    }
     let server = connections[number].server
     guard shared.servers[server].isAvailable.load(ordering: .relaxed) else { return .drop(.deadServer) }
     connections[number].packets &+= 1
     counters.packet(server: server, service: shared.servers[server].service, bytes: packet.length)
+    return forward(frame, packet, server, 0)
+  }
+
+  /// With `schedule_icmp`, an error about an unknown flow opens a connection for it, which stays in its first state.
+  private mutating func scheduleRelated(
+    _ frame: Bytes, _ packet: Packet, _ embedded: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32
+  ) -> Verdict {
+    var reversed = embedded
+    (reversed.source, reversed.destination) = (embedded.destination, embedded.source)
+    (reversed.sourcePort, reversed.destinationPort) = (embedded.destinationPort, embedded.sourcePort)
+    let match = table.service(reversed, vip)
+    guard match != .none, let service = snapshot.services[Int(match.number)],
+      connections.count < connections.capacity
+    else { return .drop(.unclaimed) }
+    let new = NewConnection(
+      client: reversed.source, clientPort: reversed.sourcePort, destination: reversed.destination, now: now)
+    let (shared, settings) = (shared, settings)
+    let opening = service.locked { locked in
+      locked.open(
+        new, port: reversed.destinationPort, vip: vip, callID: 0, active: false, shared, settings)
+    }
+    guard case .server(let server, let template) = opening else { return .drop(.noServer) }
+    counters.connection(server: server, service: match.number)
+    insert(key, hash, server, template, .none)
+    counters.packet(server: server, service: match.number, bytes: packet.length)
     return forward(frame, packet, server, 0)
   }
 
@@ -46,11 +76,13 @@ extension Director {
     return answer(frame, packet, .portUnreachable, .noServer)
   }
 
+  @inline(never)
   mutating func reject(_ frame: Bytes, _ packet: Packet, _ error: ICMPError, _ reason: DropReason) -> Verdict {
     link.rejectsUnclaimed ? answer(frame, packet, error, reason) : .drop(reason)
   }
 
   /// Answers with an error, or drops for `reason` where there must not be one.
+  @inline(never)
   mutating func answer(_ frame: Bytes, _ packet: Packet, _ error: ICMPError, _ reason: DropReason) -> Verdict {
     guard limiter.allow(now) else { return .drop(.icmpRateLimited) }
     return error.answer(frame, packet, from: link.mac) ?? .drop(reason)

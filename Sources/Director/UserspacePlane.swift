@@ -76,6 +76,7 @@ public final class UserspacePlane: ForwardingPlane {
     let digest = EventDigest(events)
     self.digest = digest
     let interface = try Interface.read(options.interface)
+    try Self.requireCapabilities(options)
     watch = Mutex(InterfaceWatch(interface))
     let link = Link(
       mac: options.virtualMAC ?? interface.mac, mtu: interface.mtu, rejectsUnclaimed: options.unclaimedReject)
@@ -85,7 +86,7 @@ public final class UserspacePlane: ForwardingPlane {
       let seed = UInt64.random(in: .min ... .max)
       let shared = try SharedTables(seed: seed)
       shared.persistence.startClock(Clock.ticks)
-      let first = Snapshot(generation: 0, vips: [], services: [], settings: Settings(), link: link)
+      let first = Snapshot(generation: 0, vips: [], services: [], rules: [], settings: Settings(), link: link)
       var mailboxes: [WorkerMailbox] = []
       for _ in 0..<options.workers { mailboxes.append(try WorkerMailbox(first)) }
       let resolved = ResolvedServers(shared.servers)
@@ -105,7 +106,7 @@ public final class UserspacePlane: ForwardingPlane {
       (self.shared, self.resolved, self.neighborhood) = (shared, resolved, neighborhood)
       (self.mailboxes, self.neighborhoodCounters) = (mailboxes, neighborhoodCounters)
     } catch {
-      throw Self.explain(error)
+      throw .unavailable(error.description)
     }
     upkeep = Mutex([])
     upkeep.withLock { tasks in
@@ -116,11 +117,13 @@ public final class UserspacePlane: ForwardingPlane {
     }
   }
 
-  private static func explain(_ error: SystemError) -> PlaneError {
-    .unavailable(
-      error.isPermission
-        ? "\(error): lbd needs CAP_NET_RAW and CAP_NET_ADMIN (run it as root, or see systemd/lbd.service)"
-        : error.description)
+  /// Asked for ahead, since the library behind the host guard has words of its own for it.
+  private static func requireCapabilities(_ options: Options) throws(PlaneError) {
+    let needed = [("CAP_NET_RAW", CAP_NET_RAW)] + (options.hostGuard ? [("CAP_NET_ADMIN", CAP_NET_ADMIN)] : [])
+    let missing = needed.filter { cl_has_capability($0.1) == 0 }.map(\.0)
+    guard missing.isEmpty else {
+      throw .unavailable("lbd lacks \(missing.joined(separator: " and ")): run it as root, or see systemd/lbd.service")
+    }
   }
 
   /// What is done with what the neighbourhood's thread hears.
@@ -189,7 +192,7 @@ public final class UserspacePlane: ForwardingPlane {
     switch change {
     case .addService(let service, _):
       guard !services.contains(service.key) else { throw .serviceExists(service.key) }
-      if let vip = service.key.address, let refusal = outcomes[vip] { throw refusal }
+      for vip in service.key.addresses(by: services.rules) { if let refusal = outcomes[vip] { throw refusal } }
     case .addServer(let server, _), .updateServer(let server, _):
       guard !InterfaceAddresses.all().contains(where: { $0.address.address == server.endpoint.address }) else {
         throw .invalid("\(server.endpoint.address) is this director's own address: a real server is another host")
@@ -222,6 +225,13 @@ public final class UserspacePlane: ForwardingPlane {
     owned.withLock { $0 = vips }
     try? threads.filter(vips, vlan: options.vlan)
     try guardian?.protect(vips)
+  }
+
+  /// Has the workers take over settings that changed by themselves.
+  private func recommit() async {
+    await gate.enter()
+    try? await commit()
+    await gate.leave()
   }
 
   /// The VIPs of all services: those that are ours, and those that are to be.
@@ -289,6 +299,26 @@ public final class UserspacePlane: ForwardingPlane {
     if let failure { throw failure }
   }
 
+  /// The rules that mark packets, in order.
+  public func marks() async -> [MarkRule] { services.withLock { $0.rules } }
+
+  /// Replaces the rules that mark packets. The addresses of marks that have a service become VIPs.
+  public func setMarks(_ rules: [MarkRule]) async throws(PlaneError) {
+    for rule in rules { try rule.validate() }
+    await gate.enter()
+    let keys = services.withLock { services in services.order }
+    let addresses = keys.filter { $0.address == nil }.flatMap { $0.addresses(by: rules) }
+    let refusals = await probe(
+      Dictionary(addresses.map { ($0, false) }, uniquingKeysWith: { first, _ in first }), waits: false)
+    var failure = refusals.values.first
+    if failure == nil {
+      services.withLock { $0.rules = rules }
+      do throws(PlaneError) { try await commit() } catch { failure = error }
+    }
+    await gate.leave()
+    if let failure { throw failure }
+  }
+
   /// The named settings, as the kernel's `net.ipv4.vs` sysctls are named.
   public func settings() async -> [String: String] {
     services.withLock { $0.settings.listing }
@@ -298,7 +328,7 @@ public final class UserspacePlane: ForwardingPlane {
     await gate.enter()
     var failure: PlaneError?
     services.withLock { services in
-      do throws(PlaneError) { try services.settings.set(key, to: value) } catch { failure = error }
+      do throws(PlaneError) { try services.set(key, to: value) } catch { failure = error }
     }
     if failure == nil { do throws(PlaneError) { try await commit() } catch { failure = error } }
     await gate.leave()
@@ -314,10 +344,12 @@ public final class UserspacePlane: ForwardingPlane {
       second += 1
       plane.digest.tick(Clock.milliseconds)
       plane.shared.persistence.expire(Clock.ticks, budget: 100_000)
-      plane.services.withLock { services in
+      let isChanged = plane.services.withLock { services in
         if second % 2 == 0 { services.estimate() }
         if second % 60 == 0 { services.collect(Clock.ticks) }
+        return services.settings.defend(freePages: Memory.freePages)
       }
+      if isChanged { await plane.recommit() }
     }
   }
 }

@@ -35,11 +35,18 @@ extension UserspacePlane {
   ///
   /// - Parameter waits: another owner of a VIP is no reason against it: the VIP will be taken later.
   func probe(for changes: [Change], waits: Bool) async -> [IPAddress: PlaneError] {
-    let owned = services.withLock { $0.vips }
+    let rules = services.withLock { $0.rules }
     var wanted: [IPAddress: Bool] = [:]
     for case .addService(let service, let force) in changes {
-      if let vip = service.key.address, !owned.contains(vip) { wanted[vip] = wanted[vip] ?? false || force }
+      for vip in service.key.addresses(by: rules) { wanted[vip] = wanted[vip] ?? false || force }
     }
+    return await probe(wanted, waits: waits)
+  }
+
+  /// Finds out which of these addresses, each with whether to take it by force, cannot be had, and why.
+  func probe(_ all: [IPAddress: Bool], waits: Bool) async -> [IPAddress: PlaneError] {
+    let owned = services.withLock { $0.vips }
+    let wanted = all.filter { !owned.contains($0.key) }
     var refusals: [IPAddress: PlaneError] = [:]
     let host = Dictionary(
       InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })

@@ -75,6 +75,8 @@ final class WorkerMailbox: Sendable {
 struct Worker: ~Copyable {
   /// Records that are looked at for expiry after each batch: about 50 µs.
   private static let expiryBudget = 512
+  /// Records that are searched after each batch for connections of removed servers.
+  private static let sweepLimit: UInt32 = 2_048
   /// Milliseconds a worker sleeps at most, so that connections end in time.
   private static let nap: Int32 = 50
 
@@ -116,8 +118,11 @@ struct Worker: ~Copyable {
 
   /// The way of each frame.
   private mutating func batch(_ count: Int) {
+    for index in 0..<count { director.inspect(port.frame(index), index) }
+    for index in 0..<min(count, Director.ahead) { director.prefetch(index) }
     for index in 0..<count {
-      carryOut(director.process(port.frame(index), segment: port.segment(index)), index)
+      if index &+ Director.ahead < count { director.prefetch(index &+ Director.ahead) }
+      carryOut(director.decide(port.frame(index), index, segment: port.segment(index)), index)
     }
   }
 
@@ -144,14 +149,17 @@ struct Worker: ~Copyable {
     case .pass:
       director.counters.passed.add(1)
     case .hold(let server):
-      hold(index, server)
+      hold(port.copy(index), server)
+    case .park(let key):
+      if !director.fragments.wait(key, port.copy(index), director.now) { director.counters.drop(.fragmentQueueFull) }
     case .drop(let reason):
       director.counters.drop(port.frame(index).count == 0 ? .capturedShort : reason)
     }
   }
 
-  private mutating func hold(_ index: Int, _ server: UInt32) {
-    guard held.hold(port.copy(index), for: server, now: Clock.milliseconds) else {
+  @inline(never)
+  private mutating func hold(_ frame: KeptFrame, _ server: UInt32) {
+    guard held.hold(frame, for: server, now: Clock.milliseconds) else {
       return director.counters.drop(.holdQueueFull)
     }
     director.counters.held.add(1)
@@ -165,6 +173,21 @@ struct Worker: ~Copyable {
     director.counters.batches.add(1)
     for _ in 0..<refused { director.counters.drop(.transmitFailed) }
     director.counters.transmitErrors.add(UInt64(refused))
+    for frame in director.fragments.takeReady() { resume(frame) }
+  }
+
+  /// A fragment that waited goes its way.
+  private mutating func resume(_ frame: KeptFrame) {
+    var frame = frame
+    let verdict = frame.lend { bytes in (director.process(bytes), length: bytes.count) }
+    switch verdict {
+    case .transmit where PacketSocket.send(frame.wire, on: port.socket.descriptor.number):
+      director.counters.forwarded.add(1)
+    case .transmit: director.counters.drop(.transmitFailed)
+    case .hold(let server): hold(frame, server)
+    case .drop(let reason): director.counters.drop(reason)
+    case .answer, .pass, .park: director.counters.drop(.fragmentQueueFull)
+    }
   }
 
   /// Takes over a new configuration, if there is one.
@@ -179,14 +202,17 @@ struct Worker: ~Copyable {
   private mutating func maintain() -> Bool {
     if !held.isEmpty {
       let (port, counters) = (port.socket.descriptor.number, director.counters)
-      let given = held.release(Clock.milliseconds, director.shared.servers, header: PacketRing.header) { frame in
-        if PacketSocket.send(frame, on: port) { counters.forwarded.add(1) } else { counters.drop(.transmitFailed) }
+      let given = held.release(Clock.milliseconds, director.shared.servers) { frame in
+        if PacketSocket.send(frame.wire, on: port) { counters.forwarded.add(1) } else { counters.drop(.transmitFailed) }
       }
       for _ in 0..<given { counters.drop(.neighborUnreachable) }
     }
     if let new = mailbox.takePort()?.take() { port = new }
     for question in mailbox.takeQuestions() { question(director.connections, director.now) }
+    for _ in 0..<director.fragments.expire(director.now) { director.counters.drop(.fragmentTimeout) }
+    _ = director.sweep(limit: Self.sweepLimit)
     if meter.isDue {
+      director.dropEntries()
       director.counters.load.store(meter.measure(), ordering: .relaxed)
       director.counters.ringDrops.add(UInt64(port.socket.drops()))
       director.counters.connections.store(director.connections.count, ordering: .relaxed)

@@ -1,5 +1,5 @@
 /// Why a frame was dropped. Tests, metrics and `lbctl` share these names.
-public enum DropReason: UInt8, CaseIterable, Sendable {
+public enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   // What the wire got wrong.
   case truncatedFrame
   case truncatedIp
@@ -22,6 +22,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case deadServer
   case packetTooBig
   case scheduleDefence
+  case noCallId
   case unclaimed
   case unclaimedProtocol
   case icmpRateLimited

@@ -46,6 +46,9 @@ public protocol DirectorInspection: Sendable {
   /// The named settings, as the kernel's `net.ipv4.vs` sysctls are named.
   func settings() async -> [String: String]
   func set(_ key: String, to value: String) async throws(PlaneError)
+  /// The rules that mark packets, in order.
+  func marks() async -> [MarkRule]
+  func setMarks(_ rules: [MarkRule]) async throws(PlaneError)
   /// Streams the frames that workers handle, with their verdicts, as the bytes of a pcapng-free classic pcap file
   /// until the stream is cancelled. `filter` is a libpcap expression.
   func capture(filter: String?) async throws(PlaneError) -> AsyncStream<[UInt8]>

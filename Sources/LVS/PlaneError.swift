@@ -27,7 +27,8 @@ extension PlaneError: CustomStringConvertible {
     case .unknownScheduler(let name):
       "unknown scheduler '\(name)' (there are \(SchedulerName.all.map(\.rawValue).joined(separator: ", ")))"
     case .unknownEngine(let name): "unknown persistence engine '\(name)' (sip is the only one)"
-    case .outOfRange(let what), .invalid(let what), .notSupported(let what), .unavailable(let what), .full(let what): what
+    case .outOfRange(let what), .invalid(let what), .notSupported(let what), .unavailable(let what), .full(let what):
+      what
     case .vipContested(let vip, let mac):
       "\(vip) is answered for by \(mac): take it off that host, set arp_ignore=1 there if it is a real server, "
         + "or use --force"

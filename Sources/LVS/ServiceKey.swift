@@ -97,10 +97,31 @@ extension ServiceKey: Comparable {
   public static func < (a: ServiceKey, b: ServiceKey) -> Bool {
     switch (a, b) {
     case (.endpoint(let p, let x), .endpoint(let q, let y)):
-      (x.address.family.rawValue, p.rawValue, x.address, x.port) < (y.address.family.rawValue, q.rawValue, y.address, y.port)
+      (x.address.family.rawValue, p.rawValue, x.address, x.port) < (
+        y.address.family.rawValue, q.rawValue, y.address, y.port
+      )
     case (.fwmark(let m, let f), .fwmark(let n, let g)): (m, f.rawValue) < (n, g.rawValue)
     case (.endpoint, .fwmark): true
     case (.fwmark, .endpoint): false
     }
+  }
+}
+
+extension TransportProtocol: TextCodable {
+  public static var kind: String { "a transport protocol (tcp, udp or sctp)" }
+
+  public init?(_ text: String) {
+    guard let transport = Self.allCases.first(where: { $0.name == text.lowercased() }) else { return nil }
+    self = transport
+  }
+
+  public var description: String { name }
+
+  public init(from decoder: any Decoder) throws {
+    self = try Self.read(decoder)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    try write(to: encoder)
   }
 }

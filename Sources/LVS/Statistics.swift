@@ -9,7 +9,9 @@ public struct Statistics: Hashable, Sendable, Codable {
   public var outPackets: UInt64
   public var outBytes: UInt64
 
-  public init(connections: UInt64 = 0, packets: UInt64 = 0, bytes: UInt64 = 0, outPackets: UInt64 = 0, outBytes: UInt64 = 0) {
+  public init(
+    connections: UInt64 = 0, packets: UInt64 = 0, bytes: UInt64 = 0, outPackets: UInt64 = 0, outBytes: UInt64 = 0
+  ) {
     self.connections = connections
     self.packets = packets
     self.bytes = bytes
@@ -38,7 +40,9 @@ public struct Rates: Hashable, Sendable, Codable {
   public var outPackets: UInt64
   public var outBytes: UInt64
 
-  public init(connections: UInt64 = 0, packets: UInt64 = 0, bytes: UInt64 = 0, outPackets: UInt64 = 0, outBytes: UInt64 = 0) {
+  public init(
+    connections: UInt64 = 0, packets: UInt64 = 0, bytes: UInt64 = 0, outPackets: UInt64 = 0, outBytes: UInt64 = 0
+  ) {
     self.connections = connections
     self.packets = packets
     self.bytes = bytes

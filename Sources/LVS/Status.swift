@@ -6,7 +6,9 @@ public struct ServiceStatus: Sendable, Hashable {
   /// In the scheduler's order: the newest first.
   public var servers: [ServerStatus]
 
-  public init(service: VirtualService, statistics: Statistics = .init(), rates: Rates = .init(), servers: [ServerStatus] = []) {
+  public init(
+    service: VirtualService, statistics: Statistics = .init(), rates: Rates = .init(), servers: [ServerStatus] = []
+  ) {
     self.service = service
     self.statistics = statistics
     self.rates = rates
@@ -164,7 +166,9 @@ public struct VerdictCounts: Sendable, Codable, Hashable {
   /// By `DropReason.name`; every reason is present.
   public var dropped: [String: UInt64]
 
-  public init(forwarded: UInt64 = 0, answered: UInt64 = 0, passed: UInt64 = 0, held: UInt64 = 0, dropped: [String: UInt64] = [:]) {
+  public init(
+    forwarded: UInt64 = 0, answered: UInt64 = 0, passed: UInt64 = 0, held: UInt64 = 0, dropped: [String: UInt64] = [:]
+  ) {
     self.forwarded = forwarded
     self.answered = answered
     self.passed = passed

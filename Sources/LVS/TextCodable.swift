@@ -6,15 +6,23 @@ public protocol TextCodable: LosslessStringConvertible, Codable {
 
 extension TextCodable {
   public init(from decoder: any Decoder) throws {
+    self = try Self.read(decoder)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    try write(to: encoder)
+  }
+
+  static func read(_ decoder: any Decoder) throws -> Self {
     let text = try decoder.singleValueContainer().decode(String.self)
     guard let value = Self(text) else {
       throw DecodingError.dataCorrupted(
         .init(codingPath: decoder.codingPath, debugDescription: "'\(text)' is not \(Self.kind)"))
     }
-    self = value
+    return value
   }
 
-  public func encode(to encoder: any Encoder) throws {
+  func write(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     try container.encode(description)
   }

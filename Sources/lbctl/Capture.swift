@@ -36,7 +36,7 @@ struct Capture: AsyncParsableCommand {
     if write == "-" { return .standardOutput }
     guard FileManager.default.createFile(atPath: write, contents: nil), let file = FileHandle(forWritingAtPath: write)
     else {
-      throw PlaneError.unavailable("\(write) cannot be written: \(unsafe String(cString: strerror(errno)))")
+      throw PlaneError.unavailable("\(write) cannot be written: \(errorText())")
     }
     return file
   }

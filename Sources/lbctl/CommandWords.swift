@@ -1,3 +1,5 @@
+import ArgumentParser
+
 /// The words of a command line, made ready for a parser that knows neither an option whose value may be left out nor
 /// one command's options before the command's name.
 struct CommandWords {
@@ -19,6 +21,13 @@ struct CommandWords {
   var prepared: [String] {
     let start = globalCount
     return Self.withPersistence(words[start...]) + words[..<start]
+  }
+
+  /// Names a command that there is not; the parser would complain of its options instead.
+  func checkCommand() throws {
+    guard let name = prepared.first, !name.hasPrefix("-"), name != "help" else { return }
+    guard !Lbctl.commandNames.contains(name) else { return }
+    throw ValidationError("there is no command '\(name)'")
   }
 
   /// How many words of `--socket PATH`, `--socket=PATH` and `--json` the line begins with.

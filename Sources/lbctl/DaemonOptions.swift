@@ -44,8 +44,7 @@ func write(_ data: Data) throws {
     let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
     // Whoever read the output, such as 'head', has had enough: no error of ours.
     if cause.code == EPIPE { exit(0) }
-    throw PlaneError.unavailable(
-      "standard output cannot be written: \(unsafe String(cString: strerror(Int32(cause.code))))")
+    throw PlaneError.unavailable("standard output cannot be written: \(errorText(Int32(cause.code)))")
   }
 }
 

@@ -15,6 +15,7 @@ enum Program {
   /// Carries the command line out; nil where there is nothing more to say.
   static func run(_ words: CommandWords) async -> Ending? {
     do {
+      try words.checkCommand()
       var command = try Lbctl.parseAsRoot(words.prepared)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
@@ -62,7 +63,7 @@ struct Lbctl: AsyncParsableCommand {
       AddService.self, EditService.self, DeleteService.self, AddServer.self, EditServer.self, DeleteServer.self,
       DrainServer.self, List.self, Zero.self, Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
       Save.self, Restore.self, Apply.self, Neighbors.self, VIPs.self, Workers.self, Verdicts.self, Capture.self,
-      Doctor.self, Takeover.self, Release.self, RealServerCommand.self, Bench.self,
+      Mark.self, Doctor.self, Takeover.self, Release.self, RealServerCommand.self, Bench.self,
     ])
 
   static let commandNames = configuration.subcommands.flatMap { command in

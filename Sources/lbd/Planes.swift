@@ -11,7 +11,8 @@ protocol StoppablePlane: ForwardingPlane {
 extension UserspacePlane: StoppablePlane {}
 
 /// The plane that the command line asks for.
-func openPlane(_ lbd: Lbd, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) -> any StoppablePlane {
+func openPlane(_ lbd: Lbd, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) -> any StoppablePlane
+{
   var options = UserspacePlane.Options(interface: lbd.network.interface ?? "")
   options.address = lbd.network.address
   options.vlan = lbd.network.vlan

@@ -58,7 +58,7 @@ struct CommandTests {
       ("list --client 10.0.0.0/8", "--client, --server and --state go with --connections (see lbctl list --help)"),
       ("timeouts 900 120", "give all three timeouts, TCP TCPFIN UDP, or none (see lbctl timeouts --help)"),
       ("bench schedulers -n 0", "0 servers are not in 1 to 100000 (see lbctl bench --help)"),
-      ("lsit", "Unexpected argument 'lsit' (see lbctl --help)"),
+      ("lsit", "there is no command 'lsit' (see lbctl --help)"),
     ])
   func wrong(_ line: String, _ text: String) async {
     let ending = await Program.run(words(line))

@@ -53,9 +53,9 @@ struct ConfigurationTests {
     arguments: [
       ("", "the configuration is empty: 'services: []' says that there are none"),
       ("# nothing\n", "the configuration is empty: 'services: []' says that there are none"),
-      ("hello", "line 1: the configuration is a mapping of services"),
+      ("hello", "line 1: the configuration is a mapping of services, marks"),
       ("services:\n  - [", "line 3: not YAML: did not find expected node content"),
-      ("service: 1", "line 1: unknown key 'service' of the configuration (there are services)"),
+      ("service: 1", "line 1: unknown key 'service' of the configuration (there are services, marks)"),
       ("{}", "line 1: 'services' is missing"),
       (
         service + "    wieght: 1\n",

@@ -107,8 +107,15 @@ actor MemoryPlane: ForwardingPlane, DirectorInspection {
   func workers() -> [WorkerStatus] { [WorkerStatus(id: 0, frames: 7)] }
 
   func verdicts() -> VerdictCounts {
-    VerdictCounts(forwarded: 5, dropped: Dictionary(uniqueKeysWithValues: DropReason.allCases.map { ($0.name, UInt64(0)) }))
+    VerdictCounts(
+      forwarded: 5, dropped: Dictionary(uniqueKeysWithValues: DropReason.allCases.map { ($0.name, UInt64(0)) }))
   }
+
+  private var rules: [MarkRule] = []
+
+  func marks() -> [MarkRule] { rules }
+
+  func setMarks(_ rules: [MarkRule]) { self.rules = rules }
 
   func settings() -> [String: String] { sysctls }
 

@@ -115,18 +115,25 @@ and then: scripts/demo --clean""")
 def clean():
     remove(PREFIX)
     shutil.rmtree(DIRECTORY, ignore_errors=True)
+    print("demo: nothing is left of its LAN")
 
 
 def main(keep):
     if namespaces(PREFIX):
         sys.exit("demo: its LAN is up already (scripts/demo --clean takes it down)")
     lab = Lab(prefix=PREFIX, directory=DIRECTORY, detached=keep)
+    try:
+        show(lab, keep)
+    except KeyboardInterrupt:
+        sys.exit("\ndemo: interrupted; everything is taken down again")
+    except RuntimeError as error:
+        sys.exit(f"demo: {error}")
+
+
+def show(lab, keep):
     with lab:
         demo = Demo(lab)
-        try:
-            demo.run()
-        except RuntimeError as error:
-            sys.exit(f"demo: {error}")
+        demo.run()
         if keep:
             demo.tell_how_to_play()
             lab.keep()
@@ -134,7 +141,7 @@ def main(keep):
             demo.failures.append("lbd did not end cleanly")
     if not keep:
         print("\nEverything is taken down again.")
-    sys.exit(f"demo: {len(demo.failures)} promises were not kept" if demo.failures else 0)
+    sys.exit(f"demo: not so: {'; '.join(demo.failures)}" if demo.failures else 0)
 
 
 if __name__ == "__main__":

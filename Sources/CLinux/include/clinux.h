@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -43,11 +44,17 @@ static inline uint64_t cl_thread_time(void) {
   return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
+/// Pages of memory that are free or hold buffers.
+uint64_t cl_free_pages(void);
+
 /// Names the calling thread, in at most 15 characters.
 void cl_name_thread(const char *_Nonnull name);
 
 /// Pins the calling thread to one processor; 0 or an errno.
 int cl_pin(int processor);
+
+/// Whether the process has a capability (CAP_NET_RAW, …) in effect.
+int cl_has_capability(int number);
 
 /// An interface's Ethernet address as 48 bits, its MTU and its flags; 0 or an errno.
 int cl_interface(const char *_Nonnull name, uint64_t *_Nonnull mac, int *_Nonnull mtu, unsigned *_Nonnull flags, int *_Nonnull hardware);

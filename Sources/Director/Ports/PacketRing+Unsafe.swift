@@ -13,10 +13,10 @@ import Synchronization
 /// its slot is queued whole beside the ring and is fetched with a call of its own: only super-frames are, for which
 /// the copying costs more than the call.
 @safe struct PacketRing: ~Copyable {
-  static let batch = 64
+  static let batch = Director.batch
   /// The largest frame that a device hands over: 64 KiB and headers.
   static let largest = 68 * 1024
-  private static let metadata = 10
+  private static let metadata = VirtioHeader.length
   private static let tag = 4
 
   private enum Status {
@@ -170,18 +170,11 @@ import Synchronization
   /// Puts the tag back into the frame, and moves what lies before it.
   private static func insert(_ tag: UInt16, _ start: inout UnsafeMutableRawPointer) {
     let old = unsafe start - metadata
-    let flags = unsafe old.load(as: UInt8.self)
     unsafe (old - Self.tag).copyMemory(from: old, byteCount: metadata + 12)
     unsafe start -= Self.tag
     unsafe start.storeBytes(of: Ethernet.vlan.bigEndian, toByteOffset: 12, as: UInt16.self)
     unsafe start.storeBytes(of: tag.bigEndian, toByteOffset: 14, as: UInt16.self)
-    // The offsets in the metadata count from the start of the frame.
-    func shift(_ offset: Int) {
-      let field = unsafe start - metadata + offset
-      unsafe field.storeBytes(of: field.loadUnaligned(as: UInt16.self) &+ UInt16(Self.tag), as: UInt16.self)
-    }
-    if flags & 1 != 0 { shift(6) }
-    if unsafe (start - metadata).load(fromByteOffset: 1, as: UInt8.self) != 0 { shift(2) }
+    unsafe VirtioHeader.shift(Bytes(start - metadata, count: metadata, capacity: metadata), by: UInt16(Self.tag))
   }
 
   /// Sends what was queued and gives the batch back to the kernel; how many frames the kernel refused.
@@ -203,17 +196,11 @@ import Synchronization
     return refused
   }
 
-  /// A copy of a frame as it would be transmitted, metadata and tag included; its Ethernet header begins at
-  /// `PacketRing.header`.
-  func copy(_ index: Int) -> [UInt8] {
+  /// A copy of a frame that can be sent later.
+  func copy(_ index: Int) -> KeptFrame {
     precondition(index < count)
-    var (start, length) = unsafe (loans[index].start, loans[index].length)
-    if let tag = unsafe loans[index].tag {
-      unsafe Self.insert(tag, &start)
-      length += Self.tag
-    }
-    return unsafe Array(UnsafeRawBufferPointer(start: start - Self.metadata, count: length + Self.metadata))
+    let (start, length) = unsafe (loans[index].start - Self.metadata, loans[index].length + Self.metadata)
+    let octets = unsafe Array(UnsafeRawBufferPointer(start: start, count: length))
+    return unsafe KeptFrame(octets: octets, header: Self.metadata, tag: loans[index].tag)
   }
-
-  static var header: Int { metadata }
 }

@@ -100,18 +100,27 @@ struct SocketFilter {
       Instruction(code: 0x15, ifTrue: 1, value: UInt32(ICMP.sourceQuench)),
       Instruction(code: 0x15, ifFalse: 2, value: UInt32(ICMP.timeExceeded)),
       Instruction(code: 0x40, value: network + UInt32(ICMP.length + IPv4.destination)),
-      Instruction(code: 0x05, value: 9),
+      Instruction(code: 0x05, value: 18),
       Instruction(code: 0x20, value: network + UInt32(IPv4.source)),
-      Instruction(code: 0x05, value: 7),
+      Instruction(code: 0x05, value: 16),
     ]
-    // IPv6: the words of the source, folded.
+    // IPv6: three words of an address, folded; the quoted packet's destination lies 64 octets behind the source.
     program += [
-      Instruction(code: 0x20, value: network + UInt32(IPv6.source)),
-      Instruction(code: 0x07, value: 0),
-      Instruction(code: 0x20, value: network + UInt32(IPv6.source + 4)),
+      Instruction(code: 0x30, value: network + UInt32(IPv6.nextHeader)),
+      Instruction(code: 0x15, ifFalse: 4, value: UInt32(ICMP.numberV6)),
+      Instruction(code: 0x30, value: network + UInt32(IPv6.length)),
+      Instruction(code: 0x35, ifTrue: 2, value: 128),
+      Instruction(code: 0x01, value: UInt32(ICMP.length + IPv6.length + IPv6.destination - IPv6.source)),
+      Instruction(code: 0x05, value: 1),
+      Instruction(code: 0x01, value: 0),
+      Instruction(code: 0x40, value: network + UInt32(IPv6.source)),
+      Instruction(code: 0x02, value: 0),
+      Instruction(code: 0x40, value: network + UInt32(IPv6.source + 4)),
+      Instruction(code: 0x02, value: 1),
+      Instruction(code: 0x40, value: network + UInt32(IPv6.source + 12)),
+      Instruction(code: 0x61, value: 0),
       Instruction(code: 0xac, value: 0),
-      Instruction(code: 0x07, value: 0),
-      Instruction(code: 0x20, value: network + UInt32(IPv6.source + 12)),
+      Instruction(code: 0x61, value: 1),
       Instruction(code: 0xac, value: 0),
     ]
     program += [

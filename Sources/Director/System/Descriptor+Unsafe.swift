@@ -67,6 +67,12 @@ struct Descriptor: ~Copyable {
   }
 }
 
+/// The memory of this machine.
+enum Memory {
+  /// Pages that are free or hold buffers: what the defences against overload go by.
+  static var freePages: UInt64 { cl_free_pages() }
+}
+
 /// The clocks of this machine.
 enum Clock {
   static var milliseconds: UInt64 { cl_monotonic() / 1_000_000 }

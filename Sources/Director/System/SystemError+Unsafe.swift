@@ -13,8 +13,6 @@ struct SystemError: Error, Equatable {
   init(_ call: String, code: Int32) {
     (self.call, self.code) = (call, code)
   }
-
-  var isPermission: Bool { code == EPERM || code == EACCES }
 }
 
 extension SystemError: CustomStringConvertible {

@@ -14,7 +14,24 @@ struct ServiceTable: ~Copyable {
 
   struct ServiceSlot: BitwiseCopyable {
     var key: UInt64 = 0
-    var service: UInt32 = ServiceTable.none
+    var match = Match.none
+  }
+
+  /// What a worker must know of a service before it asks it.
+  struct Match: BitwiseCopyable, Equatable {
+    var number: UInt32
+    /// Every datagram is scheduled anew.
+    var isOnePacket = false
+    /// Templates are found by the Call-ID too.
+    var usesCallID = false
+
+    static let none = Match(number: ServiceTable.none)
+  }
+
+  /// A service as it goes into the table.
+  struct Entry {
+    var key: ServiceKey
+    var match: Match
   }
 
   private let vips: Buffer<VIPSlot>
@@ -22,18 +39,24 @@ struct ServiceTable: ~Copyable {
   /// Whether some service takes all ports, and whether some service is of port 21 (TCP).
   private let hasAllPorts: Bool
   private let hasFTP: Bool
+  /// Rules whose marks have a service, with that service.
+  private let marks: [(rule: MarkRule, match: Match)]
 
   /// Lays out the tables at a quarter of their size, so that a miss ends soon.
-  init(vips: [(IPAddress, UInt16)], services: [(key: ServiceKey, number: UInt32)]) {
+  init(vips: [(IPAddress, UInt16)], services: [Entry], rules: [MarkRule]) {
     self.vips = Buffer(repeating: VIPSlot(), count: Self.size(for: vips.count))
     self.services = Buffer(repeating: ServiceSlot(), count: Self.size(for: services.count))
     hasAllPorts = services.contains { if case .endpoint(_, let end) = $0.key { end.port == 0 } else { false } }
     hasFTP = services.contains { if case .endpoint(.tcp, let end) = $0.key { end.port == 21 } else { false } }
+    let byKey = Dictionary(services.map { ($0.key, $0.match) }, uniquingKeysWith: { first, _ in first })
+    marks = rules.map { rule in
+      (rule: rule, match: byKey[.fwmark(rule.mark, rule.destination.address.family)] ?? .none)
+    }
     for (address, number) in vips { insert(address, number) }
     let numbers = Dictionary(vips, uniquingKeysWith: { first, _ in first })
-    for (key, number) in services {
-      guard case .endpoint(let transport, let end) = key, let vip = numbers[end.address] else { continue }
-      insert(Self.word(vip, transport.rawValue, end.port), number)
+    for service in services {
+      guard case .endpoint(let transport, let end) = service.key, let vip = numbers[end.address] else { continue }
+      insert(Self.word(vip, transport.rawValue, end.port), service.match)
     }
   }
 
@@ -49,10 +72,10 @@ struct ServiceTable: ~Copyable {
     vips[slot] = VIPSlot(high: address.high, low: address.low, number: number, family: address.family.rawValue)
   }
 
-  private func insert(_ word: UInt64, _ number: UInt32) {
+  private func insert(_ word: UInt64, _ match: Match) {
     var slot = Self.slot(word, services.count)
     while services[slot].key != 0 { slot = (slot + 1) & (services.count - 1) }
-    services[slot] = ServiceSlot(key: word, service: number)
+    services[slot] = ServiceSlot(key: word, match: match)
   }
 
   @inline(__always)
@@ -81,25 +104,30 @@ struct ServiceTable: ~Copyable {
   }
 
   @inline(__always)
-  private func exact(_ vip: UInt16, _ transport: UInt8, _ port: UInt16) -> UInt32 {
+  private func exact(_ vip: UInt16, _ transport: UInt8, _ port: UInt16) -> Match {
     let word = Self.word(vip, transport, port)
     var slot = Self.slot(word, services.count)
     while services[slot].key != 0 {
-      if services[slot].key == word { return services[slot].service }
+      if services[slot].key == word { return services[slot].match }
       slot = (slot &+ 1) & (services.count &- 1)
     }
-    return Self.none
+    return .none
   }
 
-  /// The service for a packet, or `none`: the exact one, else FTP's for its data ports, else that of all ports
-  /// (`ip_vs_service_find`).
-  func service(_ vip: UInt16, _ transport: UInt8, _ port: UInt16) -> UInt32 {
+  /// The service for a packet, or `none`: that of its mark, else the exact one, else FTP's for its data ports, else
+  /// that of all ports (`ip_vs_service_find`).
+  func service(_ packet: Packet, _ vip: UInt16) -> Match {
+    let (transport, port) = (packet.transport, packet.destinationPort)
+    if !marks.isEmpty {
+      let marked = marks.first { $0.rule.matches(packet.source, packet.destination, transport, port) }
+      if let marked, marked.match != .none { return marked.match }
+    }
     let found = exact(vip, transport, port)
-    if found != Self.none { return found }
+    if found != .none { return found }
     if hasFTP, transport == TCP.number, port == 20 || port >= 1024 {
       let ftp = exact(vip, transport, 21)
-      if ftp != Self.none { return ftp }
+      if ftp != .none { return ftp }
     }
-    return hasAllPorts ? exact(vip, transport, 0) : Self.none
+    return hasAllPorts ? exact(vip, transport, 0) : .none
   }
 }

@@ -47,6 +47,19 @@ import LVS
     return unsafe UInt64(bigEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
   }
 
+  /// Two octets in the machine's order, as the kernel has them in its own structures.
+  @inline(__always)
+  func native16(_ offset: Int) -> UInt16 {
+    check(offset, 2)
+    return unsafe base.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
+  }
+
+  @inline(__always)
+  func setNative(_ offset: Int, _ value: UInt16) {
+    check(offset, 2)
+    unsafe base.storeBytes(of: value, toByteOffset: offset, as: UInt16.self)
+  }
+
   @inline(__always)
   func set(_ offset: Int, _ value: UInt8) {
     check(offset, 1)
@@ -69,6 +82,18 @@ import LVS
   func set(_ offset: Int, _ value: UInt64) {
     check(offset, 8)
     unsafe base.storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt64.self)
+  }
+
+  /// The ones' complement sum of `words` words of 32 bits in this machine's order, which folds to the sum in network
+  /// order with its octets exchanged (RFC 1071): what is all ones in one is so in the other.
+  @inline(__always)
+  func sum(_ offset: Int, words: Int) -> UInt64 {
+    check(offset, words &* 4)
+    var total: UInt64 = 0
+    for word in 0..<words {
+      total &+= UInt64(unsafe base.loadUnaligned(fromByteOffset: offset &+ word &* 4, as: UInt32.self))
+    }
+    return total
   }
 
   /// The six octets at `offset`.

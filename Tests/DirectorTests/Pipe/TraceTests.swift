@@ -7,11 +7,18 @@ import Testing
 /// One recorded history: changes, packets and counts, with what the kernel made of each.
 private struct Trace: Decodable, Sendable, CustomTestStringConvertible {
   struct Configuration: Decodable, Sendable {
-    var conn_reuse_mode: Int
-    var expire_nodest_conn: Int
-    var expire_quiescent_template: Int
+    var connReuseMode: Int
+    var expireNodestConn: Int
+    var expireQuiescentTemplate: Int
     var persist: Bool
     var mask24: Bool
+
+    enum CodingKeys: String, CodingKey {
+      case connReuseMode = "conn_reuse_mode"
+      case expireNodestConn = "expire_nodest_conn"
+      case expireQuiescentTemplate = "expire_quiescent_template"
+      case persist, mask24
+    }
   }
 
   enum Outcome: Decodable, Sendable, Equatable {
@@ -63,9 +70,9 @@ struct TraceTests {
   @Test("are repeated decision for decision", arguments: traces)
   fileprivate func replay(_ trace: Trace) throws {
     let director = try TestDirector()
-    try director.set("conn_reuse_mode", String(trace.cfg.conn_reuse_mode))
-    try director.set("expire_nodest_conn", String(trace.cfg.expire_nodest_conn))
-    try director.set("expire_quiescent_template", String(trace.cfg.expire_quiescent_template))
+    try director.set("conn_reuse_mode", String(trace.cfg.connReuseMode))
+    try director.set("expire_nodest_conn", String(trace.cfg.expireNodestConn))
+    try director.set("expire_quiescent_template", String(trace.cfg.expireQuiescentTemplate))
     let netmask = Netmask.v4(trace.cfg.mask24 ? 0xffff_ff00 : 0xffff_ffff)
     let persistence = trace.cfg.persist ? Persistence(timeout: 300, netmask: netmask) : nil
     try director.apply(

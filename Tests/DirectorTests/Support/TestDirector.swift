@@ -25,12 +25,28 @@ final class TestDirector {
 
   func apply(_ changes: Change...) throws {
     for change in changes { try services.apply(change, now: now) }
-    director.adopt(services.snapshot(link: link))
+    adopt()
   }
 
   func set(_ key: String, _ value: String) throws {
-    try services.settings.set(key, to: value)
+    try services.set(key, to: value)
+    defend(freePages: .max)
+  }
+
+  func setMarks(_ rules: [MarkRule]) {
+    services.rules = rules
+    adopt()
+  }
+
+  /// Puts the defences up or down for so much free memory.
+  func defend(freePages: UInt64) {
+    _ = services.settings.defend(freePages: freePages)
+    adopt()
+  }
+
+  private func adopt() {
     director.adopt(services.snapshot(link: link))
+    while director.sweep(limit: 100) {}
   }
 
   /// Moves time on and ends what is due.
@@ -68,6 +84,7 @@ final class TestDirector {
     case .drop: return "drop"
     case .pass: return "pass"
     case .hold: return "hold"
+    case .park: return "park"
     }
   }
 
@@ -87,6 +104,23 @@ final class TestDirector {
       let state = ConnectionState(rawValue: record.state)?.name ?? "?"
       result.append((state, (record.expires &- now) / ticksPerSecond, record))
     }
+    return result
+  }
+
+  func dropEntries() { director.dropEntries() }
+
+  /// Keeps a frame that came before the first of its datagram.
+  func park(_ frame: [UInt8], _ key: FragmentKey) -> Bool {
+    director.fragments.wait(key, KeptFrame(octets: frame, header: 0), director.now)
+  }
+
+  /// What may go its way since its first fragment came.
+  func ready() -> [[UInt8]] { director.fragments.takeReady().map(\.octets) }
+
+  /// The persistence templates, client address first.
+  var templates: [Connection] {
+    var result: [Connection] = []
+    _ = services.shared.persistence.visit(from: 1, limit: .max) { result.append($0) }
     return result
   }
 

@@ -15,7 +15,8 @@ struct TestFrame {
   /// Flags as letters: S, A, F, R, P.
   func tcp(_ flags: String, from port: UInt16, to virtual: UInt16, payload: Int = 0) -> [UInt8] {
     let bits: [Character: UInt8] = ["F": 1, "S": 2, "R": 4, "P": 8, "A": 16]
-    var segment = words(port, virtual) + [0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags.reduce(0) { $0 | (bits[$1] ?? 0) }, 0x20, 0]
+    var segment =
+      words(port, virtual) + [0, 0, 0, 1, 0, 0, 0, 2, 0x50, flags.reduce(0) { $0 | (bits[$1] ?? 0) }, 0x20, 0]
     segment += [0, 0, 0, 0] + [UInt8](repeating: 0x61, count: payload)
     return ip(TCP.number, checksummed(segment, TCP.number, at: TCP.checksum))
   }
@@ -42,7 +43,8 @@ struct TestFrame {
 
   private func icmp(_ number: UInt8, _ message: [UInt8]) -> [UInt8] {
     var message = message
-    let pseudo = source.family == .v4
+    let pseudo =
+      source.family == .v4
       ? 0 : Checksum.pseudoHeader(source, destination, transport: number, length: message.count)
     set(&message, ICMP.checksum, sum(message, pseudo))
     return ip(number, message)

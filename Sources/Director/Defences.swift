@@ -1,0 +1,54 @@
+import LVS
+
+/// What the director does against overload: fewer new connections, and an end to those that hardly live.
+extension Director {
+  /// Whether the `drop_packet` defence takes this new connection: every so-manieth.
+  mutating func isDefended() -> Bool {
+    let every = settings.defence.dropsEvery
+    guard every > 0 else { return false }
+    untilDropped = untilDropped > every ? every : untilDropped
+    guard untilDropped > 1 else {
+      untilDropped = every
+      return true
+    }
+    untilDropped -= 1
+    return false
+  }
+
+  /// The `drop_entry` defence: ends some connections of a random thirty-second part of the table. Once a second.
+  mutating func dropEntries() {
+    guard settings.defence.dropsEntries else { return }
+    let places = connections.places
+    for _ in 0..<(places + 31) / 32 {
+      let number = UInt32(random.next(through: UInt64(places) - 1)) + 1
+      if connections.isLive(number), isIdle(number) { end(number, forced: true) }
+    }
+  }
+
+  /// Half-open ones always; established ones and datagrams that were quiet for a minute, the fewer packets they had
+  /// the likelier (`todrop_entry`).
+  private mutating func isIdle(_ number: UInt32) -> Bool {
+    let connection = connections[number]
+    guard let state = ConnectionState(rawValue: connection.state) else { return false }
+    switch state {
+    case .synRecv, .synAck: return true
+    case .established, .udp, .sctpEstablished: break
+    default: return false
+    }
+    let left = connection.expires &- now
+    guard left &+ 60 * ticksPerSecond <= timeouts[state], (1...8).contains(connection.packets) else { return false }
+    return random.next(through: UInt64(connection.packets) - 1) == 0
+  }
+
+  /// Ends the connections of removed servers, some at a time; to be called until it says that there are no more.
+  mutating func sweep(limit: UInt32) -> Bool {
+    guard sweeping != 0 else { return false }
+    var dead: [UInt32] = []
+    let servers = shared.servers
+    sweeping = connections.visit(from: sweeping, limit: limit) { number, connection in
+      if !servers[connection.server].isAvailable.load(ordering: .relaxed) { dead.append(number) }
+    }
+    for number in dead { end(number, forced: true) }
+    return sweeping != 0
+  }
+}

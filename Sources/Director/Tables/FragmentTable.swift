@@ -1,0 +1,127 @@
+import LVS
+
+/// Which fragments belong together.
+struct FragmentKey: BitwiseCopyable, Equatable {
+  var high: UInt64
+  var low: UInt64
+  var id: UInt32
+  var vip: UInt16
+  var transport: UInt8
+
+  init(_ packet: Packet, vip: UInt16) {
+    (high, low) = (packet.source.high, packet.source.low)
+    (id, self.vip, transport) = (packet.fragmentID, vip, packet.transport)
+  }
+}
+
+/// Where the later fragments of a datagram go: to the server of the first. One that comes before the first waits.
+///
+/// All is bounded: datagrams by the table, in which the oldest of a set gives way; those that wait by number, octets
+/// and time. Nothing is put together here: that is the real server's.
+struct FragmentTable: ~Copyable {
+  /// How long later fragments are expected (Linux's `ipfrag_time`), and how long an early one waits.
+  static let lifetime = 30 * ticksPerSecond
+  static let patience = 3 * ticksPerSecond
+  static let maximumWaiting = 256
+  static let maximumOctets = 1 << 20
+
+  private static let sets = 512
+  private static let ways = 4
+  /// The first fragment was not forwarded; the others share its fate.
+  private static let refused: UInt32 = .max
+
+  struct Waiting {
+    var key: FragmentKey
+    var frame: KeptFrame
+    var until: UInt32
+  }
+
+  private let entries: Buffer<FragmentEntry>
+  private let seed: UInt64
+  private var waiting: [Waiting] = []
+  private var octets = 0
+  /// Frames whose first fragment has come, to be processed anew.
+  private(set) var ready: [KeptFrame] = []
+
+  init(seed: UInt64) {
+    self.seed = seed | 1
+    entries = Buffer(repeating: FragmentEntry(), count: Self.sets * Self.ways)
+  }
+
+  var waitingCount: Int { waiting.count }
+
+  private func set(_ key: FragmentKey) -> Range<Int> {
+    let mixed = (key.low ^ key.high ^ UInt64(key.id) << 20 ^ UInt64(key.vip)).multipliedFullWidth(by: seed)
+    let first = Int((mixed.low ^ mixed.high) & UInt64(Self.sets - 1)) * Self.ways
+    return first..<first + Self.ways
+  }
+
+  /// What is known of a later fragment's datagram.
+  enum Fate: Equatable {
+    case server(UInt32)
+    case refused
+    case unknown
+  }
+
+  func fate(_ key: FragmentKey, _ now: UInt32) -> Fate {
+    for place in set(key) where entries[place].isUsed && entries[place].key == key {
+      guard !TimerWheel.reached(entries[place].expires, by: now) else { return .unknown }
+      return entries[place].server == Self.refused ? .refused : .server(entries[place].server)
+    }
+    return .unknown
+  }
+
+  /// The first fragment has been decided: nil is a refusal. What waited for it becomes ready.
+  mutating func decide(_ key: FragmentKey, _ server: UInt32?, _ now: UInt32) {
+    let places = set(key)
+    let place =
+      places.first { entries[$0].isUsed && entries[$0].key == key } ?? places.first { !entries[$0].isUsed }
+      ?? places.min { Int32(bitPattern: entries[$0].expires &- now) < Int32(bitPattern: entries[$1].expires &- now) }
+    guard let place else { return }
+    entries[place] = FragmentEntry(key: key, server: server ?? Self.refused, expires: now &+ Self.lifetime, isUsed: true)
+    guard !waiting.isEmpty else { return }
+    ready += waiting.filter { $0.key == key }.map(\.frame)
+    discard { $0.key == key }
+  }
+
+  /// Keeps a frame until its first fragment comes; whether there was room.
+  mutating func wait(_ key: FragmentKey, _ frame: KeptFrame, _ now: UInt32) -> Bool {
+    guard waiting.count < Self.maximumWaiting, octets + frame.octets.count <= Self.maximumOctets else { return false }
+    waiting.append(Waiting(key: key, frame: frame, until: now &+ Self.patience))
+    octets += frame.octets.count
+    return true
+  }
+
+  /// Gives up what waited too long; how many frames that was.
+  mutating func expire(_ now: UInt32) -> Int {
+    guard !waiting.isEmpty else { return 0 }
+    let before = waiting.count
+    discard { TimerWheel.reached($0.until, by: now) }
+    return before - waiting.count
+  }
+
+  /// Hands out the frames that are ready.
+  mutating func takeReady() -> [KeptFrame] {
+    defer { ready = [] }
+    return ready
+  }
+
+  private mutating func discard(_ isDone: (Waiting) -> Bool) {
+    waiting.removeAll(where: isDone)
+    octets = waiting.reduce(0) { $0 + $1.frame.octets.count }
+  }
+}
+
+/// A datagram of which the first fragment has been decided.
+struct FragmentEntry: BitwiseCopyable {
+  var key = FragmentKey()
+  var server: UInt32 = 0
+  var expires: UInt32 = 0
+  var isUsed = false
+}
+
+extension FragmentKey {
+  init() {
+    (high, low, id, vip, transport) = (0, 0, 0, 0, 0)
+  }
+}

@@ -1,0 +1,208 @@
+import LVS
+import Testing
+
+@testable import Director
+
+private func key(_ number: UInt32, port: UInt16 = 1) -> ConnectionKey {
+  ConnectionKey(client: IPAddress(v4: number), clientPort: port, vip: 1, virtualPort: 80, transport: 6)
+}
+
+@Suite("The connection table")
+struct ConnectionTableTests {
+  @Test("costs 56 bytes for a connection, and at most 64 with its index")
+  func size() {
+    #expect(MemoryLayout<Connection>.stride == 56)
+  }
+
+  @Test("does what a dictionary does, through growth, removal and reuse")
+  func equivalence() throws {
+    var table = try ConnectionTable(capacity: 20_000, seed: 7)
+    var plain: [UInt32: UInt32] = [:]
+    var random = SplitMix64(seed: 1)
+    for step in 0..<300_000 {
+      let client = UInt32(random.next(through: 30_000))
+      let key = key(client)
+      let number = table.find(key, table.hash(key))
+      #expect((number == 0) == (plain[client] == nil))
+      if number == 0 {
+        let inserted = table.insert(key, table.hash(key))
+        #expect((inserted == 0) == (plain.count == 20_000))
+        if inserted != 0 {
+          table[inserted].server = UInt32(step)
+          plain[client] = UInt32(step)
+        }
+      } else {
+        #expect(table[number].server == plain[client])
+        if random.next() & 3 == 0 {
+          table.remove(number)
+          plain[client] = nil
+        }
+      }
+    }
+    #expect(table.count == plain.count)
+  }
+
+  @Test("refuses one more than it holds, and has room again after a removal")
+  func capacity() throws {
+    var table = try ConnectionTable(capacity: 3, seed: 7)
+    let numbers = (1...3).map { table.insert(key($0), table.hash(key($0))) }
+    #expect(!numbers.contains(0))
+    #expect(table.insert(key(4), table.hash(key(4))) == 0)
+    table.remove(numbers[1])
+    #expect(table.insert(key(4), table.hash(key(4))) != 0)
+    #expect(table.find(key(2), table.hash(key(2))) == 0)
+  }
+
+  @Test("tells connections apart by each part of their key")
+  func parts() throws {
+    var table = try ConnectionTable(capacity: 100, seed: 7)
+    let (a, b) = (IPAddress(v4: 1), IPAddress(v6: 0, 1))
+    let keys = [
+      ConnectionKey(client: a, clientPort: 1, vip: 1, virtualPort: 1, transport: 6),
+      ConnectionKey(client: IPAddress(v4: 2), clientPort: 1, vip: 1, virtualPort: 1, transport: 6),
+      ConnectionKey(client: a, clientPort: 2, vip: 1, virtualPort: 1, transport: 6),
+      ConnectionKey(client: b, clientPort: 1, vip: 2, virtualPort: 1, transport: 6),
+      ConnectionKey(client: IPAddress(v6: 1, 1), clientPort: 1, vip: 2, virtualPort: 1, transport: 6),
+      ConnectionKey(client: a, clientPort: 1, vip: 1, virtualPort: 2, transport: 6),
+      ConnectionKey(client: a, clientPort: 1, vip: 1, virtualPort: 1, transport: 17),
+    ]
+    let numbers = keys.map { table.insert($0, table.hash($0)) }
+    for (key, number) in zip(keys, numbers) { #expect(table.find(key, table.hash(key)) == number) }
+  }
+}
+
+@Suite("The timer wheel")
+struct TimerWheelTests {
+  /// Waits in hundredths of a second around the edges of the first three wheels; one start has the last one's too.
+  private static let waits: [UInt32] = [
+    1, 2, 255, 256, 257, 511, 512, 1_000, 65_535, 65_536, 65_537, 90_000, 131_072,
+  ]
+  private static let longWaits = waits + [16_777_215, 16_777_216]
+
+  @Test(
+    "brings each record up at its time, not before",
+    arguments: [
+      (0, waits), (1, waits), (255, waits), (256, waits), (65_535, waits), (0xffff_ff00, longWaits),
+    ] as [(UInt32, [UInt32])])
+  func times(_ start: UInt32, _ waits: [UInt32]) throws {
+    var table = try ConnectionTable(capacity: 100, seed: 7)
+    table.startClock(start)
+    for (index, wait) in waits.enumerated() {
+      let key = key(UInt32(index))
+      table.time(table.insert(key, table.hash(key)), expires: start &+ wait)
+    }
+    var left = waits
+    var now = start
+    while let next = left.first {
+      // Just before it, nothing comes up; then it does.
+      for moment in [next > 1 ? start &+ next &- 1 : now, start &+ max(next, 1)] {
+        guard TimerWheel.reached(now, by: moment) else { continue }
+        now = moment
+        var budget = Int.max
+        while case let number = table.nextExpired(now, budget: &budget), number != 0 {
+          let expires = table[number].expires
+          #expect(TimerWheel.reached(expires, by: now))
+          #expect(expires == start &+ left.removeFirst())
+          table.remove(number)
+        }
+      }
+    }
+    #expect(table.count == 0)
+  }
+
+  @Test("puts back what was put off, however often")
+  func postponed() throws {
+    var table = try ConnectionTable(capacity: 10, seed: 7)
+    table.startClock(0)
+    let number = table.insert(key(1), table.hash(key(1)))
+    table.time(number, expires: 100)
+    var budget = Int.max
+    for now in stride(from: UInt32(50), through: 5_000, by: 50) {
+      #expect(table.nextExpired(now, budget: &budget) == 0)
+      table[number].expires = now + 100
+    }
+    #expect(table.nextExpired(5_099, budget: &budget) == 0)
+    #expect(table.nextExpired(5_100, budget: &budget) == number)
+  }
+
+  @Test("looks at no more than it may at once, and goes on where it stopped")
+  func budget() throws {
+    var table = try ConnectionTable(capacity: 1_000, seed: 7)
+    table.startClock(0)
+    for client in 1...1_000 {
+      let key = key(UInt32(client))
+      table.time(table.insert(key, table.hash(key)), expires: 70_000)
+    }
+    var (calls, ended) = (0, 0)
+    while ended < 1_000, calls < 1_000 {
+      var budget = 10
+      while case let number = table.nextExpired(70_000, budget: &budget), number != 0 {
+        table.remove(number)
+        ended += 1
+      }
+      calls += 1
+    }
+    // Each record is looked at twice as the coarser wheels hand it down, and once when it is due.
+    #expect(ended == 1_000)
+    #expect((300...320).contains(calls))
+  }
+}
+
+@Suite("The service table")
+struct ServiceTableTests {
+  private func packet(_ transport: UInt8, _ destination: String, _ port: UInt16) throws -> Packet {
+    var packet = Packet()
+    packet.destination = try #require(IPAddress(destination))
+    packet.source = try #require(IPAddress(packet.destination.family == .v4 ? "192.0.2.1" : "2001:db8::99"))
+    (packet.transport, packet.destinationPort) = (transport, port)
+    return packet
+  }
+
+  private let table: SharedTable = {
+    let keys = [
+      "tcp:10.0.0.1:80", "udp:10.0.0.1:80", "tcp:10.0.0.1:21", "tcp:10.0.0.1:0", "tcp:[2001:db8::1]:80", "fwmark:7",
+    ]
+    let entries = keys.enumerated().map { number, key in
+      ServiceTable.Entry(key: ServiceKey(key)!, match: .init(number: UInt32(number)))
+    }
+    let addresses = ["10.0.0.1", "10.0.0.2", "2001:db8::1", "::10.0.0.1"]
+    let vips = addresses.enumerated().map { number, text in (IPAddress(text)!, UInt16(number)) }
+    let rules = [
+      MarkRule(destination: Prefix("10.0.0.1/32")!, transport: .tcp, ports: PortRange(8_000, 8_100), mark: 7),
+      MarkRule(
+        destination: Prefix("10.0.0.1/32")!, source: Prefix("192.0.2.0/24")!, ports: PortRange(9_000, 9_000), mark: 8),
+    ]
+    return SharedTable(ServiceTable(vips: vips, services: entries, rules: rules))
+  }()
+
+  @Test(
+    "finds a packet's service: the mark's, the exact one, FTP's, that of all ports",
+    arguments: [
+      (6, "10.0.0.1", 80, 0), (17, "10.0.0.1", 80, 1), (17, "10.0.0.1", 81, nil), (6, "10.0.0.1", 21, 2),
+      (6, "10.0.0.1", 20, 2), (6, "10.0.0.1", 1_024, 2), (6, "10.0.0.1", 1_023, 3), (6, "2001:db8::1", 80, 4),
+      (6, "2001:db8::1", 81, nil), (6, "10.0.0.2", 80, nil), (6, "10.0.0.1", 8_000, 5), (6, "10.0.0.1", 8_100, 5),
+      (6, "10.0.0.1", 8_101, 2), (17, "10.0.0.1", 8_000, nil), (132, "10.0.0.1", 80, nil), (6, "10.0.0.1", 9_000, 2),
+    ] as [(UInt8, String, UInt16, UInt32?)])
+  func find(_ transport: UInt8, _ destination: String, _ port: UInt16, _ expected: UInt32?) throws {
+    let packet = try packet(transport, destination, port)
+    let vip = try #require(table.vip(destination))
+    let match = table.service(packet, vip)
+    #expect(match == (expected.map { ServiceTable.Match(number: $0) } ?? ServiceTable.Match.none))
+  }
+
+  @Test("owns the VIPs it was given and no others, whatever their family")
+  func vips() {
+    #expect(table.vip("10.0.0.1") == 0)
+    #expect(table.vip("::10.0.0.1") == 3)
+    #expect(table.vip("10.0.0.3") == nil)
+    #expect(table.vip("::10.0.0.2") == nil)
+  }
+}
+
+/// A table that test cases can share.
+private final class SharedTable: @unchecked Sendable {
+  private let table: ServiceTable
+  init(_ table: consuming ServiceTable) { self.table = table }
+  func vip(_ address: String) -> UInt16? { IPAddress(address).flatMap { table.vip($0) } }
+  func service(_ packet: Packet, _ vip: UInt16) -> ServiceTable.Match { table.service(packet, vip) }
+}
