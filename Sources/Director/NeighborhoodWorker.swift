@@ -76,7 +76,9 @@ final class NeighborhoodWorker: Sendable {
   // MARK: Answers
 
   /// Has the thread answer with what it knows.
-  func inspect<Answer: Sendable>(_ question: @escaping @Sendable (Neighborhood, _ now: UInt64) -> Answer) async -> Answer {
+  func inspect<Answer: Sendable>(_ question: @escaping @Sendable (Neighborhood, _ now: UInt64) -> Answer) async
+    -> Answer
+  {
     await withCheckedContinuation { continuation in
       post { loop, now in continuation.resume(returning: question(loop.neighborhood, now)) }
     }
@@ -174,7 +176,9 @@ struct NeighborhoodLoop {
   /// Has the interface take in what is sent to these groups, and no others. What fails is tried again.
   private mutating func follow(_ wanted: Set<MACAddress>) {
     guard wanted != groups else { return }
-    for group in wanted.subtracting(groups) where (try? port.socket.member(.group(group))) != nil { groups.insert(group) }
+    for group in wanted.subtracting(groups) where (try? port.socket.member(.group(group))) != nil {
+      groups.insert(group)
+    }
     for group in groups.subtracting(wanted) {
       try? port.socket.member(.group(group), joins: false)
       groups.remove(group)

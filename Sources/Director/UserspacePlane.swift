@@ -65,6 +65,7 @@ public final class UserspacePlane: ForwardingPlane {
   let gate = Gate()
   let digest: EventDigest
   let findings = Findings()
+  let examining = Gate()
   private let upkeep: Mutex<[Task<Void, Never>]>
 
   /// Opens the sockets and starts the threads. No VIP is owned yet.
@@ -187,7 +188,8 @@ public final class UserspacePlane: ForwardingPlane {
     if let failure { throw failure }
   }
 
-  private func carryOut(_ change: Change, _ outcomes: [IPAddress: PlaneError], _ services: Services) throws(PlaneError) {
+  private func carryOut(_ change: Change, _ outcomes: [IPAddress: PlaneError], _ services: Services) throws(PlaneError)
+  {
     switch change {
     case .addService(let service, _):
       guard !services.contains(service.key) else { throw .serviceExists(service.key) }
@@ -286,7 +288,10 @@ public final class UserspacePlane: ForwardingPlane {
     }
     await gate.enter()
     services.withLock { $0.settings.timeouts.asSet = timeouts }
-    do throws(PlaneError) { try await commit() } catch { await gate.leave(); throw error }
+    do throws(PlaneError) { try await commit() } catch {
+      await gate.leave()
+      throw error
+    }
     await gate.leave()
   }
 

@@ -22,7 +22,8 @@ final class WorkerThreads: Sendable {
       let port = try Self.open(interface, count: mailboxes.count)
       sockets.append(port.socket.descriptor.number)
       var director = try Director(
-        shared: shared, counters: mailbox.counters, snapshot: mailbox.snapshot, connections: options.connections, seed: seed)
+        shared: shared, counters: mailbox.counters, snapshot: mailbox.snapshot, connections: options.connections,
+        seed: seed)
       director.connections.startClock(Clock.ticks)
       let box = WorkerBox(Worker(director: director, port: port, mailbox: mailbox, tap: tap, want: want))
       let processor = mailboxes.count > 1 ? Self.processor(for: index) : nil

@@ -15,9 +15,15 @@ extension UserspacePlane {
     }
   }
 
+  /// What was said of a VIP counts for two rounds and this many milliseconds.
+  private static let claimMemory: UInt64 = 3_000
+
   @discardableResult
   private func examine(isThorough: Bool) async -> [Finding] {
+    // Two at a time would hear each other's answers.
+    await examining.enter()
     let found = await observe(isThorough: isThorough).findings
+    await examining.leave()
     let (appeared, cured) = findings.replace(found)
     for finding in appeared { digest.report(.found(finding), now: Clock.milliseconds) }
     for finding in cured { digest.report(.cured(finding), now: Clock.milliseconds) }
@@ -25,7 +31,7 @@ extension UserspacePlane {
   }
 
   private func observe(isThorough: Bool) async -> Observation {
-    let memory = UInt64(max(options.checkInterval, 1)) * 2_000
+    let memory = UInt64(options.checkInterval) * 2_000 + Self.claimMemory
     neighborhood.survey()
     var observation = Observation(interface: watch.withLock { $0.interface })
     observation.isThere = (try? Interface.read(options.interface)) != nil

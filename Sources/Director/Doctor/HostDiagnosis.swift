@@ -5,7 +5,9 @@ extension Observation {
   /// So many frames for others within a second are no accident.
   private static let floodThreshold = 20
 
-  var hostFindings: [Finding] { [link, senderless, forwarding, reversePath, largeReceive, flooding].compactMap(\.self) }
+  var hostFindings: [Finding] {
+    [link, senderless, forwarding, reversePath, largeReceive, flooding].compactMap(\.self)
+  }
 
   private var link: Finding? {
     guard !isThere || !interface.isUp else { return nil }
@@ -54,7 +56,9 @@ extension Observation {
   }
 
   private var flooding: Finding? {
-    guard let (station, count) = foreign.max(by: { $0.value < $1.value }), count >= Self.floodThreshold else { return nil }
+    guard let (station, count) = foreign.max(by: { $0.value < $1.value }), count >= Self.floodThreshold else {
+      return nil
+    }
     return Finding(
       .flooding, subject: station.description,
       seen: "\(count) frames in a second arrived although they are for \(name(station))",

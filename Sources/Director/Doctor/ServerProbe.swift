@@ -74,7 +74,8 @@ struct ServerProbe {
     let header = target.sender.family == .v4 ? IPv4.length : IPv6.length
     frames.append(ping(target, UInt16(index) | Self.largeBit, room: mtu - header - ICMP.length))
     switch target.transport {
-    case .tcp where target.virtual.port != 0: frames.append(segment(target, from: port, to: target.virtual.port, TCP.syn))
+    case .tcp where target.virtual.port != 0:
+      frames.append(segment(target, from: port, to: target.virtual.port, TCP.syn))
     case .udp where target.virtual.port != 0: frames.append(datagram(target, from: port))
     default: break
     }
@@ -86,7 +87,9 @@ struct ServerProbe {
   /// - Returns: a frame that ends what the answer would begin.
   mutating func receive(_ frame: Bytes) -> [UInt8]? {
     var packet = Packet()
-    guard packet.parseNetwork(frame) == nil, packet.fragment != .later, packet.parseTransport(frame) == nil else { return nil }
+    guard packet.parseNetwork(frame) == nil, packet.fragment != .later, packet.parseTransport(frame) == nil else {
+      return nil
+    }
     switch packet.transport {
     case TCP.number: return answer(packet, frame)
     case ICMP.number, ICMP.numberV6: control(packet, frame)
@@ -104,7 +107,8 @@ struct ServerProbe {
     if isReset { heard[index].refused = true } else { heard[index].accepted = true }
     let acknowledged = frame.u32(packet.transportHeader + TCP.acknowledgement)
     return isReset
-      ? nil : segment(targets[index], from: packet.destinationPort, to: packet.sourcePort, TCP.rst, sequence: acknowledged)
+      ? nil
+      : segment(targets[index], from: packet.destinationPort, to: packet.sourcePort, TCP.rst, sequence: acknowledged)
   }
 
   private mutating func control(_ packet: Packet, _ frame: Bytes) {
@@ -119,7 +123,8 @@ struct ServerProbe {
         heard[number].large = true
       }
     } else if packet.kind == (packet.family == .v4 ? ICMP.unreachable : 1), let quoted = packet.embedded(frame),
-      quoted.fragment != .later, let index = index(port: quoted.sourcePort, from: quoted.destination) {
+      quoted.fragment != .later, let index = index(port: quoted.sourcePort, from: quoted.destination)
+    {
       // An error in the server's own name comes from a host without the VIP.
       guard packet.source == targets[index].virtual.address else { return }
       heard[index].isAlive = true
@@ -140,7 +145,8 @@ struct ServerProbe {
       result.answersSmall = heard.small
       result.answersLarge = heard.large
       let isOpen = heard.accepted || target.transport != .tcp || target.virtual.port == 0
-      result.outcome = heard.refused ? .refused : !heard.isAlive && !heard.accepted ? .withoutVIP : isOpen ? .fine : .filtered
+      result.outcome =
+        heard.refused ? .refused : !heard.isAlive && !heard.accepted ? .withoutVIP : isOpen ? .fine : .filtered
       return result
     }
   }
@@ -189,7 +195,8 @@ struct ServerProbe {
       frame.set(Ethernet.type, isV4 ? Ethernet.ipv4 : Ethernet.ipv6)
       if isV4 {
         IPv4.write(
-          frame, Ethernet.length, from: target.sender, to: target.virtual.address, transport: transport, payload: length,
+          frame, Ethernet.length, from: target.sender, to: target.virtual.address, transport: transport,
+          payload: length,
           dontFragment: true, ttl: 1)
       } else {
         IPv6.write(
@@ -198,7 +205,8 @@ struct ServerProbe {
       }
       let body = frame.dropping(start)
       fill(body)
-      let pseudo = transport == ICMP.number
+      let pseudo =
+        transport == ICMP.number
         ? 0 : Checksum.pseudoHeader(target.sender, target.virtual.address, transport: transport, length: length)
       body.set(checksum, Checksum.finish(Checksum.sum(body, 0, length, pseudo)))
       return ((), length: frame.count)

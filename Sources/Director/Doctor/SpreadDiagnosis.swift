@@ -14,7 +14,8 @@ extension Observation {
     let total = servers.reduce(0) { $0 + $1.statistics.connections }
     guard servers.count > 1, total >= Self.leastConnections else { return nil }
     if let (server, share) = heaviest(servers, { $0.statistics.connections }),
-      let (reason, fix) = cause(status, servers) {
+      let (reason, fix) = cause(status, servers)
+    {
       return finding(status, server, "\(share) % of the connections", reason, fix)
     }
     guard let (server, share) = heaviest(servers, { $0.statistics.packets }) else { return nil }

@@ -27,12 +27,9 @@ extension NeighborMessage {
   init(_ arp: ARP, isToUs: Bool) {
     (station, target) = (arp.senderMAC, arp.target)
     address = arp.isProbe ? arp.target : arp.sender
-    if arp.isProbe {
-      kind = .probe
-    } else if arp.sender == arp.target || arp.operation == .reply && !isToUs {
-      kind = .announcement
-    } else {
-      kind = arp.operation == .request ? .question : .answer
+    switch arp.operation {
+    case .reply: kind = isToUs ? .answer : .announcement
+    case .request: kind = arp.isProbe ? .probe : arp.sender == arp.target ? .announcement : .question
     }
   }
 

@@ -14,7 +14,8 @@ struct PacketSocket: ~Copyable {
 
   /// Opens a socket that gets nothing until it is bound.
   init(interface: UInt32) throws(SystemError) {
-    descriptor = try Descriptor(socket(AF_PACKET, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), 0), call: "packet socket")
+    descriptor = try Descriptor(
+      socket(AF_PACKET, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), 0), call: "packet socket")
     self.interface = interface
   }
 
@@ -118,7 +119,9 @@ struct PacketSocket: ~Copyable {
 
   /// Receives one frame into an array without waiting; how much of the array it fills, or nil where there is none.
   static func receive(into array: inout [UInt8], from descriptor: Int32) -> Int? {
-    let length = unsafe array.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT)) }
+    let length = unsafe array.withUnsafeMutableBytes {
+      unsafe recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+    }
     return length < 0 ? nil : length
   }
 
@@ -138,7 +141,9 @@ struct PacketSocket: ~Copyable {
     return result == 0 ? statistics.tp_drops : 0
   }
 
-  private static func withProgram(_ filter: SocketFilter, _ body: (sock_fprog) throws(SystemError) -> Void) throws(SystemError) {
+  private static func withProgram(_ filter: SocketFilter, _ body: (sock_fprog) throws(SystemError) -> Void)
+    throws(SystemError)
+  {
     var code = filter.instructions.map { sock_filter(code: $0.code, jt: $0.ifTrue, jf: $0.ifFalse, k: $0.value) }
     let count = UInt16(code.count)
     var failure: SystemError?

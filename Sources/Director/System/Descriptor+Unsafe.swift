@@ -30,7 +30,9 @@ struct Descriptor: ~Copyable {
 
   /// Waits until one of two descriptors can be read, at most so many milliseconds.
   static func wait(_ first: Int32, _ second: Int32, milliseconds: Int32) {
-    var watched = [pollfd(fd: first, events: Int16(POLLIN), revents: 0), pollfd(fd: second, events: Int16(POLLIN), revents: 0)]
+    var watched = [
+      pollfd(fd: first, events: Int16(POLLIN), revents: 0), pollfd(fd: second, events: Int16(POLLIN), revents: 0),
+    ]
     guard unsafe poll(&watched, 2, milliseconds) > 0 else { return }
     for entry in watched where entry.revents & Int16(POLLERR) != 0 { forgetError(of: entry.fd) }
   }
@@ -98,7 +100,11 @@ final class Thread: Sendable {
       let body: @Sendable () -> Void
       init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
-    let start = unsafe Unmanaged.passRetained(Start { unsafe cl_name_thread(name); body() })
+    let start = unsafe Unmanaged.passRetained(
+      Start {
+        unsafe cl_name_thread(name)
+        body()
+      })
     var id: pthread_t = 0
     let code = unsafe pthread_create(
       &id, nil,

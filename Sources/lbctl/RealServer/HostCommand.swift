@@ -47,7 +47,8 @@ enum HostCommand {
   }
 
   static func set(_ key: String, _ value: Int) throws {
-    guard let file = FileHandle(forWritingAtPath: path(key)), (try? file.write(contentsOf: Data("\(value)\n".utf8))) != nil
+    guard let file = FileHandle(forWritingAtPath: path(key)),
+      (try? file.write(contentsOf: Data("\(value)\n".utf8))) != nil
     else { throw PlaneError.unavailable("\(key) cannot be set: be root (--dry-run shows what would be done)") }
     try? file.close()
   }

@@ -28,7 +28,8 @@ struct RealServerMemory: Codable {
         atPath: URL(filePath: Self.path).deletingLastPathComponent().path, withIntermediateDirectories: true)
       try JSONEncoder().encode(self).write(to: URL(filePath: Self.path), options: .atomic)
     } catch {
-      throw PlaneError.unavailable("what the settings were cannot be kept in \(Self.path): \(error.localizedDescription)")
+      throw PlaneError.unavailable(
+        "what the settings were cannot be kept in \(Self.path): \(error.localizedDescription)")
     }
   }
 

@@ -22,7 +22,15 @@ struct InterfaceWatchTests {
     ([changed { $0.addresses = [] }], [.settings]), ([nil, nil, first], [.gone, .renewed, .up]),
     ([changed { $0.index = 3 }], [.renewed]), ([changed { $0.ports = ["port1", "port2"] }], [.port]),
     ([changed { $0.ports = [] }], []),
-    ([nil, changed { $0.index = 3; $0.isUp = false }, changed { $0.index = 3 }], [.gone, .renewed, .up]),
+    (
+      [
+        nil,
+        changed {
+          $0.index = 3
+          $0.isUp = false
+        }, changed { $0.index = 3 },
+      ], [.gone, .renewed, .up]
+    ),
   ]
 
   @Test("is told once, as what it means", arguments: histories)

@@ -24,21 +24,25 @@ struct NeighborhoodTests {
 
     var isV4: Bool { vip.family == .v4 }
 
-    func question(_ target: IPAddress, from sender: IPAddress, _ mac: MACAddress, to station: MACAddress? = nil) -> [UInt8] {
+    func question(_ target: IPAddress, from sender: IPAddress, _ mac: MACAddress, to station: MACAddress? = nil)
+      -> [UInt8]
+    {
       if isV4 {
         return ARP(operation: .request, senderMAC: mac, sender: sender, targetMAC: station ?? .zero, target: target)
           .frame(to: station ?? .broadcast)
       }
       let isProbe = sender == .unspecifiedV6
       return NDP(
-        kind: .solicitation, source: sender, destination: station == nil ? target.solicitedNode : target, target: target,
+        kind: .solicitation, source: sender, destination: station == nil ? target.solicitedNode : target,
+        target: target,
         mac: isProbe ? nil : mac
       ).frame(from: mac, to: station)
     }
 
     func answer(_ address: IPAddress, _ mac: MACAddress, to receiver: IPAddress, _ station: MACAddress) -> [UInt8] {
       if isV4 {
-        return ARP(operation: .reply, senderMAC: mac, sender: address, targetMAC: station, target: receiver).frame(to: station)
+        return ARP(operation: .reply, senderMAC: mac, sender: address, targetMAC: station, target: receiver).frame(
+          to: station)
       }
       return NDP(
         kind: .advertisement, source: address, destination: receiver, target: address, mac: mac, isSolicited: true,
@@ -88,7 +92,8 @@ struct NeighborhoodTests {
     return hood.drain().frames.filter { $0[20] != 0 || $0[12] == 8 }
   }
 
-  @Test("answers questions for an owned VIP, to everybody or to its station, with the VIPs' station", arguments: families)
+  @Test(
+    "answers questions for an owned VIP, to everybody or to its station, with the VIPs' station", arguments: families)
   func answers(family: Family) {
     for virtual in [nil, Self.virtual] {
       var hood = neighborhood(family, virtual: virtual)
@@ -108,9 +113,11 @@ struct NeighborhoodTests {
     hood.vips.take(family.vip, now: 0)
     let (verdict, answer) = receive(family.probe, &hood)
     #expect(verdict != .pass)
-    let expected = family.isV4
+    let expected =
+      family.isV4
       ? ARP(
-        operation: .reply, senderMAC: Self.device, sender: family.vip, targetMAC: Self.stranger, target: IPAddress(v4: 0)
+        operation: .reply, senderMAC: Self.device, sender: family.vip, targetMAC: Self.stranger,
+        target: IPAddress(v4: 0)
       ).frame(to: Self.stranger) : family.announcement(family.vip, Self.device)
     #expect(answer == expected)
   }
@@ -238,7 +245,9 @@ struct NeighborhoodTests {
     ]
     for round in 0..<20_000 {
       var frame = samples[round % samples.count]
-      for _ in 0..<3 { frame[Int(generator.next() % UInt64(frame.count))] = UInt8(truncatingIfNeeded: generator.next()) }
+      for _ in 0..<3 {
+        frame[Int(generator.next() % UInt64(frame.count))] = UInt8(truncatingIfNeeded: generator.next())
+      }
       frame.removeLast(Int(generator.next() % UInt64(frame.count)))
       _ = receive(frame, &hood, now: UInt64(round))
       hood.tick(UInt64(round))

@@ -33,7 +33,8 @@ struct NDPTests {
     frame[18] = UInt8(length >> 8)
     frame[19] = UInt8(length & 0xff)
     set(&frame, 56, 0)
-    let source = IPAddress(v6: word(frame, 22), word(frame, 30)), destination = IPAddress(v6: word(frame, 38), word(frame, 46))
+    let source = IPAddress(v6: word(frame, 22), word(frame, 30))
+    let destination = IPAddress(v6: word(frame, 38), word(frame, 46))
     let pseudo = Checksum.pseudoHeader(source, destination, transport: 58, length: length)
     set(&frame, 56, sum(Array(frame[54...]), pseudo))
     return frame
@@ -51,7 +52,9 @@ struct NDPTests {
   @Test("are built over whatever was there before, with the octets of RFC 4861")
   func builds() {
     var frame = [UInt8](repeating: 0xa5, count: NDP.frameLength)
-    frame.lend { (Void(), length: Self.solicitation.write($0, from: Self.station, to: Self.vip.solicitedNode.groupMAC)) }
+    frame.lend {
+      (Void(), length: Self.solicitation.write($0, from: Self.station, to: Self.vip.solicitedNode.groupMAC))
+    }
     let expected: [UInt8] = [
       0x33, 0x33, 0xff, 0x01, 0x23, 0x45, 0x02, 0x00, 0x00, 0x00, 0x0a, 0x01, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255,
     ]
