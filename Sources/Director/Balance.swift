@@ -19,7 +19,7 @@ extension Director {
     }
     guard shared.servers[server].isAvailable.load(ordering: .relaxed) else {
       guard settings.expireNodestConn != 0 else { return .drop(.deadServer) }
-      end(number, forced: true)
+      end(number)
       return schedule(frame, packet, vip, key, hash, segment)
     }
     advance(number, packet)
@@ -52,7 +52,7 @@ extension Director {
     _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
     let verdict = schedule(frame, packet, vip, key, hash, segment)
-    end(old, forced: true)
+    end(old)
     return verdict
   }
 
@@ -118,7 +118,7 @@ extension Director {
     connections[number].packets = 1
     connections[number].flags = state.isActive ? [] : .inactive
     connections.time(number, expires: now &+ (state == .none ? Self.firstTimeout : timeouts[state]))
-    if template != 0, state == .established { shared.persistence.assure(template) }
+    if template != 0, state.isEstablished { shared.persistence.assure(template) }
   }
 
   /// The state after a packet.
@@ -157,10 +157,12 @@ extension Director {
         locked.move(server, shared.servers, toActive: state.isActive)
       }
     }
-    if parent != 0, state == .established { shared.persistence.assure(parent) }
+    if parent != 0, state.isEstablished { shared.persistence.assure(parent) }
   }
 
   /// Ends a connection: its server and its template count it no more.
+  ///
+  /// - Parameter forced: before its time, for a reason that its template shares.
   @inline(never)
   mutating func end(_ number: UInt32, forced: Bool = false) {
     let connection = connections[number]

@@ -45,6 +45,8 @@ struct Director: ~Copyable {
   var untilDropped: UInt32 = 0
   /// Where the search for connections of removed servers is; 0 where it is done.
   var sweeping: UInt32 = 0
+  /// The search that was begun last.
+  private var flushes: UInt64 = 0
   /// The server that a frame was last sent to.
   var lastServer: UInt32 = 0
   /// What Call-IDs are hashed with; the same for all workers.
@@ -73,7 +75,7 @@ struct Director: ~Copyable {
     settings = snapshot.settings
     timeouts = snapshot.settings.timeouts
     link = snapshot.link
-    if settings.expireNodestConn != 0 { sweeping = 1 }
+    if snapshot.flushes != flushes { (flushes, sweeping) = (snapshot.flushes, 1) }
   }
 
   /// Sets the time for the frames to come, in hundredths of a second.
@@ -127,22 +129,15 @@ struct Director: ~Copyable {
     case .pass: return .pass
     case .drop(let reason): return .drop(reason)
     }
-    let (vip, hash) = (inspections[place].vip, inspections[place].hash)
-    if inspections[place].packet.fragment != .none {
-      var packet = inspections[place].packet
-      return fragment(frame, &packet, vip, segment)
+    guard inspections[place].packet.fragment == .none else {
+      return fragment(frame, inspections[place].packet, inspections[place].vip, segment)
     }
-    return decide(frame, inspections[place].packet, vip, hash, segment)
-  }
-
-  /// The way of a first fragment.
-  mutating func decide(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
-    decide(frame, packet, vip, connections.hash(ConnectionKey(packet, vip)), segment)
+    return decide(frame, inspections[place].packet, inspections[place].vip, inspections[place].hash, segment)
   }
 
   /// The way of a packet that is whole, or of a first fragment.
   @inline(__always)
-  private mutating func decide(
+  mutating func decide(
     _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
     switch packet.transport {

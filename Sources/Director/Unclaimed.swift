@@ -8,12 +8,14 @@ extension Director {
     if Echo.isRequest(packet) {
       return packet.fragment == .none ? Echo.answer(frame, packet, from: link.mac) : .drop(.unclaimedProtocol)
     }
+    // Neighbour discovery is answered elsewhere.
+    if packet.family == .v6, NDP.Kind(rawValue: packet.kind) != nil { return .pass }
     let isError = packet.family == .v4 ? ICMP.isForwardedError(packet.kind) : packet.kind < 128
     return isError ? related(frame, packet, vip) : .drop(.unclaimedProtocol)
   }
 
   /// An ICMP error about a server's reply: the embedded packet went from the VIP to the client, so its connection is
-  /// found with the ends exchanged, and the error goes to that connection's server as it is.
+  /// found with the ends exchanged, and the error goes to that connection's server as it is, a removed one too.
   private mutating func related(_ frame: Bytes, _ packet: Packet, _ vip: UInt16) -> Verdict {
     guard let embedded = packet.embedded(frame) else { return .drop(.badIcmp) }
     guard embedded.fragment != .later, embedded.source == packet.destination else { return .drop(.unclaimed) }
@@ -27,9 +29,10 @@ extension Director {
         ? scheduleRelated(frame, packet, embedded, vip, key, hash) : .drop(.unclaimed)
     }
     let server = connections[number].server
-    guard shared.servers[server].isAvailable.load(ordering: .relaxed) else { return .drop(.deadServer) }
     connections[number].packets &+= 1
-    counters.packet(server: server, service: shared.servers[server].service, bytes: packet.length)
+    if shared.servers[server].isAvailable.load(ordering: .relaxed) {
+      counters.packet(server: server, service: shared.servers[server].service, bytes: packet.length)
+    }
     return forward(frame, packet, server, 0)
   }
 
@@ -47,13 +50,14 @@ extension Director {
     let new = NewConnection(
       client: reversed.source, clientPort: reversed.sourcePort, destination: reversed.destination, now: now)
     let (shared, settings) = (shared, settings)
+    let isOnePacket = embedded.transport == UDP.number && match.isOnePacket
     let opening = service.locked { locked in
       locked.open(
-        new, port: reversed.destinationPort, vip: vip, callID: 0, active: false, shared, settings)
+        new, port: reversed.destinationPort, vip: vip, callID: 0, active: isOnePacket ? nil : false, shared, settings)
     }
     guard case .server(let server, let template) = opening else { return .drop(.noServer) }
     counters.connection(server: server, service: match.number)
-    insert(key, hash, server, template, .none)
+    if !isOnePacket { insert(key, hash, server, template, .none) }
     counters.packet(server: server, service: match.number, bytes: packet.length)
     return forward(frame, packet, server, 0)
   }

@@ -9,6 +9,7 @@ final class WorkerMailbox: Sendable {
   private let isStopping = Atomic<Bool>(false)
   private let latest: Mutex<Snapshot>
   private let adopted = Mutex<[(generation: UInt64, resume: @Sendable () -> Void)]>([])
+  private let newPort = Mutex<PortBox?>(nil)
   private let questions = Mutex<[@Sendable (borrowing ConnectionTable, UInt32) -> Void]>([])
 
   init(_ snapshot: Snapshot) throws(SystemError) {
@@ -48,6 +49,19 @@ final class WorkerMailbox: Sendable {
     questions.withLock { questions in
       defer { questions = [] }
       return questions
+    }
+  }
+
+  /// Has the worker go on with another port.
+  func replace(_ port: PortBox) {
+    newPort.withLock { $0 = port }
+    bell.ring()
+  }
+
+  func takePort() -> PortBox? {
+    newPort.withLock { port in
+      defer { port = nil }
+      return port
     }
   }
 
@@ -202,6 +216,7 @@ struct Worker: ~Copyable {
       }
       for _ in 0..<given { counters.drop(.neighborUnreachable) }
     }
+    if let new = mailbox.takePort()?.take() { port = new }
     for question in mailbox.takeQuestions() { question(director.connections, director.now) }
     for _ in 0..<director.fragments.expire(director.now) { director.counters.drop(.fragmentTimeout) }
     _ = director.sweep(limit: Self.sweepLimit)

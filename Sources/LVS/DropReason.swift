@@ -10,6 +10,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case badArp
   case badIcmp
   case badNdp
+  /// Another station claims the address of a VIP or a known server, or answers what nobody asked.
+  case disputedClaim
   case extensionHeaders
   case badSource
   case capturedShort

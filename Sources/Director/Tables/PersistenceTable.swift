@@ -111,6 +111,17 @@ final class PersistenceTable: Sendable {
     }
   }
 
+  /// Removes the templates of removed servers that control no connection.
+  func flush() {
+    table.withLock { table in
+      var dead: [UInt32] = []
+      _ = table.visit(from: 1, limit: .max) { number, template in
+        if template.parent == 0, !servers[template.server].isAvailable.load(ordering: .relaxed) { dead.append(number) }
+      }
+      for number in dead { remove(number, &table) }
+    }
+  }
+
   func startClock(_ now: UInt32) {
     table.withLock { table in table.startClock(now) }
   }

@@ -33,6 +33,16 @@ final class TestDirector {
     defend(freePages: .max)
   }
 
+  func setTimeouts(_ timeouts: Timeouts) throws {
+    services.settings.timeouts.asSet = timeouts
+    adopt()
+  }
+
+  /// The VIP with this number.
+  func vip(_ number: UInt16) -> IPAddress {
+    services.snapshot(link: link).vips.first { $0.1 == number }?.0 ?? IPAddress(v4: 0)
+  }
+
   func setMarks(_ rules: [MarkRule]) {
     services.rules = rules
     adopt()
@@ -51,12 +61,14 @@ final class TestDirector {
 
   /// Moves time on and ends what is due.
   func wait(seconds: UInt32) {
-    for _ in 0..<seconds {
-      now += ticksPerSecond
-      director.tick(now)
-      while director.expire(budget: 1_000) {}
-      services.shared.persistence.expire(now, budget: .max)
-    }
+    for _ in 0..<seconds { wait(ticks: ticksPerSecond) }
+  }
+
+  func wait(ticks: UInt32) {
+    now += ticks
+    director.tick(now)
+    while director.expire(budget: 1_000) {}
+    services.shared.persistence.expire(now, budget: .max)
   }
 
   /// One frame through the pipe: the verdict, and what the frame became.

@@ -1,0 +1,96 @@
+"""Drives histories through a kernel and writes down what it did. To be run as root in the guest.
+
+    record.py HISTORIES.json RECORDING-FOLDER GUEST GUESTS
+
+Each of several guests takes its share, one history after another.
+"""
+
+import ipaddress
+import json
+import os
+import sys
+import time
+import traceback
+
+import packets
+from kernel import Kernel
+
+TABLE_EVERY = 25
+
+
+def now():
+    """Hundredths of a second."""
+    return int(time.monotonic() * 100)
+
+
+def frame(step):
+    source, destination = packets.endpoint(step["from"]), packets.endpoint(step["to"])
+    if step["op"] == "packet":
+        packet = packets.packet(step["transport"], source, destination, step.get("flags", ""), step.get("chunk", 0),
+                                step.get("ttl", 64))
+    else:
+        about = packets.packet(step["transport"], destination, source, "SA")
+        packet = packets.error(ipaddress.ip_address(step["router"]), destination[0], step["type"], step["code"], about)
+    return packets.frame(packet)
+
+
+def settled(kernel):
+    """The table, once connections that were ended are out of it: they stay for up to two ticks more."""
+    for _ in range(12):
+        table = kernel.table()
+        if all(left for *_, left in table):
+            break
+        time.sleep(0.005)
+    return table
+
+
+def record(history):
+    kernel = Kernel(history["family"], history.get("marks", []))
+    begin, counts, flushes = now(), None, False
+    for number, step in enumerate(history["steps"]):
+        step["at"] = now() - begin
+        if step["op"] in ("packet", "error"):
+            step["out"] = kernel.send(frame(step))
+        else:
+            kernel.apply(step)
+            if step["op"] == "set" and step["key"] == "expire_nodest_conn":
+                flushes = step["value"] != "0"
+            if flushes and step["op"] in ("removeServer", "removeService"):
+                time.sleep(0.04)
+        table = settled(kernel)
+        if "from" in step:
+            flow = f"{step['transport']} {step['from']} {step['to']}"
+            step["rows"] = [f"{server} {state} {left}" for name, server, state, left in table if name == flow]
+        if (after := kernel.counts()) != counts:
+            step["counts"] = counts = after
+        if number % TABLE_EVERY == TABLE_EVERY - 1 or number == len(history["steps"]) - 1:
+            step["table"] = [" ".join(map(str, row)) for row in table]
+
+
+def attempt(history, file):
+    """Records in a process of its own; whether that went well."""
+    process = os.fork()
+    if process == 0:
+        try:
+            record(history)
+            with open(file, "w") as output:
+                json.dump(history, output, separators=(",", ":"))
+            os._exit(0)
+        except BaseException:
+            print(f"{history['name']}:\n{traceback.format_exc()}", flush=True)
+            os._exit(1)
+    return os.waitpid(process, 0)[1] == 0
+
+
+def main():
+    folder, share, guests = sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+    histories = json.load(open(sys.argv[1]))
+    recorded = 0
+    for number in range(share, len(histories), guests):
+        recorded += attempt(histories[number], f"{folder}/{number:04}.json")
+        # The namespace's connections go now: their going must not shift the next history's listing.
+        time.sleep(0.05)
+    sys.exit(recorded != len(range(share, len(histories), guests)))
+
+
+main()
