@@ -54,7 +54,7 @@ public final class UserspacePlane: ForwardingPlane {
   let services: Mutex<Services>
   private let link: Mutex<Link>
   let watch: Mutex<InterfaceWatch>
-  let guardian: HostGuard?
+  private let guardian: HostGuard?
   let resolved: ResolvedServers
   let claims = VIPClaims()
   let neighborhood: NeighborhoodWorker
