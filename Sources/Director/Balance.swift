@@ -107,8 +107,11 @@ extension Director {
   }
 
   /// Puts a new connection, which its server counts already, into the table.
+  ///
+  /// - Parameter saysState: whether its first packet says what its state is.
   mutating func insert(
-    _ key: ConnectionKey, _ hash: UInt32, _ server: UInt32, _ template: UInt32, _ state: ConnectionState
+    _ key: ConnectionKey, _ hash: UInt32, _ server: UInt32, _ template: UInt32, _ state: ConnectionState,
+    saysState: Bool = true
   ) {
     let number = connections.insert(key, hash)
     connections[number].server = server
@@ -116,7 +119,7 @@ extension Director {
     connections[number].state = state.rawValue
     connections[number].packets = 1
     connections[number].flags = state.isActive ? [] : .inactive
-    connections.time(number, expires: now &+ (state == .none ? Self.firstTimeout : timeouts[state]))
+    connections.time(number, expires: now &+ (saysState ? timeouts[state] : Self.firstTimeout))
     if template != 0, state.isEstablished { shared.persistence.assure(template) }
   }
 

@@ -59,7 +59,7 @@ class History:
     def client(self):
         n = self.random.randrange(12)
         net, host = n // 4, n % 4 + 1 + self.random.randrange(3) * 20
-        return f"192.0.{net + 2}.{host}" if self.family == 4 else f"[2001:db8:0:{net}::{host:x}]"
+        return f"192.0.{net + 2}.{host}" if self.family == 4 else f"[2001:db8:0:{net + 1}::{host:x}]"
 
     def router(self):
         return "198.51.100.1" if self.family == 4 else "2001:db8:ffff::1"

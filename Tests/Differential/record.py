@@ -34,11 +34,11 @@ def frame(step):
     return packets.frame(packet)
 
 
-def settled(kernel):
-    """The table, once connections that were ended are out of it: they stay for up to two ticks more."""
+def settled(kernel, flow):
+    """The table, once a connection of this flow that was ended is out of it: it stays for up to two ticks more."""
     for _ in range(12):
         table = kernel.table()
-        if all(left for *_, left in table):
+        if all(left or name != flow for name, _, _, left in table):
             break
         time.sleep(0.005)
     return table
@@ -53,13 +53,15 @@ def record(history):
             step["out"] = kernel.send(frame(step))
         else:
             kernel.apply(step)
+            if step["op"] == "wait":
+                step["at"] = now() - begin
             if step["op"] == "set" and step["key"] == "expire_nodest_conn":
                 flushes = step["value"] != "0"
             if flushes and step["op"] in ("removeServer", "removeService"):
                 time.sleep(0.04)
-        table = settled(kernel)
-        if "from" in step:
-            flow = f"{step['transport']} {step['from']} {step['to']}"
+        flow = f"{step['transport']} {step['from']} {step['to']}" if "from" in step else None
+        table = settled(kernel, flow)
+        if flow:
             step["rows"] = [f"{server} {state} {left}" for name, server, state, left in table if name == flow]
         if (after := kernel.counts()) != counts:
             step["counts"] = counts = after
