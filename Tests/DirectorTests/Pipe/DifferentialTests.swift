@@ -38,7 +38,7 @@ private struct Step: Decodable, Sendable {
   var out: String?
   /// The flow's connections, each as server, state and seconds left.
   var rows: [String]?
-  /// Every service's servers in order, each as address, weight, active and inactive; nil where nothing changed.
+  /// The servers in order of each service where something changed, each as address, weight, active and inactive.
   var counts: [String: [String]]?
   /// All connections and templates, now and then.
   var table: [String]?
@@ -113,7 +113,7 @@ private final class Replay {
       guard !hasParted else { return differences }
       compare("connections", self.rows(of: step.flow), rows)
     }
-    counts = step.counts ?? counts
+    counts.merge(step.counts ?? [:]) { $1 }
     let ours = director.counts
     for (key, expected) in counts { compare("servers of \(key)", ours[key] ?? [], expected) }
     if let table = step.table { compare("table", director.rows.sorted(), table) }
