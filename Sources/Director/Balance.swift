@@ -4,6 +4,8 @@ import LVS
 extension Director {
   /// The lifetime of a connection whose first packet says nothing of its state.
   private static let firstTimeout = 3 * ticksPerSecond
+  /// No connection from FTP's data port is ever scheduled.
+  static let ftpData: UInt16 = 20
 
   mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
     let key = ConnectionKey(
@@ -72,9 +74,10 @@ extension Director {
     _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
     let match = table.service(packet, vip)
-    guard match != .none, mayOpen(packet), packet.sourcePort != 20, let service = snapshot.services[Int(match.number)]
+    guard match != .none, mayOpen(packet), let service = snapshot.services[Int(match.number)]
     else { return unclaimed(frame, packet) }
     guard !isDefended() else { return .drop(.scheduleDefence) }
+    guard packet.sourcePort != Self.ftpData else { return unclaimed(frame, packet) }
     guard let callID = callID(frame, packet, match) else { return .drop(.noCallId) }
     let new = NewConnection(
       client: packet.source, clientPort: packet.sourcePort, destination: packet.destination, now: now)

@@ -41,9 +41,9 @@ extension Director {
     (reversed.source, reversed.destination) = (embedded.destination, embedded.source)
     (reversed.sourcePort, reversed.destinationPort) = (embedded.destinationPort, embedded.sourcePort)
     let match = table.service(reversed, vip)
-    guard match != .none, reversed.sourcePort != 20, let service = snapshot.services[Int(match.number)],
-      connections.count < connections.capacity
-    else { return .drop(.unclaimed) }
+    guard match != .none, let service = snapshot.services[Int(match.number)] else { return .drop(.unclaimed) }
+    guard !isDefended() else { return .drop(.scheduleDefence) }
+    guard reversed.sourcePort != Self.ftpData, connections.count < connections.capacity else { return .drop(.unclaimed) }
     // Schedulers that go by the destination go by the embedded packet's: the kernel's `dh`, `lblc` and `lblcr` do.
     let new = NewConnection(
       client: reversed.source, clientPort: reversed.sourcePort, destination: embedded.destination, now: now)
