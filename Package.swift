@@ -37,6 +37,9 @@ let package = Package(
       swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
+    .systemLibrary(
+      name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-3-dev", "libnl-genl-3-dev"])]),
+    .target(name: "KernelIPVS", dependencies: ["LVS", "CNetlink"], swiftSettings: strict),
     .target(name: "Capture", dependencies: ["LVS", "Director", "CPcap"], swiftSettings: strict),
     .target(
       name: "Control",
@@ -53,18 +56,41 @@ let package = Package(
     .executableTarget(
       name: "lbd",
       dependencies: [
-        "LVS", "Director", "Capture", "Control", argumentParser, logging,
+        "LVS", "Director", "KernelIPVS", "Capture", "Control", argumentParser, logging,
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "lbctl", dependencies: ["LVS", "Control", "Director", argumentParser], swiftSettings: strict),
+      name: "lbctl", dependencies: ["LVS", "Control", "Director", "KernelIPVS", argumentParser], swiftSettings: strict),
     .testTarget(name: "LVSTests", dependencies: ["LVS"], swiftSettings: strict),
     .testTarget(
       name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
+      resources: [.copy("Golden")], swiftSettings: strict),
+    .testTarget(
+      name: "KernelIPVSTests", dependencies: ["KernelIPVS", "LVS"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
       name: "ControlTests", dependencies: ["Control", "LVS", "lbctl"], resources: [.copy("Golden")],
       swiftSettings: strict),
   ]
 )
+
+// The benchmarks, which ordinary builds neither fetch nor build: `scripts/bench` sets LVS_BENCHMARKS.
+if Context.environment["LVS_BENCHMARKS"] != nil {
+  package.dependencies.append(.package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []))
+  package.targets += [
+    .target(name: "Baselines", path: "Benchmarks/Baselines"),
+    .target(
+      name: "Workload", dependencies: ["Baselines", "Director", "LVS"], path: "Benchmarks/Workload", swiftSettings: strict),
+    .executableTarget(
+      name: "comparison", dependencies: ["Workload", "Director", "LVS"], path: "Benchmarks/Comparison",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "DirectorBenchmarks",
+      dependencies: ["Workload", "Director", "LVS", .product(name: "Benchmark", package: "benchmark")],
+      path: "Benchmarks/DirectorBenchmarks", swiftSettings: strict,
+      plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
+    .executableTarget(name: "forwarder", dependencies: ["Baselines"], path: "Benchmarks/Forwarder"),
+    .executableTarget(name: "generator", path: "Benchmarks/Generator"),
+  ]
+}

@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "clinux.h"
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
@@ -45,6 +47,19 @@ int cl_interface(const char *name, uint64_t *mac, int *mtu, unsigned *flags, int
   else if (!failed) failed = errno;
   close(descriptor);
   return failed;
+}
+
+int cl_large_receive(const char *name) {
+  int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return -1;
+  struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  request.ifr_data = (char *)&value;
+  int failed = ioctl(descriptor, SIOCETHTOOL, &request);
+  close(descriptor);
+  return failed ? -1 : (value.data & ETH_FLAG_LRO) != 0;
 }
 
 struct cl_batch {

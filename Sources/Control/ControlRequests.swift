@@ -57,6 +57,17 @@ extension ControlClient {
   public func neighbors() async throws -> [NeighborStatus] { try await ask(.GET, "/v1/neighbors") }
   public func vips() async throws -> [VIPStatus] { try await ask(.GET, "/v1/vips") }
   public func workers() async throws -> [WorkerStatus] { try await ask(.GET, "/v1/workers") }
+  public func findings() async throws -> [Finding] { try await ask(.GET, "/v1/findings") }
+  public func examine() async throws -> [Finding] { try await ask(.POST, "/v1/doctor") }
+
+  public func takeOver(_ vips: [IPAddress]) async throws -> [VIPStatus] {
+    try await ask(.POST, "/v1/vips/takeover", body: JSON.encode(NamedVIPs(vips: vips)))
+  }
+
+  public func release(_ vips: [IPAddress]) async throws -> [VIPStatus] {
+    try await ask(.POST, "/v1/vips/release", body: JSON.encode(NamedVIPs(vips: vips)))
+  }
+
   public func verdicts() async throws -> VerdictCounts { try await ask(.GET, "/v1/verdicts") }
 
   /// Hands over the connections that match, as they come.

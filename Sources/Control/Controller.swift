@@ -59,7 +59,7 @@ public actor Controller {
       let present = try await self.configuration()
       if present.marks != desired.marks { try await self.inspection.setMarks(desired.marks) }
       let steps = changes(from: present.services, to: desired.services)
-      try await self.carryOut(steps)
+      try await self.carryOut(steps, waits: true)
       return steps
     }
   }
@@ -88,10 +88,11 @@ public actor Controller {
     return try await task.value
   }
 
-  private func carryOut(_ changes: [Change]) async throws {
+  /// `waits`: what cannot be had yet holds up nothing else.
+  private func carryOut(_ changes: [Change], waits: Bool = false) async throws {
     if changes.isEmpty { return }
     do throws(PlaneError) {
-      try await plane.apply(changes)
+      if waits { try await plane.reconcile(changes) } else { try await plane.apply(changes) }
     } catch {
       logger.warning("change refused", metadata: ["reason": "\(error)", "changes": "\(changes.count)"])
       await remember(changes)

@@ -44,14 +44,22 @@ extension DirectorEvent {
     switch self {
     case .vipTaken(let vip): ["event": "vip-taken", "vip": "\(vip)"]
     case .vipReleased(let vip): ["event": "vip-released", "vip": "\(vip)"]
-    case .vipContested(let vip, let mac): ["event": "vip-contested", "vip": "\(vip)", "mac": "\(mac)"]
+    case .vipContested(let vip, let mac, let server):
+      ["event": "vip-contested", "vip": "\(vip)", "mac": "\(mac)"].merging(
+        server.map { ["server": "\($0)"] } ?? [:], uniquingKeysWith: { first, _ in first })
+    case .vipYielded(let vip, let mac): ["event": "vip-yielded", "vip": "\(vip)", "mac": "\(mac)"]
     case .serverResolved(let server, let mac): ["event": "server-resolved", "server": "\(server)", "mac": "\(mac)"]
     case .serverMoved(let server, let old, let new):
       ["event": "server-moved", "server": "\(server)", "old-mac": "\(old)", "mac": "\(new)"]
     case .serverLost(let server): ["event": "server-lost", "server": "\(server)"]
     case .interfaceDown(let name): ["event": "interface-down", "interface": "\(name)"]
     case .interfaceUp(let name): ["event": "interface-up", "interface": "\(name)"]
+    case .interfaceGone(let name): ["event": "interface-gone", "interface": "\(name)"]
+    case .interfaceChanged(let name, let mac): ["event": "interface-changed", "interface": "\(name)", "mac": "\(mac)"]
+    case .found(let finding): ["event": "found", "kind": "\(finding.kind.name)", "subject": "\(finding.subject)"]
+    case .cured(let finding): ["event": "cured", "kind": "\(finding.kind.name)", "subject": "\(finding.subject)"]
     case .warning: ["event": "warning"]
+    case .repeated(let event, let times): event.metadata.merging(["times": "\(times)"]) { _, new in new }
     }
   }
 }

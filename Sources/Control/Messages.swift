@@ -7,6 +7,11 @@ public struct Applied: Hashable, Sendable, Codable {
   public var changes: Int
 }
 
+/// Which VIPs a request is about; all where none is named.
+public struct NamedVIPs: Hashable, Sendable, Codable {
+  public var vips: [IPAddress]
+}
+
 /// The value of one setting, as it is put.
 public struct Setting: Hashable, Sendable, Codable {
   public var value: String
@@ -31,7 +36,7 @@ enum JSON {
 
 /// A row as a line of JSON, written and read by hand: a table has a million of them, and no field needs an escape.
 extension ConnectionStatus {
-  var jsonLine: String {
+  public var jsonLine: String {
     "{\"transport\":\"\(transport)\",\"client\":\"\(client)\",\"virtual\":\"\(virtual)\",\"server\":\"\(server)\","
       + "\"state\":\"\(state)\",\"expires\":\(expires),\"isTemplate\":\(isTemplate)}\n"
   }

@@ -8,13 +8,16 @@ public struct MetricsText: Sendable {
 
   public init(
     services: [ServiceStatus] = [], verdicts: VerdictCounts? = nil, workers: [WorkerStatus] = [],
-    neighbors: [NeighborStatus] = [], vips: [VIPStatus] = []
+    neighbors: [NeighborStatus] = [], vips: [VIPStatus] = [], findings: [Finding] = []
   ) {
     addServices(services)
     addServers(services)
     if let verdicts { addVerdicts(verdicts) }
     addWorkers(workers)
     addStates(neighbors: neighbors, vips: vips)
+    add(
+      "lvs_finding", "gauge", "1 for each thing found that breaks direct routing.",
+      findings.map { ([("kind", $0.kind.name), ("vip", $0.vip ?? ""), ("subject", $0.subject)], "1") })
   }
 
   private typealias Sample = (labels: [(String, String)], value: String)

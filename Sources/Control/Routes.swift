@@ -10,6 +10,7 @@ import LVS
 ///     GET PUT /v1/timeouts                 GET /v1/settings        PUT /v1/settings/NAME
 ///     GET PUT /v1/marks
 ///     GET    /v1/neighbors /v1/vips /v1/workers /v1/verdicts       GET /v1/capture[?filter=EXPR]
+///     GET    /v1/findings          POST /v1/doctor         POST /v1/vips/takeover /v1/vips/release
 ///     GET    /metrics
 struct Routes {
   let controller: Controller
@@ -24,6 +25,7 @@ struct Routes {
     addServices(to: api)
     addConfiguration(to: api)
     addInspection(to: api)
+    addVIPs(to: api)
     addStreams(to: api)
     router.addMetrics(of: controller)
     return router
@@ -76,6 +78,21 @@ struct Routes {
     api.get("vips") { _, _ in try Response.json(await controller.inspection.vips()) }
     api.get("workers") { _, _ in try Response.json(await controller.inspection.workers()) }
     api.get("verdicts") { _, _ in try Response.json(await controller.inspection.verdicts()) }
+    api.get("findings") { _, _ in try Response.json(await controller.inspection.findings()) }
+    api.post("doctor") { _, _ in try Response.json(await controller.inspection.examine()) }
+  }
+
+  private func addVIPs(to api: RouterGroup<BasicRequestContext>) {
+    api.post("vips/takeover") { request, _ in
+      let named: NamedVIPs = try await request.json()
+      try await controller.inspection.takeOver(named.vips)
+      return try Response.json(await controller.inspection.vips())
+    }
+    api.post("vips/release") { request, _ in
+      let named: NamedVIPs = try await request.json()
+      try await controller.inspection.release(named.vips)
+      return try Response.json(await controller.inspection.vips())
+    }
   }
 }
 
@@ -86,7 +103,7 @@ extension Router<BasicRequestContext> {
       let metrics = MetricsText(
         services: try await controller.services(), verdicts: await inspection?.verdicts(),
         workers: await inspection?.workers() ?? [], neighbors: await inspection?.neighbors() ?? [],
-        vips: await inspection?.vips() ?? [])
+        vips: await inspection?.vips() ?? [], findings: await inspection?.findings() ?? [])
       return Response(
         status: .ok, headers: [.contentType: MetricsText.contentType],
         body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text)))

@@ -7,11 +7,9 @@ extension Director {
   /// No connection from FTP's data port is ever scheduled.
   static let ftpData: UInt16 = 20
 
-  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
-    let key = ConnectionKey(
-      client: packet.source, clientPort: packet.sourcePort, vip: vip, virtualPort: packet.destinationPort,
-      transport: packet.transport)
-    let hash = connections.hash(key)
+  @inline(__always)
+  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int) -> Verdict {
+    let key = ConnectionKey(packet, vip)
     let number = connections.find(key, hash)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else {
       if number != 0 { end(number) }
@@ -38,7 +36,8 @@ extension Director {
   }
 
   /// The reuse check: whether a packet that opens a connection gets a new server although it has one.
-  private func isToBeRescheduled(_ number: UInt32, _ packet: Packet) -> Bool {
+  @inline(never)
+  private mutating func isToBeRescheduled(_ number: UInt32, _ packet: Packet) -> Bool {
     let connection = connections[number]
     if settings.expireNodestConn != 0, shared.servers[connection.server].isQuiesced.load(ordering: .relaxed) {
       return true
@@ -50,6 +49,7 @@ extension Director {
   }
 
   /// Schedules anew while the old connection still counts, then ends that; as the kernel's timer comes after its picks.
+  @inline(never)
   private mutating func reschedule(
     _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
@@ -70,6 +70,7 @@ extension Director {
     }
   }
 
+  @inline(never)
   private mutating func schedule(
     _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
@@ -140,7 +141,7 @@ extension Director {
   @inline(__always)
   private mutating func advance(_ number: UInt32, _ packet: Packet) {
     let old = connections[number].state
-    let state = next(ConnectionState(rawValue: old) ?? .none, packet)
+    let state = next(ConnectionState(stored: old), packet)
     connections[number].packets &+= 1
     connections[number].expires = now &+ timeouts[state]
     if state.rawValue != old { enter(state, number) }
@@ -149,6 +150,7 @@ extension Director {
   }
 
   /// A connection enters another state, and its server's counts follow.
+  @inline(never)
   private mutating func enter(_ state: ConnectionState, _ number: UInt32) {
     connections[number].state = state.rawValue
     // Ends may have moved nearer than the wheel's place for it.
@@ -167,6 +169,7 @@ extension Director {
   /// Ends a connection: its server and its template count it no more.
   ///
   /// - Parameter forced: before its time, for a reason that its template shares.
+  @inline(never)
   mutating func end(_ number: UInt32, forced: Bool = false) {
     let connection = connections[number]
     let shared = shared

@@ -1,6 +1,16 @@
 import CLinux
 import LVS
 
+/// What the first pass over a batch found out about a frame.
+struct Inspection: BitwiseCopyable {
+  var packet = Packet()
+  var vip: UInt16 = 0
+  /// Of the key of its connection.
+  var hash: UInt32 = 0
+  /// Where the frame's way ended already.
+  var verdict: Verdict?
+}
+
 /// One worker's director: takes frames one by one and says what becomes of each.
 ///
 ///     parse ─► ours? ─► find connection | schedule ─► count, state ─► rewrite ─► Verdict
@@ -8,6 +18,11 @@ import LVS
 /// It owns its connections; what new connections must agree on is shared. Nothing here blocks, allocates, throws or
 /// asks the time.
 struct Director: ~Copyable {
+  /// The most frames that may be inspected before it is decided upon them.
+  static let batch = 64
+  /// How far ahead of the decisions records are asked for.
+  static let ahead = 8
+
   let shared: SharedTables
   let counters: Counters
   var connections: ConnectionTable
@@ -30,6 +45,8 @@ struct Director: ~Copyable {
   var lastServer: UInt32 = 0
   /// What Call-IDs are hashed with; the same for all workers.
   let seed: UInt64
+  /// One place for each frame of a batch, and one for a frame that comes alone.
+  private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
   init(shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64) throws(SystemError) {
     self.shared = shared
@@ -62,22 +79,55 @@ struct Director: ~Copyable {
 
   /// The pipe: one frame in, one verdict out. `segment` is the size that a super-frame will be cut into, else 0.
   mutating func process(_ frame: Bytes, segment: Int = 0) -> Verdict {
-    var packet = Packet()
-    if let verdict = packet.parseNetwork(frame) { return verdict }
-    guard let vip = table.vip(packet.destination) else { return .pass }
-    guard packet.source.isUnicast, !packet.source.isLoopback, packet.source != packet.destination else {
-      return .drop(.badSource)
+    inspect(frame, Self.batch)
+    return decide(frame, Self.batch, segment: segment)
+  }
+
+  /// The first pass over a batch: parses frame number `place` and asks for the memory that its connection is found by.
+  @inline(__always)
+  func inspect(_ frame: Bytes, _ place: Int) {
+    inspections[place] = Inspection()
+    inspections[place].verdict = inspect(frame, &inspections[place])
+  }
+
+  /// - Returns: nil, or the verdict that ends the frame's way.
+  @inline(__always)
+  private func inspect(_ frame: Bytes, _ inspection: inout Inspection) -> Verdict? {
+    if let verdict = inspection.packet.parseNetwork(frame) { return verdict }
+    guard let vip = table.vip(inspection.packet.destination) else { return .pass }
+    let (source, destination) = (inspection.packet.source, inspection.packet.destination)
+    guard source.isUnicast, !source.isLoopback, source != destination else { return .drop(.badSource) }
+    inspection.vip = vip
+    guard inspection.packet.fragment == .none else { return nil }
+    if let verdict = inspection.packet.parseTransport(frame) { return verdict }
+    inspection.hash = connections.hash(ConnectionKey(inspection.packet, vip))
+    connections.prefetchBucket(inspection.hash)
+    return nil
+  }
+
+  /// Between the passes, a few frames ahead of the second.
+  @inline(__always)
+  func prefetch(_ place: Int) {
+    connections.prefetchRecord(inspections[place].hash)
+  }
+
+  /// The second pass: what becomes of a frame that was inspected.
+  @inline(__always)
+  mutating func decide(_ frame: Bytes, _ place: Int, segment: Int) -> Verdict {
+    if let verdict = inspections[place].verdict { return verdict }
+    guard inspections[place].packet.fragment == .none else {
+      return fragment(frame, inspections[place].packet, inspections[place].vip, segment)
     }
-    guard packet.fragment == .none else { return fragment(frame, &packet, vip, segment) }
-    if let verdict = packet.parseTransport(frame) { return verdict }
-    return decide(frame, packet, vip, segment)
+    return decide(frame, inspections[place].packet, inspections[place].vip, inspections[place].hash, segment)
   }
 
   /// The way of a packet that is whole, or of a first fragment.
   @inline(__always)
-  mutating func decide(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
+  mutating func decide(
+    _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int
+  ) -> Verdict {
     switch packet.transport {
-    case TCP.number, UDP.number, SCTP.number: return balance(frame, packet, vip, segment)
+    case TCP.number, UDP.number, SCTP.number: return balance(frame, packet, vip, hash, segment)
     case ICMP.number where packet.family == .v4: return control(frame, packet, vip)
     case ICMP.numberV6 where packet.family == .v6: return control(frame, packet, vip)
     default: return reject(frame, packet, .protocolUnreachable, .unclaimedProtocol)

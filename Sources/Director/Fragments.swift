@@ -2,14 +2,16 @@ import LVS
 
 /// Fragments: the first decides, the others follow it.
 extension Director {
-  mutating func fragment(_ frame: Bytes, _ packet: inout Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
+  @inline(never)
+  mutating func fragment(_ frame: Bytes, _ fragment: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
+    var packet = fragment
     let key = FragmentKey(packet, vip: vip)
     guard packet.fragment == .later else {
       if let verdict = packet.parseTransport(frame) {
         fragments.decide(key, nil, now)
         return verdict
       }
-      return first(frame, packet, key, decide(frame, packet, vip, segment))
+      return first(frame, packet, key, decide(frame, packet, vip, connections.hash(ConnectionKey(packet, vip)), segment))
     }
     guard !overlapsHeader(frame, packet) else { return .drop(.fragmentOverlap) }
     switch fragments.fate(key, now) {

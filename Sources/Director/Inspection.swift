@@ -2,9 +2,11 @@ import LVS
 
 /// What the plane can tell of itself.
 extension UserspacePlane {
-  public func neighbors() async -> [NeighborStatus] { await neighborhood.list().0 }
+  public func neighbors() async -> [NeighborStatus] {
+    await neighborhood.inspect { $0.neighbors.listing($1) }
+  }
 
-  public func vips() async -> [VIPStatus] { await neighborhood.list().1 }
+  public func vips() async -> [VIPStatus] { await neighborhood.inspect { neighborhood, _ in neighborhood.vips.listing } }
 
   public func workers() async -> [WorkerStatus] {
     mailboxes.enumerated().map { index, mailbox in

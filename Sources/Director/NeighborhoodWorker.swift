@@ -3,20 +3,12 @@ import Synchronization
 
 /// The thread that speaks ARP and neighbour discovery for all data planes, on a socket of its own.
 final class NeighborhoodWorker: Sendable {
-  /// What the control side asks of the thread.
-  private enum Request {
-    case probe(IPAddress)
-    case take(IPAddress)
-    case release(IPAddress)
-    case resolve(IPAddress, fixed: MACAddress?)
-    case forget(IPAddress)
-    case want(IPAddress)
-    case list(@Sendable ([NeighborStatus], [VIPStatus]) -> Void)
-    case stop
-  }
+  /// What the control side has the thread do.
+  private typealias Request = @Sendable (inout NeighborhoodLoop, _ now: UInt64) -> Void
 
   private let bell: Bell
   private let requests = Mutex<[Request]>([])
+  private let isStopping = Atomic<Bool>(false)
   private let counters: Counters
   private let thread: Mutex<Thread?>
 
@@ -31,43 +23,78 @@ final class NeighborhoodWorker: Sendable {
     bell = try Bell()
     self.counters = counters
     thread = Mutex(nil)
-    let socket = try PacketSocket(interface: interface)
-    try socket.ignoreOutgoing()
-    try socket.attach(.neighborhood(vlan: vlan))
-    socket.enlargeBuffers(4 << 20)
-    try socket.bind()
-    let box = SocketBox(socket)
+    let port = try NeighborhoodPort(interface: interface, vlan: vlan, virtual: neighborhood.virtual)
     let started = try Thread(name: "neighborhood") { [self] in
-      var loop = NeighborhoodLoop(neighborhood, box, vlan, happened)
+      var loop = NeighborhoodLoop(neighborhood, port, vlan, happened)
       while serve(&loop) {}
     }
     thread.withLock { $0 = started }
   }
 
-  func probe(_ vip: IPAddress) { post(.probe(vip)) }
-  func take(_ vip: IPAddress) { post(.take(vip)) }
-  func release(_ vip: IPAddress) { post(.release(vip)) }
-  func resolve(_ address: IPAddress, fixed: MACAddress?) { post(.resolve(address, fixed: fixed)) }
-  func forget(_ address: IPAddress) { post(.forget(address)) }
-  /// Frames wait for this address.
-  func want(_ address: IPAddress) { post(.want(address)) }
+  // MARK: VIPs
 
-  func list() async -> ([NeighborStatus], [VIPStatus]) {
+  func probe(_ vip: IPAddress) { post { $0.neighborhood.vips.probe(vip, now: $1) } }
+  func take(_ vip: IPAddress) { post { $0.neighborhood.vips.take(vip, now: $1) } }
+  /// Leaves the VIP to its present owner, and takes it when that is gone.
+  func wait(for vip: IPAddress, heldBy mac: MACAddress) {
+    post { $0.neighborhood.vips.wait(for: vip, heldBy: mac, now: $1) }
+  }
+  /// Keeps quiet about the VIP until it is taken again.
+  func release(_ vip: IPAddress) { post { loop, _ in loop.neighborhood.vips.release(vip) } }
+  /// Knows nothing of the VIP any more.
+  func remove(_ vip: IPAddress) { post { loop, _ in loop.neighborhood.vips.remove(vip) } }
+  func announceAgain() { post { $0.neighborhood.vips.announceAgain($1) } }
+
+  // MARK: Neighbours
+
+  func resolve(_ address: IPAddress, fixed: MACAddress?) {
+    post { $0.neighborhood.neighbors.add(address, fixed: fixed, now: $1) }
+  }
+  func forget(_ address: IPAddress) { post { loop, _ in loop.neighborhood.neighbors.remove(address) } }
+  /// Frames wait for this address.
+  func want(_ address: IPAddress) { post { $0.neighborhood.neighbors.want(address, now: $1) } }
+
+  /// Asks everybody for the VIPs and the servers, to hear of all who answer.
+  func survey() { post { $0.neighborhood.survey($1) } }
+
+  // MARK: The interface
+
+  /// Takes over what the interface is now.
+  func adopt(_ interface: Interface) {
+    post { loop, _ in
+      loop.neighborhood.device = interface.mac
+      loop.neighborhood.addresses = interface.addresses
+    }
+  }
+
+  /// Goes on at another interface: the old one is gone, and one of the same name has come.
+  func rebind(_ interface: Interface, vlan: UInt16?, virtual: MACAddress?) throws(SystemError) {
+    let port = try NeighborhoodPort(interface: interface.index, vlan: vlan, virtual: virtual)
+    post { loop, _ in loop.rebind(port) }
+  }
+
+  // MARK: Answers
+
+  /// Has the thread answer with what it knows.
+  func inspect<Answer: Sendable>(_ question: @escaping @Sendable (Neighborhood, _ now: UInt64) -> Answer) async
+    -> Answer
+  {
     await withCheckedContinuation { continuation in
-      post(.list { neighbors, vips in continuation.resume(returning: (neighbors, vips)) })
+      post { loop, now in continuation.resume(returning: question(loop.neighborhood, now)) }
     }
   }
 
   /// Ends the thread.
   func stop() {
-    post(.stop)
+    isStopping.store(true, ordering: .relaxed)
+    bell.ring()
     thread.withLock { thread in
       thread?.join()
       thread = nil
     }
   }
 
-  private func post(_ request: Request) {
+  private func post(_ request: @escaping Request) {
     requests.withLock { $0.append(request) }
     bell.ring()
   }
@@ -79,28 +106,13 @@ final class NeighborhoodWorker: Sendable {
       defer { requests = [] }
       return requests
     }
-    for request in pending {
-      if case .stop = request { return false }
-      carryOut(request, &loop, now)
-    }
+    for request in pending { request(&loop, now) }
+    guard !isStopping.load(ordering: .relaxed) else { return false }
     loop.receive(now, counters)
     loop.tick(now)
     Descriptor.wait(loop.descriptor, bell.descriptor, milliseconds: Self.beat)
     bell.hush()
     return true
-  }
-
-  private func carryOut(_ request: Request, _ loop: inout NeighborhoodLoop, _ now: UInt64) {
-    switch request {
-    case .probe(let vip): loop.neighborhood.vips.probe(vip, now: now)
-    case .take(let vip): loop.neighborhood.vips.take(vip, now: now)
-    case .release(let vip): loop.neighborhood.vips.release(vip)
-    case .resolve(let address, let fixed): loop.neighborhood.neighbors.add(address, fixed: fixed, now: now)
-    case .forget(let address): loop.neighborhood.neighbors.remove(address)
-    case .want(let address): loop.neighborhood.neighbors.want(address, now: now)
-    case .list(let answer): answer(loop.neighborhood.neighbors.listing(now), loop.neighborhood.vips.listing)
-    case .stop: break
-    }
   }
 }
 
@@ -110,29 +122,35 @@ struct NeighborhoodLoop {
   private static let batch = 256
 
   var neighborhood: Neighborhood
-  private let socket: SocketBox
+  private var port: NeighborhoodPort
   private let vlan: UInt16?
   private let happened: @Sendable (Neighborhood.Happening) -> Void
   private var buffer = [UInt8](repeating: 0, count: 2048)
+  private var groups: Set<MACAddress> = []
 
   init(
-    _ neighborhood: Neighborhood, _ socket: SocketBox, _ vlan: UInt16?,
+    _ neighborhood: Neighborhood, _ port: NeighborhoodPort, _ vlan: UInt16?,
     _ happened: @escaping @Sendable (Neighborhood.Happening) -> Void
   ) {
     self.neighborhood = neighborhood
-    self.socket = socket
+    self.port = port
     self.vlan = vlan
     self.happened = happened
   }
 
-  var descriptor: Int32 { socket.socket.descriptor.number }
+  var descriptor: Int32 { port.socket.descriptor.number }
+
+  mutating func rebind(_ port: NeighborhoodPort) {
+    self.port = port
+    groups = []
+  }
 
   /// Takes the frames that have come and answers them.
   mutating func receive(_ now: UInt64, _ counters: Counters) {
     for _ in 0..<Self.batch {
       guard let length = PacketSocket.receive(into: &buffer, from: descriptor) else { return }
       var frame = Array(buffer[..<length])
-      let verdict = frame.lend(room: ARP.frameLength) { bytes in
+      let verdict = frame.lend(room: NDP.frameLength) { bytes in
         let verdict = neighborhood.receive(bytes, now: now)
         if case .answer(let length) = verdict { return (verdict, length: length) }
         return (verdict, length: bytes.count)
@@ -140,7 +158,7 @@ struct NeighborhoodLoop {
       switch verdict {
       case .answer:
         counters.answered.add(1)
-        _ = socket.socket.send(Ethernet.tagged(frame, vlan: vlan))
+        _ = port.socket.send(Ethernet.tagged(frame, vlan: vlan))
       case .drop(let reason): counters.drop(reason)
       default: break
       }
@@ -149,17 +167,36 @@ struct NeighborhoodLoop {
 
   mutating func tick(_ now: UInt64) {
     neighborhood.tick(now)
+    follow(neighborhood.groups)
     let (frames, events) = neighborhood.drain()
-    for frame in frames { _ = socket.socket.send(Ethernet.tagged(frame, vlan: vlan)) }
+    for frame in frames { _ = port.socket.send(Ethernet.tagged(frame, vlan: vlan)) }
     for event in events { happened(event) }
+  }
+
+  /// Has the interface take in what is sent to these groups, and no others. What fails is tried again.
+  private mutating func follow(_ wanted: Set<MACAddress>) {
+    guard wanted != groups else { return }
+    for group in wanted.subtracting(groups) where (try? port.socket.member(.group(group))) != nil {
+      groups.insert(group)
+    }
+    for group in groups.subtracting(wanted) {
+      try? port.socket.member(.group(group), joins: false)
+      groups.remove(group)
+    }
   }
 }
 
-/// A packet socket that a thread's closure can take along.
-final class SocketBox: Sendable {
+/// The packet socket for ARP and neighbour discovery.
+final class NeighborhoodPort: Sendable {
   let socket: PacketSocket
 
-  init(_ socket: consuming PacketSocket) {
-    self.socket = socket
+  /// - Parameter virtual: the VIPs' own station, which the interface has to take in beside its own.
+  init(interface: UInt32, vlan: UInt16?, virtual: MACAddress?) throws(SystemError) {
+    socket = try PacketSocket(interface: interface)
+    try socket.ignoreOutgoing()
+    try socket.attach(.neighborhood(vlan: vlan))
+    socket.enlargeBuffers(4 << 20)
+    if let virtual { try socket.member(.station(virtual)) }
+    try socket.bind()
   }
 }

@@ -76,7 +76,8 @@ public final class OfflineDirector {
     var frame = frame
     let verdict = frame.lend(room: 1_024) { bytes -> (Verdict, length: Int) in
       let isARP = bytes.count >= Ethernet.length && bytes.u16(Ethernet.type) == Ethernet.arp
-      let verdict = isARP ? neighborhood.receive(bytes, now: milliseconds) : director.process(bytes)
+      let isForNeighborhood = isARP || NDP.kind(of: bytes) != nil
+      let verdict = isForNeighborhood ? neighborhood.receive(bytes, now: milliseconds) : director.process(bytes)
       if case .answer(let length) = verdict { return (verdict, length: length) }
       return (verdict, length: bytes.count)
     }

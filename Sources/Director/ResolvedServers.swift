@@ -20,6 +20,11 @@ final class ResolvedServers: Sendable {
     }
   }
 
+  /// The server whose station this is.
+  func address(at mac: MACAddress) -> IPAddress? {
+    known.withLock { known in known.filter { $0.value == mac }.keys.min() }
+  }
+
   func found(_ address: IPAddress, at mac: MACAddress) {
     known.withLock { $0[address] = mac }
     set(address, mac)

@@ -3,10 +3,13 @@ import LVS
 /// What a host for the VIP does with packets that no connection and no service wants.
 extension Director {
   /// ICMP: pings are answered, errors follow the connection that they are about.
+  @inline(never)
   mutating func control(_ frame: Bytes, _ packet: Packet, _ vip: UInt16) -> Verdict {
     if Echo.isRequest(packet) {
       return packet.fragment == .none ? Echo.answer(frame, packet, from: link.mac) : .drop(.unclaimedProtocol)
     }
+    // Neighbour discovery is answered elsewhere.
+    if packet.family == .v6, NDP.Kind(rawValue: packet.kind) != nil { return .pass }
     let isError = packet.family == .v4 ? ICMP.isForwardedError(packet.kind) : packet.kind < 128
     return isError ? related(frame, packet, vip) : .drop(.unclaimedProtocol)
   }
@@ -76,11 +79,13 @@ extension Director {
     return answer(frame, packet, .portUnreachable, .noServer)
   }
 
+  @inline(never)
   mutating func reject(_ frame: Bytes, _ packet: Packet, _ error: ICMPError, _ reason: DropReason) -> Verdict {
     link.rejectsUnclaimed ? answer(frame, packet, error, reason) : .drop(reason)
   }
 
   /// Answers with an error, or drops for `reason` where there must not be one.
+  @inline(never)
   mutating func answer(_ frame: Bytes, _ packet: Packet, _ error: ICMPError, _ reason: DropReason) -> Verdict {
     guard limiter.allow(now) else { return .drop(.icmpRateLimited) }
     return error.answer(frame, packet, from: link.mac) ?? .drop(reason)

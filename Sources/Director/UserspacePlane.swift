@@ -21,6 +21,15 @@ public final class UserspacePlane: ForwardingPlane {
     public var announceCount = 3
     public var announceInterval = 1_000
     public var announceRefresh = 60
+    /// Whether a VIP is given up to a host that claims it again after it was defended.
+    public var yieldsConflicts = false
+    /// The VIPs' own station; nil for the interface's.
+    public var virtualMAC: MACAddress?
+    /// Other directors, by station and by address: a VIP that one of them announces is theirs.
+    public var peerStations: Set<MACAddress> = []
+    public var peerAddresses: Set<IPAddress> = []
+    /// Seconds between two looks for what breaks direct routing; 0: only when asked.
+    public var checkInterval = 60
     /// Whether packets for a VIP that nothing wants are answered with resets and errors.
     public var unclaimedReject = true
     /// Whether the host's own stack is kept from seeing the VIPs' frames.
@@ -33,35 +42,45 @@ public final class UserspacePlane: ForwardingPlane {
     var timing: VIPTiming {
       VIPTiming(
         probeCount: probeCount, probeInterval: UInt64(probeInterval), announceCount: announceCount,
-        announceInterval: UInt64(announceInterval), announceRefresh: UInt64(announceRefresh) * 1_000)
+        announceInterval: UInt64(announceInterval), announceRefresh: UInt64(announceRefresh) * 1_000,
+        yields: yieldsConflicts)
     }
+
+    var peers: Neighborhood.Peers { Neighborhood.Peers(stations: peerStations, addresses: peerAddresses) }
   }
 
-  private let options: Options
+  let options: Options
   let shared: SharedTables
-  private let services: Mutex<Services>
-  private let link: Link
-  private let guardian: HostGuard?
+  let services: Mutex<Services>
+  private let link: Mutex<Link>
+  let watch: Mutex<InterfaceWatch>
+  let guardian: HostGuard?
   let resolved: ResolvedServers
-  private let claims = VIPClaims()
+  let claims = VIPClaims()
   let neighborhood: NeighborhoodWorker
   let neighborhoodCounters: Counters
   let mailboxes: [WorkerMailbox]
   private let threads: WorkerThreads
   let tap = Tap()
-  private let gate = Gate()
-  private let events: @Sendable (DirectorEvent) -> Void
-  private let upkeep: Mutex<Task<Void, Never>?>
+  let gate = Gate()
+  let digest: EventDigest
+  let findings = Findings()
+  let examining = Gate()
+  private let upkeep: Mutex<[Task<Void, Never>]>
 
   /// Opens the sockets and starts the threads. No VIP is owned yet.
   ///
   /// - Throws: where there is no such interface, or the process may not open packet sockets (CAP_NET_RAW).
   public init(_ options: Options, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) {
     self.options = options
-    self.events = events
+    let digest = EventDigest(events)
+    self.digest = digest
     let interface = try Interface.read(options.interface)
     try Self.requireCapabilities(options)
-    link = Link(mac: interface.mac, mtu: interface.mtu, rejectsUnclaimed: options.unclaimedReject)
+    watch = Mutex(InterfaceWatch(interface))
+    let link = Link(
+      mac: options.virtualMAC ?? interface.mac, mtu: interface.mtu, rejectsUnclaimed: options.unclaimedReject)
+    self.link = Mutex(link)
     guardian = options.hostGuard ? try HostGuard(interface: options.interface) : nil
     do throws(SystemError) {
       let seed = UInt64.random(in: .min ... .max)
@@ -74,9 +93,11 @@ public final class UserspacePlane: ForwardingPlane {
       let neighborhoodCounters = try Counters()
       let neighborhood = try NeighborhoodWorker(
         Neighborhood(
-          mac: interface.mac, addresses: interface.addresses, fixedSender: options.address, timing: options.timing),
+          mac: interface.mac, virtual: options.virtualMAC, addresses: interface.addresses, fixedSender: options.address,
+          timing: options.timing, peers: options.peers),
         interface: interface.index, vlan: options.vlan, counters: neighborhoodCounters,
-        happened: Self.listener(resolved, claims, mailboxes, events))
+        happened: Self.listener(resolved, claims, mailboxes, digest))
+      for peer in options.peerAddresses { neighborhood.resolve(peer, fixed: nil) }
       let tap = tap
       threads = try WorkerThreads(
         options, interface, mailboxes, shared, tap, seed: seed,
@@ -87,8 +108,13 @@ public final class UserspacePlane: ForwardingPlane {
     } catch {
       throw .unavailable(error.description)
     }
-    upkeep = Mutex(nil)
-    upkeep.withLock { $0 = Task { [weak self] in await Self.upkeep { self } } }
+    upkeep = Mutex([])
+    upkeep.withLock { tasks in
+      tasks = [
+        Task { [weak self] in await Self.upkeep { self } }, Task { [weak self] in await Self.watch { self } },
+        Task { [weak self] in await Self.check { self } },
+      ]
+    }
   }
 
   /// Asked for ahead, since the library behind the host guard has words of its own for it.
@@ -102,24 +128,26 @@ public final class UserspacePlane: ForwardingPlane {
 
   /// What is done with what the neighbourhood's thread hears.
   private static func listener(
-    _ resolved: ResolvedServers, _ claims: VIPClaims, _ mailboxes: [WorkerMailbox],
-    _ events: @escaping @Sendable (DirectorEvent) -> Void
+    _ resolved: ResolvedServers, _ claims: VIPClaims, _ mailboxes: [WorkerMailbox], _ digest: EventDigest
   ) -> @Sendable (Neighborhood.Happening) -> Void {
     { happening in
+      let now = Clock.milliseconds
       switch happening {
       case .vip(.free(let vip)): claims.settle(vip, otherOwner: nil)
+      case .vip(.taken(let vip)): digest.report(.vipTaken(vip), now: now)
       case .vip(.contested(let vip, let mac)):
         claims.settle(vip, otherOwner: mac)
-        events(.vipContested(vip, by: mac))
+        digest.report(.vipContested(vip, by: mac, server: resolved.address(at: mac)), now: now)
+      case .vip(.yielded(let vip, let mac)): digest.report(.vipYielded(vip, to: mac), now: now)
       case .neighbor(.resolved(let address, let mac)):
         resolved.found(address, at: mac)
-        events(.serverResolved(address, mac))
+        digest.report(.serverResolved(address, mac), now: now)
       case .neighbor(.moved(let address, let old, let new)):
         resolved.found(address, at: new)
-        events(.serverMoved(address, from: old, to: new))
+        digest.report(.serverMoved(address, from: old, to: new), now: now)
       case .neighbor(.lost(let address)):
         resolved.lost(address)
-        events(.serverLost(address))
+        digest.report(.serverLost(address), now: now)
       }
       if case .neighbor = happening { for mailbox in mailboxes { mailbox.bell.ring() } }
     }
@@ -128,7 +156,7 @@ public final class UserspacePlane: ForwardingPlane {
   /// Ends all threads and gives the VIPs up. Nothing stays behind.
   public func stop() async {
     await gate.enter()
-    upkeep.withLock { $0?.cancel() }
+    upkeep.withLock { tasks in for task in tasks { task.cancel() } }
     neighborhood.stop()
     threads.stop(mailboxes)
     try? guardian?.protect([])
@@ -138,8 +166,17 @@ public final class UserspacePlane: ForwardingPlane {
   // MARK: Changes
 
   public func apply(_ changes: [Change]) async throws(PlaneError) {
+    try await apply(changes, waits: false)
+  }
+
+  public func reconcile(_ changes: [Change]) async throws(PlaneError) {
+    try await apply(changes, waits: true)
+  }
+
+  /// `waits`: a VIP that another host has is not refused, but taken when that has let go of it.
+  private func apply(_ changes: [Change], waits: Bool) async throws(PlaneError) {
     await gate.enter()
-    let outcomes = await probe(for: changes)
+    let outcomes = await probe(for: changes, waits: waits)
     var failure: PlaneError?
     services.withLock { services in
       do throws(PlaneError) {
@@ -151,7 +188,8 @@ public final class UserspacePlane: ForwardingPlane {
     if let failure { throw failure }
   }
 
-  private func carryOut(_ change: Change, _ outcomes: [IPAddress: PlaneError], _ services: Services) throws(PlaneError) {
+  private func carryOut(_ change: Change, _ outcomes: [IPAddress: PlaneError], _ services: Services) throws(PlaneError)
+  {
     switch change {
     case .addService(let service, _):
       guard !services.contains(service.key) else { throw .serviceExists(service.key) }
@@ -165,41 +203,9 @@ public final class UserspacePlane: ForwardingPlane {
     try services.apply(change, now: Clock.ticks)
   }
 
-  /// Finds out which new VIPs cannot be had, all at the same time, and why.
-  private func probe(for changes: [Change]) async -> [IPAddress: PlaneError] {
-    let rules = services.withLock { $0.rules }
-    var wanted: [IPAddress: Bool] = [:]
-    for case .addService(let service, let force) in changes {
-      for vip in service.key.addresses(by: rules) { wanted[vip] = wanted[vip] ?? false || force }
-    }
-    return await probe(wanted)
-  }
-
-  /// Finds out which of these addresses, each with whether to take it by force, cannot be had, and why.
-  private func probe(_ all: [IPAddress: Bool]) async -> [IPAddress: PlaneError] {
-    let owned = services.withLock { $0.vips }
-    let wanted = all.filter { !owned.contains($0.key) }
-    var refusals: [IPAddress: PlaneError] = [:]
-    let host = Dictionary(
-      InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
-    for vip in wanted.keys { if let interface = host[vip] { refusals[vip] = .vipOnHost(vip, interface) } }
-    let probed = wanted.filter { refusals[$0.key] == nil && !$0.value }.keys
-    return await withTaskGroup(of: (IPAddress, MACAddress?).self) { group in
-      for vip in probed {
-        group.addTask { [claims, neighborhood] in
-          (vip, await claims.outcome(of: vip) { neighborhood.probe(vip) })
-        }
-      }
-      for await case (let vip, let owner?) in group {
-        refusals[vip] = .vipContested(vip, owner)
-        neighborhood.release(vip)
-      }
-      return refusals
-    }
-  }
-
   /// Puts the services as they are now in force: the kernel's filters, the workers, the neighbourhood.
-  private func commit() async throws(PlaneError) {
+  func commit() async throws(PlaneError) {
+    let link = link.withLock { $0 }
     let (snapshot, vips, servers) = services.withLock { services in
       (services.snapshot(link: link), services.vips, services.serversByAddress)
     }
@@ -207,7 +213,7 @@ public final class UserspacePlane: ForwardingPlane {
     try? threads.filter(before.union(vips), vlan: options.vlan)
     try guardian?.protect(before.union(vips))
     resolve(servers)
-    for vip in before.subtracting(vips) { neighborhood.release(vip) }
+    for vip in before.subtracting(vips) { neighborhood.remove(vip) }
     await withTaskGroup(of: Void.self) { group in
       for mailbox in mailboxes {
         group.addTask {
@@ -215,11 +221,8 @@ public final class UserspacePlane: ForwardingPlane {
         }
       }
     }
-    for vip in vips.subtracting(before) {
-      neighborhood.take(vip)
-      events(.vipTaken(vip))
-    }
-    for vip in before.subtracting(vips) { events(.vipReleased(vip)) }
+    for vip in vips.subtracting(before) { claim(vip) }
+    for vip in before.subtracting(vips) { digest.report(.vipReleased(vip), now: Clock.milliseconds) }
     owned.withLock { $0 = vips }
     try? threads.filter(vips, vlan: options.vlan)
     try guardian?.protect(vips)
@@ -232,7 +235,8 @@ public final class UserspacePlane: ForwardingPlane {
     await gate.leave()
   }
 
-  private let owned = Mutex<Set<IPAddress>>([])
+  /// The VIPs of all services: those that are ours, and those that are to be.
+  let owned = Mutex<Set<IPAddress>>([])
   private let resolving = Mutex<Set<IPAddress>>([])
 
   /// Has the neighbourhood find the servers that are new and forget those that are gone.
@@ -246,7 +250,26 @@ public final class UserspacePlane: ForwardingPlane {
       defer { before = Set(servers.keys) }
       return before.subtracting(servers.keys)
     }
-    for address in gone { neighborhood.forget(address) }
+    for address in gone.subtracting(options.peerAddresses) { neighborhood.forget(address) }
+  }
+
+  // MARK: The interface
+
+  /// Goes on with what the interface is now: of another address, or another one altogether.
+  func adopt(_ interface: Interface, isNew: Bool) async throws(PlaneError) {
+    link.withLock { link in
+      link.mac = options.virtualMAC ?? interface.mac
+      link.mtu = interface.mtu
+    }
+    neighborhood.adopt(interface)
+    if isNew {
+      do throws(SystemError) {
+        try neighborhood.rebind(interface, vlan: options.vlan, virtual: options.virtualMAC)
+        try threads.rebind(interface, mailboxes)
+      } catch { throw .unavailable(error.description) }
+      try guardian?.renew(interface: interface.name)
+    }
+    try await commit()
   }
 
   // MARK: Answers
@@ -265,7 +288,10 @@ public final class UserspacePlane: ForwardingPlane {
     }
     await gate.enter()
     services.withLock { $0.settings.timeouts.asSet = timeouts }
-    do throws(PlaneError) { try await commit() } catch { await gate.leave(); throw error }
+    do throws(PlaneError) { try await commit() } catch {
+      await gate.leave()
+      throw error
+    }
     await gate.leave()
   }
 
@@ -286,7 +312,8 @@ public final class UserspacePlane: ForwardingPlane {
     await gate.enter()
     let keys = services.withLock { services in services.order }
     let addresses = keys.filter { $0.address == nil }.flatMap { $0.addresses(by: rules) }
-    let refusals = await probe(Dictionary(addresses.map { ($0, false) }, uniquingKeysWith: { first, _ in first }))
+    let refusals = await probe(
+      Dictionary(addresses.map { ($0, false) }, uniquingKeysWith: { first, _ in first }), waits: false)
     var failure = refusals.values.first
     if failure == nil {
       services.withLock { $0.rules = rules }
@@ -319,6 +346,7 @@ public final class UserspacePlane: ForwardingPlane {
     var second = 0
     while (try? await Task.sleep(for: .seconds(1))) != nil, let plane = plane() {
       second += 1
+      plane.digest.tick(Clock.milliseconds)
       plane.shared.persistence.expire(Clock.ticks, budget: 100_000)
       let isChanged = plane.services.withLock { services in
         if second % 2 == 0 { services.estimate() }

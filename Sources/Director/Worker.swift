@@ -9,6 +9,7 @@ final class WorkerMailbox: Sendable {
   private let isStopping = Atomic<Bool>(false)
   private let latest: Mutex<Snapshot>
   private let adopted = Mutex<[(generation: UInt64, resume: @Sendable () -> Void)]>([])
+  private let newPort = Mutex<PortBox?>(nil)
   private let questions = Mutex<[@Sendable (borrowing ConnectionTable, UInt32) -> Void]>([])
 
   init(_ snapshot: Snapshot) throws(SystemError) {
@@ -48,6 +49,19 @@ final class WorkerMailbox: Sendable {
     questions.withLock { questions in
       defer { questions = [] }
       return questions
+    }
+  }
+
+  /// Has the worker go on with another port.
+  func replace(_ port: PortBox) {
+    newPort.withLock { $0 = port }
+    bell.ring()
+  }
+
+  func takePort() -> PortBox? {
+    newPort.withLock { port in
+      defer { port = nil }
+      return port
     }
   }
 
@@ -104,8 +118,11 @@ struct Worker: ~Copyable {
 
   /// The way of each frame.
   private mutating func batch(_ count: Int) {
+    for index in 0..<count { director.inspect(port.frame(index), index) }
+    for index in 0..<min(count, Director.ahead) { director.prefetch(index) }
     for index in 0..<count {
-      carryOut(director.process(port.frame(index), segment: port.segment(index)), index)
+      if index &+ Director.ahead < count { director.prefetch(index &+ Director.ahead) }
+      carryOut(director.decide(port.frame(index), index, segment: port.segment(index)), index)
     }
   }
 
@@ -132,12 +149,22 @@ struct Worker: ~Copyable {
     case .pass:
       director.counters.passed.add(1)
     case .hold(let server):
-      hold(port.copy(index), server)
+      hold(index, server)
     case .park(let key):
-      if !director.fragments.wait(key, port.copy(index), director.now) { director.counters.drop(.fragmentQueueFull) }
+      park(index, key)
     case .drop(let reason):
       director.counters.drop(port.frame(index).count == 0 ? .capturedShort : reason)
     }
+  }
+
+  @inline(never)
+  private mutating func park(_ index: Int, _ key: FragmentKey) {
+    if !director.fragments.wait(key, port.copy(index), director.now) { director.counters.drop(.fragmentQueueFull) }
+  }
+
+  @inline(never)
+  private mutating func hold(_ index: Int, _ server: UInt32) {
+    hold(port.copy(index), server)
   }
 
   private mutating func hold(_ frame: KeptFrame, _ server: UInt32) {
@@ -189,6 +216,7 @@ struct Worker: ~Copyable {
       }
       for _ in 0..<given { counters.drop(.neighborUnreachable) }
     }
+    if let new = mailbox.takePort()?.take() { port = new }
     for question in mailbox.takeQuestions() { question(director.connections, director.now) }
     for _ in 0..<director.fragments.expire(director.now) { director.counters.drop(.fragmentTimeout) }
     _ = director.sweep(limit: Self.sweepLimit)

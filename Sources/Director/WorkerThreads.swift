@@ -9,26 +9,21 @@ final class WorkerThreads: Sendable {
   private static let ringSlots = 4096
 
   private let threads: Mutex<[Thread]>
-  private let sockets: [Int32]
+  private let sockets: Mutex<[Int32]>
+  private let virtual: MACAddress?
 
   init(
     _ options: UserspacePlane.Options, _ interface: Interface, _ mailboxes: [WorkerMailbox], _ shared: SharedTables,
     _ tap: Tap, seed: UInt64, want: @escaping @Sendable (UInt32) -> Void
   ) throws(SystemError) {
     var (threads, sockets) = ([Thread](), [Int32]())
-    let group = UInt16(truncatingIfNeeded: getpid())
+    virtual = options.virtualMAC
     for (index, mailbox) in mailboxes.enumerated() {
-      let socket = try PacketSocket(interface: interface.index)
-      try socket.enableMetadata()
-      if mailboxes.count == 1 { try socket.ignoreOutgoing() }
-      try socket.attach(.nothing)
-      socket.enlargeBuffers(64 << 20)
-      sockets.append(socket.descriptor.number)
-      let port = try PacketRing(socket, slots: Self.ringSlots, mtu: interface.mtu)
-      try port.socket.bind()
-      if mailboxes.count > 1 { try port.socket.join(group: group, .fanout(count: mailboxes.count)) }
+      let port = try Self.open(interface, count: mailboxes.count)
+      sockets.append(port.socket.descriptor.number)
       var director = try Director(
-        shared: shared, counters: mailbox.counters, snapshot: mailbox.snapshot, connections: options.connections, seed: seed)
+        shared: shared, counters: mailbox.counters, snapshot: mailbox.snapshot, connections: options.connections,
+        seed: seed)
       director.connections.startClock(Clock.ticks)
       let box = WorkerBox(Worker(director: director, port: port, mailbox: mailbox, tap: tap, want: want))
       let processor = mailboxes.count > 1 ? Self.processor(for: index) : nil
@@ -39,7 +34,34 @@ final class WorkerThreads: Sendable {
         })
     }
     self.threads = Mutex(threads)
-    self.sockets = sockets
+    self.sockets = Mutex(sockets)
+  }
+
+  /// A port at the interface that takes in nothing yet, in a group with those of the other workers.
+  private static func open(_ interface: Interface, count: Int) throws(SystemError) -> PacketRing {
+    let socket = try PacketSocket(interface: interface.index)
+    try socket.enableMetadata()
+    if count == 1 { try socket.ignoreOutgoing() }
+    try socket.attach(.nothing)
+    socket.enlargeBuffers(64 << 20)
+    let port = try PacketRing(socket, slots: ringSlots, mtu: interface.mtu)
+    try port.socket.bind()
+    // A group is of one interface.
+    let group = UInt16(truncatingIfNeeded: UInt32(getpid()) ^ interface.index << 10)
+    if count > 1 { try port.socket.join(group: group, .fanout(count: count)) }
+    return port
+  }
+
+  /// Has all workers go on at another interface. They get nothing before the next filter.
+  func rebind(_ interface: Interface, _ mailboxes: [WorkerMailbox]) throws(SystemError) {
+    var boxes: [(PortBox, Int32)] = []
+    for _ in mailboxes {
+      let port = try Self.open(interface, count: mailboxes.count)
+      let number = port.socket.descriptor.number
+      boxes.append((PortBox(port), number))
+    }
+    sockets.withLock { $0 = boxes.map(\.1) }
+    for (mailbox, box) in zip(mailboxes, boxes) { mailbox.replace(box.0) }
   }
 
   /// Workers fill the processors from the last one on, since interrupts tend to go to the first.
@@ -50,8 +72,8 @@ final class WorkerThreads: Sendable {
 
   /// Lets the kernel copy frames for these VIPs only.
   func filter(_ vips: Set<IPAddress>, vlan: UInt16?) throws(SystemError) {
-    let filter = vips.isEmpty ? SocketFilter.nothing : .balanced(vips: vips.sorted(), vlan: vlan)
-    for socket in sockets { try PacketSocket.attach(filter, to: socket) }
+    let filter = vips.isEmpty ? SocketFilter.nothing : .balanced(vips: vips.sorted(), vlan: vlan, station: virtual)
+    for socket in sockets.withLock({ $0 }) { try PacketSocket.attach(filter, to: socket) }
   }
 
   /// Ends the threads; their sockets close with them.
@@ -61,6 +83,20 @@ final class WorkerThreads: Sendable {
       for thread in threads { thread.join() }
       threads = []
     }
+  }
+}
+
+/// A port on its way to a worker, which takes it out once.
+final class PortBox: @unchecked Sendable {
+  private var port: PacketRing?
+
+  init(_ port: consuming PacketRing) {
+    self.port = consume port
+  }
+
+  func take() -> PacketRing? {
+    let taken = port.take()
+    return taken
   }
 }
 

@@ -1,9 +1,11 @@
 /// Something that an operator wants to know of, as the director saw it happen.
-public enum DirectorEvent: Sendable, Hashable {
+public indirect enum DirectorEvent: Sendable, Hashable {
   case vipTaken(IPAddress)
   case vipReleased(IPAddress)
-  /// Another host answers for the VIP.
-  case vipContested(IPAddress, by: MACAddress)
+  /// Another host answers for the VIP; `server` where its Ethernet address is a real server's.
+  case vipContested(IPAddress, by: MACAddress, server: IPAddress?)
+  /// Left to another host; it is taken again when that host has let go of it.
+  case vipYielded(IPAddress, to: MACAddress)
   case serverResolved(IPAddress, MACAddress)
   /// The server answered with another Ethernet address than before, after it was asked.
   case serverMoved(IPAddress, from: MACAddress, to: MACAddress)
@@ -11,8 +13,16 @@ public enum DirectorEvent: Sendable, Hashable {
   case serverLost(IPAddress)
   case interfaceDown(String)
   case interfaceUp(String)
+  case interfaceGone(String)
+  /// The interface has another Ethernet address, or is a new one of the same name.
+  case interfaceChanged(String, MACAddress)
+  /// Something that breaks direct routing was found, or is not found any more.
+  case found(Finding)
+  case cured(Finding)
   /// Something that is not as it should be, said once: one line that names the thing and the way out.
   case warning(String)
+  /// How often an event came again since it was told.
+  case repeated(DirectorEvent, times: Int)
 }
 
 extension DirectorEvent: CustomStringConvertible {
@@ -20,21 +30,31 @@ extension DirectorEvent: CustomStringConvertible {
     switch self {
     case .vipTaken(let vip): "VIP \(vip) is ours"
     case .vipReleased(let vip): "VIP \(vip) released"
-    case .vipContested(let vip, let mac): "VIP \(vip) is answered for by \(mac)"
+    case .vipContested(let vip, let mac, nil): "VIP \(vip) is answered for by \(mac)"
+    case .vipContested(let vip, let mac, let server?):
+      "VIP \(vip) is answered for by \(mac), the real server \(server): its arp_ignore or arp_announce is wrong "
+        + "(on it: lbctl real-server setup --vip \(vip))"
+    case .vipYielded(let vip, let mac): "VIP \(vip) is left to \(mac)"
     case .serverResolved(let server, let mac): "server \(server) is at \(mac)"
     case .serverMoved(let server, let old, let new): "server \(server) moved from \(old) to \(new)"
     case .serverLost(let server): "server \(server) does not answer"
     case .interfaceDown(let name): "interface \(name) is down"
     case .interfaceUp(let name): "interface \(name) is up"
+    case .interfaceGone(let name): "interface \(name) is gone"
+    case .interfaceChanged(let name, let mac): "interface \(name) has the address \(mac) now"
+    case .found(let finding): "found: \(finding.seen) (\(finding.fix))"
+    case .cured(let finding): "no longer so: \(finding.seen)"
     case .warning(let text): text
+    case .repeated(let event, let times): "\(times) times again: \(event)"
     }
   }
 
   /// Whether the operator should act on it.
   public var isWarning: Bool {
     switch self {
-    case .vipContested, .serverLost, .interfaceDown, .warning: true
-    case .vipTaken, .vipReleased, .serverResolved, .serverMoved, .interfaceUp: false
+    case .vipContested, .vipYielded, .serverLost, .interfaceDown, .interfaceGone, .found, .warning: true
+    case .vipTaken, .vipReleased, .serverResolved, .serverMoved, .interfaceUp, .interfaceChanged, .cured: false
+    case .repeated(let event, _): event.isWarning
     }
   }
 }

@@ -1,5 +1,5 @@
 /// Why a frame was dropped. Tests, metrics and `lbctl` share these names.
-public enum DropReason: UInt8, CaseIterable, Sendable {
+public enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   // What the wire got wrong.
   case truncatedFrame
   case truncatedIp
@@ -10,6 +10,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
   case badArp
   case badIcmp
   case badNdp
+  /// Another station claims the address of a VIP or a known server, or answers what nobody asked.
+  case disputedClaim
   case extensionHeaders
   case badSource
   case capturedShort

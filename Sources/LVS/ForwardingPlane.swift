@@ -5,6 +5,9 @@ public protocol ForwardingPlane: Sendable {
   /// - Throws: at the first change that is refused; the ones before it stay in force, it and the rest are not done.
   func apply(_ changes: [Change]) async throws(PlaneError)
 
+  /// The same for the steps towards a configuration: what cannot be had yet holds up nothing else.
+  func reconcile(_ changes: [Change]) async throws(PlaneError)
+
   /// All services in the order they were added.
   func status() async throws(PlaneError) -> [ServiceStatus]
 
@@ -22,10 +25,22 @@ public protocol ForwardingPlane: Sendable {
   func zero(_ service: ServiceKey?) async throws(PlaneError)
 }
 
+extension ForwardingPlane {
+  public func reconcile(_ changes: [Change]) async throws(PlaneError) { try await apply(changes) }
+}
+
 /// What only this program's own data plane can tell.
 public protocol DirectorInspection: Sendable {
   func neighbors() async -> [NeighborStatus]
   func vips() async -> [VIPStatus]
+  /// Takes VIPs at once, whoever has them; all where none is named.
+  func takeOver(_ vips: [IPAddress]) async throws(PlaneError)
+  /// Gives VIPs up until they are taken over again; all where none is named.
+  func release(_ vips: [IPAddress]) async throws(PlaneError)
+  /// What is known to break direct routing.
+  func findings() async -> [Finding]
+  /// Looks for what breaks direct routing, on the wire too; takes some seconds.
+  func examine() async throws(PlaneError) -> [Finding]
   func workers() async -> [WorkerStatus]
   func verdicts() async -> VerdictCounts
   /// The named settings, as the kernel's `net.ipv4.vs` sysctls are named.

@@ -2,8 +2,8 @@
 ///
 /// An IPv4 address occupies the low 32 bits of `low`; `high` is then zero. All parts are in host order:
 /// 192.0.2.1 has `low == 0xc0000201`.
-public struct IPAddress: Hashable, Sendable {
-  public enum Family: UInt8, Hashable, Sendable, CaseIterable {
+public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
+  public enum Family: UInt8, Hashable, Sendable, BitwiseCopyable, CaseIterable {
     case v4 = 4
     case v6 = 6
 
@@ -40,7 +40,7 @@ public struct IPAddress: Hashable, Sendable {
   }
 
   /// Whether a host can have this address: not unspecified, multicast, broadcast nor, for IPv4, in 0/8 or 240/4.
-  public var isUnicast: Bool {
+  @inlinable public var isUnicast: Bool {
     switch family {
     case .v4: v4 >> 24 != 0 && v4 >> 28 < 14
     case .v6: !(high == 0 && low == 0) && high >> 56 != 0xff
@@ -48,7 +48,7 @@ public struct IPAddress: Hashable, Sendable {
   }
 
   /// Whether the address is of the loopback range (127/8, ::1).
-  public var isLoopback: Bool {
+  @inlinable public var isLoopback: Bool {
     family == .v4 ? v4 >> 24 == 127 : high == 0 && low == 1
   }
 

@@ -111,8 +111,10 @@ public struct VIPStatus: Sendable, Codable, Hashable {
   public enum State: String, Sendable, Codable {
     case probing
     case owned
-    /// Another host answers for it.
+    /// Another host answers for it; it is taken when that has ceased.
     case contested
+    /// Given up by the operator until it is taken over again.
+    case released
   }
 
   public var address: IPAddress

@@ -29,13 +29,15 @@ struct VIPs: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func run() async throws {
-    try options.show(try await options.client.vips()) { vips in
-      columns(
-        ["VIP", "STATE", "OTHER OWNER"],
-        vips.sorted { $0.address < $1.address }.map {
-          [$0.address.description, $0.state.rawValue, $0.otherOwner?.description ?? "-"]
-        })
-    }
+    try options.show(try await options.client.vips(), table: Self.table)
+  }
+
+  static func table(_ vips: [VIPStatus]) -> String {
+    columns(
+      ["VIP", "STATE", "OTHER OWNER"],
+      vips.sorted { $0.address < $1.address }.map {
+        [$0.address.description, $0.state.rawValue, $0.otherOwner?.description ?? "-"]
+      })
   }
 }
 

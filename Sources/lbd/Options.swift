@@ -6,6 +6,8 @@ import Logging
 struct NetworkOptions: ParsableArguments {
   enum DataPlane: String, ExpressibleByArgument, CaseIterable {
     case afPacket = "af-packet"
+    /// The kernel's own IPVS.
+    case kernel
   }
 
   @Option(help: ArgumentHelp("The interface to the LAN of the real servers.", valueName: "name"))
@@ -19,7 +21,7 @@ struct NetworkOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Run on this VLAN of a trunk port.", valueName: "id"))
   var vlan: UInt16?
 
-  @Option(help: "How frames are received and sent.")
+  @Option(help: "Who forwards: lbd itself through packet sockets, or the kernel's own IPVS.")
   var dataPlane = DataPlane.afPacket
 
   @Option(help: "Worker threads.")
@@ -42,6 +44,25 @@ struct VIPOptions: ParsableArguments {
     case reject, drop
   }
 
+  enum Conflict: String, ExpressibleByArgument, CaseIterable {
+    case keep, yield
+  }
+
+  enum Peer {
+    case station(MACAddress)
+    case address(IPAddress)
+
+    init(_ text: String) throws {
+      if let station = MACAddress(text), station.isStation {
+        self = .station(station)
+      } else if let address = IPAddress(text), address.isUnicast {
+        self = .address(address)
+      } else {
+        throw ValidationError("'\(text)' is neither a MAC nor an IP address of a host")
+      }
+    }
+  }
+
   @Option(help: "How often to ask for another owner before a VIP is taken.")
   var probeCount = 3
 
@@ -57,6 +78,23 @@ struct VIPOptions: ParsableArguments {
   @Option(help: "Seconds between the later announcements; 0: none.")
   var announceRefresh = 60
 
+  @Option(help: "Whether a VIP is kept or given up when a host claims it again after it was defended.")
+  var conflict = Conflict.keep
+
+  @Option(
+    help: ArgumentHelp(
+      "Have the VIPs at the station 00:00:5e:00:01:VRID, so that a takeover changes nobody's ARP table.",
+      valueName: "vrid"))
+  var virtualMac: UInt8?
+
+  @Option(
+    help: ArgumentHelp("Another director, which may have our VIPs; may be repeated.", valueName: "mac|address"),
+    transform: Peer.init)
+  var peer: [Peer] = []
+
+  @Option(help: "Seconds between two looks for what breaks direct routing, as lbctl doctor does; 0: none.")
+  var checkInterval = 60
+
   @Option(help: "What becomes of packets that no service or connection wants.")
   var unclaimed = Unclaimed.reject
 
@@ -67,11 +105,12 @@ struct VIPOptions: ParsableArguments {
     let ranges = [
       ("--probe-count", probeCount, 0...100), ("--probe-interval", probeInterval, 1...60_000),
       ("--announce-count", announceCount, 0...100), ("--announce-interval", announceInterval, 1...60_000),
-      ("--announce-refresh", announceRefresh, 0...86_400),
+      ("--announce-refresh", announceRefresh, 0...86_400), ("--check-interval", checkInterval, 0...86_400),
     ]
     for (name, value, range) in ranges where !range.contains(value) {
       throw ValidationError("\(name) \(value) is not in \(range.lowerBound) to \(range.upperBound)")
     }
+    if virtualMac == 0 { throw ValidationError("--virtual-mac 0 is not in 1 to 255") }
   }
 }
 

@@ -11,8 +11,11 @@ protocol StoppablePlane: ForwardingPlane {
 extension UserspacePlane: StoppablePlane {}
 
 /// The plane that the command line asks for.
-func openPlane(_ lbd: Lbd, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) -> any StoppablePlane
-{
+///
+/// - Parameter configured: the services that the daemon is to have. A kernel may have them from an earlier run.
+func openPlane(
+  _ lbd: Lbd, configured: [ServiceKey], events: @escaping @Sendable (DirectorEvent) -> Void
+) async throws(PlaneError) -> any StoppablePlane {
   var options = UserspacePlane.Options(interface: lbd.network.interface ?? "")
   options.address = lbd.network.address
   options.vlan = lbd.network.vlan
@@ -23,7 +26,20 @@ func openPlane(_ lbd: Lbd, events: @escaping @Sendable (DirectorEvent) -> Void) 
   options.announceCount = lbd.vips.announceCount
   options.announceInterval = lbd.vips.announceInterval
   options.announceRefresh = lbd.vips.announceRefresh
+  options.yieldsConflicts = lbd.vips.conflict == .yield
+  // RFC 5798, 7.3.
+  options.virtualMAC = lbd.vips.virtualMac.map { MACAddress(0x0000_5e00_0100 | UInt64($0)) }
+  options.checkInterval = lbd.vips.checkInterval
+  for peer in lbd.vips.peer {
+    switch peer {
+    case .station(let mac): options.peerStations.insert(mac)
+    case .address(let address): options.peerAddresses.insert(address)
+    }
+  }
   options.unclaimedReject = lbd.vips.unclaimed == .reject
   options.hostGuard = !lbd.vips.noHostGuard
-  return try UserspacePlane(options, events: events)
+  return switch lbd.network.dataPlane {
+  case .afPacket: try UserspacePlane(options, events: events)
+  case .kernel: try await KernelDirector(options, claimed: configured, events: events)
+  }
 }

@@ -134,12 +134,26 @@ struct ControlServerTests {
       #expect(try await served.client.vips() == served.plane.vips())
       #expect(try await served.client.workers() == served.plane.workers())
       #expect(try await served.client.verdicts() == served.plane.verdicts())
+      #expect(try await served.client.findings() == served.plane.findings())
+      #expect(try await served.client.examine() == served.plane.examine())
       var metrics = ""
       try await served.client.exchange(.GET, "/metrics") { metrics += String(buffer: $0) }
       #expect(metrics.contains("lvs_frames_total{verdict=\"forwarded\"} 5\n"))
+      #expect(metrics.contains("lvs_finding{kind=\"vip_answered\",vip=\"192.0.2.100\",subject=\"192.0.2.11\"} 1\n"))
       for reason in DropReason.allCases {
         #expect(metrics.contains("lvs_dropped_frames_total{reason=\"\(reason.name)\"} 0\n"))
       }
+    }
+  }
+
+  @Test("VIPs are given up and taken over by name")
+  func takeover() async throws {
+    try await Served.run { served in
+      let vip = try #require(IPAddress("192.0.2.100"))
+      #expect(try await served.client.release([vip]) == served.plane.vips())
+      #expect(await served.plane.released == [vip])
+      #expect(try await served.client.takeOver([vip]) == served.plane.vips())
+      #expect(await served.plane.released == [])
     }
   }
 

@@ -92,6 +92,18 @@ actor MemoryPlane: ForwardingPlane, DirectorInspection {
 
   func vips() -> [VIPStatus] { [VIPStatus(address: IPAddress(v4: 0xc000_0264), state: .owned)] }
 
+  /// Those given up.
+  private(set) var released: Set<IPAddress> = []
+
+  func takeOver(_ vips: [IPAddress]) { released.subtract(vips) }
+  func release(_ vips: [IPAddress]) { released.formUnion(vips) }
+
+  func findings() -> [Finding] {
+    [Finding(.vipAnswered, vip: "192.0.2.100", subject: "192.0.2.11", seen: "seen", why: "why", fix: "fix")]
+  }
+
+  func examine() -> [Finding] { findings() }
+
   func workers() -> [WorkerStatus] { [WorkerStatus(id: 0, frames: 7)] }
 
   func verdicts() -> VerdictCounts {

@@ -1,17 +1,13 @@
 """A running director, `lbd`, and its command, `lbctl`."""
 
 import json
-import os
 import signal
 import subprocess
 import time
 from pathlib import Path
 
 from host import command
-from lab import PROJECT, VIP
-
-# Where the binaries are: LVS_BIN, or the debug build.
-BINARIES = Path(os.environ.get("LVS_BIN", PROJECT / ".build/debug"))
+from lab import BINARIES, VIP
 
 
 def service(vip=VIP, port=80):

@@ -6,7 +6,7 @@
                         bridge `lan` in its own namespace
 
 Every host is a namespace, so the machine's own network is not touched. The real servers have the VIPs on
-`lo`, prepared by `scripts/real-server`, and run nginx. The stranger is a port for raw frames.
+`lo`, prepared by `lbctl real-server`, and run nginx. The stranger is a port for raw frames.
 """
 
 import os
@@ -20,6 +20,8 @@ from pathlib import Path
 from host import Host, command
 
 PROJECT = Path(__file__).resolve().parents[2]
+# Where the binaries are: LVS_BIN, or the debug build.
+BINARIES = Path(os.environ.get("LVS_BIN", PROJECT / ".build/debug"))
 VIP, OTHER_VIP = "10.77.0.100", "10.77.0.101"
 UNUSED_ADDRESS = "10.77.0.102"
 CLIENT, DIP = "10.77.0.11", "10.77.0.2"
@@ -46,7 +48,7 @@ http {{
 class Lab:
     """Built by entering it, gone when it is left, whatever happened in between."""
 
-    real_server = PROJECT / "scripts/real-server"
+    real_server = (BINARIES / "lbctl", "real-server")
 
     def __init__(self, servers=3, prefix=None, directory=None, detached=False):
         """A `detached` lab outlives this program if it is not destroyed."""
@@ -135,7 +137,7 @@ class Lab:
 
     def _serve(self, server):
         for vip in (VIP, OTHER_VIP):
-            server.run(self.real_server, "setup", "--vip", vip, "--interface", "eth0")
+            server.run(*self.real_server, "setup", "--vip", vip, "--interface", "eth0")
         home = self.directory / server.name
         self.uploads(server).mkdir(parents=True)
         configuration = home / "nginx.conf"

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <linux/capability.h>
@@ -57,6 +58,9 @@ int cl_has_capability(int number);
 
 /// An interface's Ethernet address as 48 bits, its MTU and its flags; 0 or an errno.
 int cl_interface(const char *_Nonnull name, uint64_t *_Nonnull mac, int *_Nonnull mtu, unsigned *_Nonnull flags, int *_Nonnull hardware);
+
+/// 1 where an interface has large receive offload on, 0 where not, -1 where it does not tell.
+int cl_large_receive(const char *_Nonnull name);
 
 /// Up to 64 frames to transmit with one system call.
 struct cl_batch;

@@ -16,7 +16,7 @@ struct NeighborQuestion: Equatable {
 /// Where the real servers are: asked for, believed for a while, asked again.
 ///
 /// An answer counts only while a question is open. A claim that nobody asked for changes nothing; it makes the table
-/// ask. An address is asked of the known station first, then of everybody. Times are milliseconds.
+/// ask, once in a while. An address is asked of the known station first, then of everybody. Times are milliseconds.
 struct NeighborTable {
   /// How long an answer is believed before the station is asked again.
   static let reachableTime: UInt64 = 30_000
@@ -26,6 +26,11 @@ struct NeighborTable {
   static let questions = 3
   /// Between two questions to a neighbour that did not answer.
   static let retryInterval: UInt64 = 1_000
+  /// Between two series that claims of others give rise to.
+  static let claimInterval: UInt64 = 1_000
+  /// How long a second station that answers for the address is remembered, and how long a survey takes answers.
+  static let rivalMemory: UInt64 = 120_000
+  static let surveyTime: UInt64 = 1_000
 
   private struct Entry {
     var mac: MACAddress?
@@ -35,11 +40,18 @@ struct NeighborTable {
     /// Questions of the present series that went out.
     var asked = 0
     var next: UInt64
+    /// When a claim last made the table ask.
+    var claimed: UInt64?
+    /// Another station that answered although this one was there, and when.
+    var rival: (station: MACAddress, seen: UInt64)?
+    /// Until when answers to a question that nobody depends on are heard.
+    var surveyed: UInt64 = 0
   }
 
   private var entries: [IPAddress: Entry] = [:]
 
-  var addresses: Set<IPAddress> { Set(entries.keys) }
+  /// The addresses whose stations the operator did not fix.
+  var asked: [IPAddress] { entries.filter { $0.value.state != .permanent }.map(\.key) }
 
   func mac(_ address: IPAddress) -> MACAddress? {
     entries[address].flatMap { $0.state == .failed ? nil : $0.mac }
@@ -65,22 +77,46 @@ struct NeighborTable {
   }
 
   /// Somebody, unasked, calls `mac` the station of the address. Where that is news, the known station is asked.
-  mutating func claim(_ address: IPAddress, _ mac: MACAddress, now: UInt64) {
-    guard let entry = entries[address], entry.state == .reachable, entry.mac != mac else { return }
-    entries[address]?.state = .probing
-    entries[address]?.asked = 0
-    entries[address]?.next = now
+  ///
+  /// - Returns: whether it contradicts what is known.
+  mutating func claim(_ address: IPAddress, _ mac: MACAddress, now: UInt64) -> Bool {
+    guard let entry = entries[address], let known = self.mac(address), known != mac else { return false }
+    if entry.state == .reachable, entry.claimed.map({ now >= $0 + Self.claimInterval }) ?? true {
+      entries[address]?.state = .probing
+      entries[address]?.asked = 0
+      entries[address]?.next = now
+      entries[address]?.claimed = now
+    }
+    return true
   }
 
   /// Takes an answer. It is not believed unless a question is open and `mac` can be a station's.
-  mutating func answer(_ address: IPAddress, _ mac: MACAddress, now: UInt64) -> NeighborChange? {
-    guard let entry = entries[address], mac.isStation, entry.state != .permanent, entry.asked > 0 else { return nil }
+  mutating func answer(_ address: IPAddress, _ mac: MACAddress, now: UInt64) -> (NeighborChange?, isBelieved: Bool) {
+    guard let entry = entries[address], mac.isStation, entry.state != .permanent else { return (nil, false) }
     let old = entry.state == .failed ? nil : entry.mac
+    if let old, old != mac, entry.asked > 0 || now < entry.surveyed { entries[address]?.rival = (mac, now) }
+    if entry.asked == 0, now < entry.surveyed { return (nil, old == mac) }
     // While only the known station has been asked, nobody else has anything to say.
-    if let old, old != mac, entry.asked <= Self.questions { return nil }
-    entries[address] = Entry(mac: mac, state: .reachable, confirmed: now, next: now + Self.reachableTime)
-    guard let old else { return .resolved(address, mac) }
-    return old == mac ? nil : .moved(address, from: old, to: mac)
+    guard entry.asked > 0, old == nil || old == mac || entry.asked > Self.questions else { return (nil, false) }
+    let rival = entry.rival.flatMap { $0.station == mac ? nil : $0 }
+    entries[address] = Entry(
+      mac: mac, state: .reachable, confirmed: now, next: now + Self.reachableTime, claimed: entry.claimed, rival: rival,
+      surveyed: entry.surveyed)
+    guard let old else { return (.resolved(address, mac), true) }
+    return (old == mac ? nil : .moved(address, from: old, to: mac), true)
+  }
+
+  /// Hears answers for a moment without a need, to learn who else answers.
+  mutating func survey(_ now: UInt64) {
+    for address in entries.keys {
+      entries[address]?.surveyed = now + Self.surveyTime
+      entries[address]?.rival = nil
+    }
+  }
+
+  /// A second station that answered for the address of late.
+  func rival(_ address: IPAddress, now: UInt64) -> MACAddress? {
+    entries[address]?.rival.flatMap { now < $0.seen + Self.rivalMemory ? $0.station : nil }
   }
 
   /// Moves time on: what to ask now, and who was given up.

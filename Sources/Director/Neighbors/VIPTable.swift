@@ -4,15 +4,19 @@ import LVS
 enum VIPChange: Equatable {
   /// Nobody else answered: it may be taken.
   case free(IPAddress)
+  /// It turned out to be free after it had been somebody else's, and is ours now.
+  case taken(IPAddress)
   /// Another host answers for it, or wants it at the same moment.
   case contested(IPAddress, MACAddress)
+  /// Given up to another host: a peer that announced it, or one that would not let go.
+  case yielded(IPAddress, MACAddress)
 }
 
 /// A message about a VIP to put on the wire.
 enum VIPMessage: Equatable {
-  /// Does somebody have it? (RFC 5227, 2.1.1)
+  /// Does somebody have it? (RFC 5227, 2.1.1; RFC 4862, 5.4)
   case probe(IPAddress)
-  /// It is ours: a gratuitous request and reply (RFC 5227, 2.3).
+  /// It is ours: a gratuitous request and reply (RFC 5227, 2.3), an unsolicited advertisement (RFC 4861, 7.2.6).
   case announcement(IPAddress)
 }
 
@@ -24,10 +28,14 @@ struct VIPTiming: Sendable {
   /// Announcements of a VIP just taken, and milliseconds between two.
   var announceCount = 3
   var announceInterval: UInt64 = 1_000
-  /// Milliseconds between the announcements that keep switches' and bridges' tables from ageing.
+  /// Milliseconds between the announcements that keep switches' and bridges' tables from ageing; 0: none.
   var announceRefresh: UInt64 = 60_000
+  /// Whether a VIP is given up to somebody who claims it again after it was defended.
+  var yields = false
   /// A claim of somebody else is answered with one announcement in this time (RFC 5227, 2.4).
   static let defendInterval: UInt64 = 10_000
+  /// Between two attempts to get a VIP that is somebody else's.
+  static let retryInterval: UInt64 = 10_000
 }
 
 /// Which VIPs are the director's on the LAN, and which are about to be. Times are milliseconds.
@@ -39,9 +47,12 @@ struct VIPTable {
     var sent = 0
     var next: UInt64
     var defended: UInt64?
+    /// It was somebody else's and is taken as soon as it is free.
+    var isWaiting = false
   }
 
   private var entries: [IPAddress: Entry] = [:]
+  private(set) var claims = ClaimLog()
   let timing: VIPTiming
 
   init(timing: VIPTiming = VIPTiming()) {
@@ -50,6 +61,8 @@ struct VIPTable {
 
   /// Whether the director answers for the address.
   func owns(_ address: IPAddress) -> Bool { entries[address]?.state == .owned }
+
+  var addresses: [IPAddress] { Array(entries.keys) }
 
   /// Begins to probe for an address.
   mutating func probe(_ address: IPAddress, now: UInt64) {
@@ -61,57 +74,111 @@ struct VIPTable {
     entries[address] = Entry(state: .owned, next: now)
   }
 
-  mutating func release(_ address: IPAddress) {
-    entries[address] = nil
+  /// Lets another host have the address for now, and takes it when it is free.
+  mutating func wait(for address: IPAddress, heldBy mac: MACAddress?, now: UInt64) {
+    let next = now + VIPTiming.retryInterval
+    entries[address] = Entry(state: .contested, otherOwner: mac, next: next, isWaiting: true)
   }
 
-  /// Another station uses the address, or (`isProbe`) wants to.
-  mutating func claim(_ address: IPAddress, by mac: MACAddress, isProbe: Bool, now: UInt64) -> (VIPChange?, VIPMessage?) {
+  /// Keeps quiet about an address until it is taken again.
+  mutating func release(_ address: IPAddress) {
+    entries[address] = Entry(state: .released, next: .max)
+  }
+
+  mutating func remove(_ address: IPAddress) {
+    entries[address] = nil
+    claims.forget(address)
+  }
+
+  /// Announces all owned addresses again, as if they had just been taken: switches may have forgotten them.
+  mutating func announceAgain(_ now: UInt64) {
+    for (address, entry) in entries where entry.state == .owned {
+      entries[address]?.sent = 0
+      entries[address]?.next = now
+    }
+  }
+
+  /// Takes note of what another station says of an address; `isPeer`: it is a director that may have our VIPs.
+  mutating func hear(_ message: NeighborMessage, isPeer: Bool, now: UInt64) -> (VIPChange?, VIPMessage?) {
+    let address = message.address
     guard let entry = entries[address] else { return (nil, nil) }
+    if !isPeer, message.kind != .probe { claims.add(message, now: now) }
     switch entry.state {
     case .probing:
-      entries[address]?.state = .contested
-      entries[address]?.otherOwner = mac
-      return (.contested(address, mac), nil)
-    case .owned where !isProbe:
-      entries[address]?.otherOwner = mac
-      if let defended = entry.defended, now < defended + VIPTiming.defendInterval { return (nil, nil) }
-      entries[address]?.defended = now
-      return (.contested(address, mac), .announcement(address))
-    case .owned, .contested:
+      let isNews = entry.otherOwner != message.station
+      wait(for: address, heldBy: message.station, now: now)
+      entries[address]?.isWaiting = entry.isWaiting
+      return (isNews ? .contested(address, message.station) : nil, nil)
+    case .owned where isPeer && message.kind == .announcement:
+      wait(for: address, heldBy: message.station, now: now)
+      return (.yielded(address, message.station), nil)
+    case .owned where !isPeer && message.kind != .probe:
+      return conflict(address, entry, with: message.station, now)
+    case .owned, .contested, .released:
       return (nil, nil)
     }
   }
 
-  /// Moves time on: what to send now, and which VIPs turned out to be free.
+  /// Defends an address once in a while; who claims it yet again gets it where that is the operator's choice.
+  private mutating func conflict(
+    _ address: IPAddress, _ entry: Entry, with mac: MACAddress, _ now: UInt64
+  ) -> (VIPChange?, VIPMessage?) {
+    entries[address]?.otherOwner = mac
+    guard let defended = entry.defended, now < defended + VIPTiming.defendInterval else {
+      entries[address]?.defended = now
+      return (.contested(address, mac), .announcement(address))
+    }
+    guard timing.yields else { return (nil, nil) }
+    wait(for: address, heldBy: mac, now: now)
+    return (.yielded(address, mac), nil)
+  }
+
+  /// Moves time on: what to send now, and what that means for whom.
   mutating func tick(_ now: UInt64) -> (messages: [VIPMessage], changes: [VIPChange]) {
     var messages: [VIPMessage] = []
     var changes: [VIPChange] = []
     for address in entries.keys {
       guard let entry = entries[address], entry.next <= now else { continue }
       switch entry.state {
-      case .probing where entry.sent >= timing.probeCount:
-        entries[address]?.next = .max
-        changes.append(.free(address))
-      case .probing:
+      case .probing where entry.sent < timing.probeCount:
         messages.append(.probe(address))
         entries[address]?.sent += 1
         entries[address]?.next = now + timing.probeInterval
+      case .probing where entry.isWaiting:
+        take(address, now: now)
+        changes.append(.taken(address))
+      case .probing:
+        entries[address]?.next = .max
+        changes.append(.free(address))
       case .owned:
         messages.append(.announcement(address))
-        entries[address]?.sent = min(entry.sent + 1, timing.announceCount)
-        entries[address]?.next =
-          now + (entry.sent + 1 < timing.announceCount ? timing.announceInterval : timing.announceRefresh)
-      case .contested:
+        announced(address, entry, now)
+      case .contested where entry.isWaiting:
+        entries[address]?.state = .probing
+        entries[address]?.sent = 0
+      case .contested, .released:
         entries[address]?.next = .max
       }
     }
     return (messages, changes)
   }
 
+  /// When the next announcement is due.
+  private mutating func announced(_ address: IPAddress, _ entry: Entry, _ now: UInt64) {
+    let sent = min(entry.sent + 1, timing.announceCount)
+    entries[address]?.sent = sent
+    let refresh = timing.announceRefresh == 0 ? UInt64.max : now + timing.announceRefresh
+    entries[address]?.next = sent < timing.announceCount ? now + timing.announceInterval : refresh
+  }
+
   var listing: [VIPStatus] {
     entries.sorted { $0.key < $1.key }.map { address, entry in
       VIPStatus(address: address, state: entry.state, otherOwner: entry.otherOwner)
     }
+  }
+
+  /// Forgets the claims that are older than `memory`, or all that were answers to us.
+  mutating func forgetClaims(now: UInt64, memory: UInt64, answers: Bool = false) {
+    claims.expire(now: now, memory: memory, answers: answers)
   }
 }

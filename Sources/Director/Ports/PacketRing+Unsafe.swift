@@ -13,7 +13,7 @@ import Synchronization
 /// its slot is queued whole beside the ring and is fetched with a call of its own: only super-frames are, for which
 /// the copying costs more than the call.
 @safe struct PacketRing: ~Copyable {
-  static let batch = 64
+  static let batch = Director.batch
   /// The largest frame that a device hands over: 64 KiB and headers.
   static let largest = 68 * 1024
   private static let metadata = VirtioHeader.length

@@ -14,7 +14,8 @@ struct PacketSocket: ~Copyable {
 
   /// Opens a socket that gets nothing until it is bound.
   init(interface: UInt32) throws(SystemError) {
-    descriptor = try Descriptor(socket(AF_PACKET, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), 0), call: "packet socket")
+    descriptor = try Descriptor(
+      socket(AF_PACKET, Int32(SOCK_RAW.rawValue | SOCK_CLOEXEC.rawValue), 0), call: "packet socket")
     self.interface = interface
   }
 
@@ -26,6 +27,31 @@ struct PacketSocket: ~Copyable {
   /// Keeps the host's own transmissions out.
   func ignoreOutgoing() throws(SystemError) {
     try descriptor.set(Self.packetLevel, PACKET_IGNORE_OUTGOING, Int32(1), call: "PACKET_IGNORE_OUTGOING")
+  }
+
+  /// What a socket may have its interface take in beside the interface's own frames.
+  enum Membership {
+    case group(MACAddress)
+    /// A second unicast address.
+    case station(MACAddress)
+    /// All frames.
+    case everything
+  }
+
+  /// Begins or ends to take in more; the kernel ends it with the socket.
+  func member(_ membership: Membership, joins: Bool = true) throws(SystemError) {
+    let (kind, mac): (Int32, MACAddress) =
+      switch membership {
+      case .group(let mac): (PACKET_MR_MULTICAST, mac)
+      case .station(let mac): (PACKET_MR_UNICAST, mac)
+      case .everything: (PACKET_MR_PROMISC, .zero)
+      }
+    func octet(_ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: mac.value >> (40 - 8 * index)) }
+    let request = packet_mreq(
+      mr_ifindex: Int32(interface), mr_type: UInt16(kind), mr_alen: 6,
+      mr_address: (octet(0), octet(1), octet(2), octet(3), octet(4), octet(5), 0, 0))
+    let option = joins ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP
+    try descriptor.set(Self.packetLevel, option, request, call: "PACKET_ADD_MEMBERSHIP")
   }
 
   /// Replaces the filter.
@@ -93,7 +119,9 @@ struct PacketSocket: ~Copyable {
 
   /// Receives one frame into an array without waiting; how much of the array it fills, or nil where there is none.
   static func receive(into array: inout [UInt8], from descriptor: Int32) -> Int? {
-    let length = unsafe array.withUnsafeMutableBytes { unsafe recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT)) }
+    let length = unsafe array.withUnsafeMutableBytes {
+      unsafe recv(descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT))
+    }
     return length < 0 ? nil : length
   }
 
@@ -113,7 +141,9 @@ struct PacketSocket: ~Copyable {
     return result == 0 ? statistics.tp_drops : 0
   }
 
-  private static func withProgram(_ filter: SocketFilter, _ body: (sock_fprog) throws(SystemError) -> Void) throws(SystemError) {
+  private static func withProgram(_ filter: SocketFilter, _ body: (sock_fprog) throws(SystemError) -> Void)
+    throws(SystemError)
+  {
     var code = filter.instructions.map { sock_filter(code: $0.code, jt: $0.ifTrue, jf: $0.ifFalse, k: $0.value) }
     let count = UInt16(code.count)
     var failure: SystemError?

@@ -21,10 +21,11 @@ struct SocketFilter {
   private static let whole: UInt32 = 0x40000
 
   /// IP frames to our own station and one of the VIPs, on the VLAN where one is given, else untagged.
-  static func balanced(vips: [IPAddress], vlan: UInt16?) -> SocketFilter {
+  ///
+  /// - Parameter station: a second station of ours, which the kernel takes for another host's.
+  static func balanced(vips: [IPAddress], vlan: UInt16?, station: MACAddress? = nil) -> SocketFilter {
     var filter = SocketFilter()
-    filter.load(.packetType)
-    filter.requireEqual(0)
+    filter.requireOwn(station)
     filter.require(vlan: vlan)
     filter.instructions.append(Instruction(code: 0x28, value: UInt32(Ethernet.type)))
     let v4 = accept(vips.filter { $0.family == .v4 }) { address in
@@ -61,6 +62,17 @@ struct SocketFilter {
         Instruction(code: 0x06, value: whole),
       ])
     filter.reject()
+    return filter
+  }
+
+  /// Unicast frames that are another station's, cut to their Ethernet header.
+  static func foreign(vlan: UInt16?, station: MACAddress?) -> SocketFilter {
+    var filter = SocketFilter()
+    filter.load(.packetType)
+    filter.requireEqual(3)
+    filter.require(vlan: vlan)
+    if let station { filter.test(destination: station, ifEqual: 0, ifOther: 1) }
+    filter.instructions.append(Instruction(code: 0x06, value: UInt32(Ethernet.length)))
     return filter
   }
 
@@ -135,6 +147,25 @@ struct SocketFilter {
   /// Goes on where the accumulator has this value, else rejects.
   private mutating func requireEqual(_ value: UInt32) {
     instructions.append(Instruction(code: 0x15, ifTrue: 1, value: value))
+    reject()
+  }
+
+  /// The frame must be to the host's station, or to this one.
+  private mutating func requireOwn(_ station: MACAddress?) {
+    load(.packetType)
+    guard let station else { return requireEqual(0) }
+    instructions.append(Instruction(code: 0x15, ifTrue: 5, value: 0))
+    test(destination: station, ifEqual: 1, ifOther: 0)
+  }
+
+  /// Compares the destination; each outcome rejects the frame or skips the rejection.
+  private mutating func test(destination station: MACAddress, ifEqual: UInt8, ifOther: UInt8) {
+    instructions += [
+      Instruction(code: 0x20, value: UInt32(Ethernet.destination)),
+      Instruction(code: 0x15, ifFalse: 2 + ifOther, value: UInt32(truncatingIfNeeded: station.value >> 16)),
+      Instruction(code: 0x28, value: UInt32(Ethernet.destination + 4)),
+      Instruction(code: 0x15, ifTrue: ifEqual, ifFalse: ifOther, value: UInt32(station.value & 0xffff)),
+    ]
     reject()
   }
 

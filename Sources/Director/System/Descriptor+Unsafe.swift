@@ -30,8 +30,18 @@ struct Descriptor: ~Copyable {
 
   /// Waits until one of two descriptors can be read, at most so many milliseconds.
   static func wait(_ first: Int32, _ second: Int32, milliseconds: Int32) {
-    var watched = [pollfd(fd: first, events: Int16(POLLIN), revents: 0), pollfd(fd: second, events: Int16(POLLIN), revents: 0)]
-    _ = unsafe poll(&watched, 2, milliseconds)
+    var watched = [
+      pollfd(fd: first, events: Int16(POLLIN), revents: 0), pollfd(fd: second, events: Int16(POLLIN), revents: 0),
+    ]
+    guard unsafe poll(&watched, 2, milliseconds) > 0 else { return }
+    for entry in watched where entry.revents & Int16(POLLERR) != 0 { forgetError(of: entry.fd) }
+  }
+
+  /// Takes a pending error off a socket, such as that its interface went down; `poll` would return at once for ever.
+  private static func forgetError(of descriptor: Int32) {
+    var code: Int32 = 0
+    var length = socklen_t(MemoryLayout<Int32>.size)
+    _ = unsafe getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &code, &length)
   }
 }
 
@@ -90,7 +100,11 @@ final class Thread: Sendable {
       let body: @Sendable () -> Void
       init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
-    let start = unsafe Unmanaged.passRetained(Start { unsafe cl_name_thread(name); body() })
+    let start = unsafe Unmanaged.passRetained(
+      Start {
+        unsafe cl_name_thread(name)
+        body()
+      })
     var id: pthread_t = 0
     let code = unsafe pthread_create(
       &id, nil,

@@ -21,6 +21,19 @@ import LVS
     unsafe nft_ctx_buffer_output(context)
     unsafe nft_ctx_buffer_error(context)
     table = "netdev lbd-\(getpid())"
+    try setUp(interface)
+  }
+
+  /// Guards the same addresses at an interface that is new under its name: the kernel took the old one's chain away.
+  func renew(interface: String) throws(PlaneError) {
+    try? run("delete table \(table)")
+    try setUp(interface)
+    let addresses = guarded
+    guarded = []
+    try protect(addresses)
+  }
+
+  private func setUp(_ interface: String) throws(PlaneError) {
     try run(
       """
       add table \(table) { flags owner; }

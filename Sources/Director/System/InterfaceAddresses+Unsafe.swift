@@ -24,6 +24,9 @@ struct InterfaceLink {
     return InterfaceLink(
       index: index, mac: MACAddress(mac), mtu: Int(mtu), isUp: flags & up == up, isEthernet: hardware == ethernet)
   }
+
+  /// Whether the interface merges received frames into ones that cannot be taken apart again (LRO).
+  static func mergesFrames(_ name: String) -> Bool { unsafe cl_large_receive(name) == 1 }
 }
 
 /// All addresses of this host, with their interfaces.

@@ -10,7 +10,7 @@ import Glibc
     let pointer = unsafe mmap(
       nil, max(size, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
     guard let pointer = unsafe pointer, unsafe pointer != MAP_FAILED else { throw SystemError("mmap") }
-    if size >= 4 << 20 { _ = unsafe madvise(pointer, size, MADV_HUGEPAGE) }
+    if size >= 2 << 20 { _ = unsafe madvise(pointer, size, MADV_HUGEPAGE) }
     unsafe base = pointer
     self.size = max(size, 1)
   }

@@ -20,6 +20,13 @@ struct ConnectionKey: Equatable {
   }
 
   @inline(__always)
+  init(_ packet: Packet, _ vip: UInt16) {
+    self.init(
+      client: packet.source, clientPort: packet.sourcePort, vip: vip, virtualPort: packet.destinationPort,
+      transport: packet.transport)
+  }
+
+  @inline(__always)
   init(high: UInt64, low: UInt64, ports: UInt64) {
     (self.high, self.low, self.ports) = (high, low, ports)
   }

@@ -6,6 +6,13 @@ enum ConnectionState: UInt8, CaseIterable {
   case udp
   case sctpInit1, sctpInit, sctpCookieEchoed, sctpEstablished, sctpShutdownReceived, sctpClosed
 
+  /// The state that a record holds the raw value of.
+  @inline(__always)
+  init(stored value: UInt8) {
+    precondition(value <= Self.sctpClosed.rawValue)
+    self = unsafe unsafeBitCast(value, to: Self.self)
+  }
+
   /// The kernel's name in `/proc/net/ip_vs_conn`.
   var name: String {
     switch self {
@@ -88,7 +95,7 @@ enum TCPTransition {
     } else {
       return .close
     }
-    return ConnectionState(rawValue: UInt8(row >> (4 * UInt64(state.rawValue)) & 15)) ?? .close
+    return ConnectionState(stored: UInt8(truncatingIfNeeded: row &>> (4 &* UInt64(state.rawValue)) & 15))
   }
 }
 

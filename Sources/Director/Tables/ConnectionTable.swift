@@ -58,10 +58,12 @@ import LVS
     unsafe cl_prefetch(buckets + bucket(hash))
   }
 
-  /// Asks for the first record's line, once its bucket is there.
+  /// Asks for the first record's two lines, once its bucket is there.
   @inline(__always)
   func prefetchRecord(_ hash: UInt32) {
-    unsafe cl_prefetch(records + Int(buckets[bucket(hash)]))
+    let record = unsafe UnsafeRawPointer(records + Int(buckets[bucket(hash)]))
+    unsafe cl_prefetch(record)
+    unsafe cl_prefetch(record + MemoryLayout<Connection>.size - 1)
   }
 
   @inline(__always)

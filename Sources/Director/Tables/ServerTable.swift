@@ -28,6 +28,8 @@ struct ServerRecord: ~Copyable {
   /// When it went into the trash without connections.
   var idleSince: UInt32 = 0
   var meter = TrafficMeter()
+  /// Whole cache lines, four of them.
+  private let rest = InlineArray<6, UInt64>(repeating: 0)
 
   init(service: UInt32, endpoint: Endpoint) {
     (self.service, self.endpoint) = (service, endpoint)

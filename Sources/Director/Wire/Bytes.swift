@@ -84,6 +84,18 @@ import LVS
     unsafe base.storeBytes(of: value.bigEndian, toByteOffset: offset, as: UInt64.self)
   }
 
+  /// The ones' complement sum of `words` words of 32 bits in this machine's order, which folds to the sum in network
+  /// order with its octets exchanged (RFC 1071): what is all ones in one is so in the other.
+  @inline(__always)
+  func sum(_ offset: Int, words: Int) -> UInt64 {
+    check(offset, words &* 4)
+    var total: UInt64 = 0
+    for word in 0..<words {
+      total &+= UInt64(unsafe base.loadUnaligned(fromByteOffset: offset &+ word &* 4, as: UInt32.self))
+    }
+    return total
+  }
+
   /// The six octets at `offset`.
   @inline(__always)
   func mac(_ offset: Int) -> MACAddress {

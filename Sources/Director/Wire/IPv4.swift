@@ -38,14 +38,14 @@ enum IPv4 {
   /// Writes a header without options at `ip`, checksum included.
   static func write(
     _ frame: Bytes, _ ip: Int, from source: IPAddress, to destination: IPAddress, transport: UInt8, payload: Int,
-    tos: UInt8 = 0, id: UInt16 = 0, dontFragment: Bool = false
+    tos: UInt8 = 0, id: UInt16 = 0, dontFragment: Bool = false, ttl: UInt8 = 64
   ) {
     frame.set(ip, UInt8(0x45))
     frame.set(ip + IPv4.tos, tos)
     frame.set(ip + totalLength, UInt16(truncatingIfNeeded: length + payload))
     frame.set(ip + IPv4.id, id)
     frame.set(ip + fragment, dontFragment ? IPv4.dontFragment : 0)
-    frame.set(ip + ttl, UInt8(64))
+    frame.set(ip + IPv4.ttl, ttl)
     frame.set(ip + IPv4.transport, transport)
     frame.set(ip + checksum, UInt16(0))
     frame.set(ip + IPv4.source, source)

@@ -53,7 +53,9 @@ struct Packet {
     guard start >> 4 == 4, header >= IPv4.length else { return .drop(.badIpHeader) }
     let total = Int(frame.u16(ip &+ IPv4.totalLength))
     guard total >= header, total <= frame.count &- ip else { return .drop(.badIpLength) }
-    guard Checksum.fold(Checksum.sum(frame, ip, header)) == 0xffff else { return .drop(.badIpHeader) }
+    var sum = frame.sum(ip, words: IPv4.length / 4)
+    if header > IPv4.length { sum &+= frame.sum(ip &+ IPv4.length, words: (header &- IPv4.length) / 4) }
+    guard Checksum.fold(sum) == 0xffff else { return .drop(.badIpHeader) }
     source = IPAddress(v4: frame.u32(ip &+ IPv4.source))
     destination = IPAddress(v4: frame.u32(ip &+ IPv4.destination))
     transport = frame.u8(ip &+ IPv4.transport)
@@ -84,6 +86,7 @@ struct Packet {
   }
 
   /// Walks to the transport header, or to the end of a later fragment's headers.
+  @inline(never)
   mutating func walkExtensions(_ frame: Bytes) -> Verdict? {
     for _ in 0..<IPv6.maximumExtensions {
       guard IPv6.isExtension(transport) || transport == IPv6.fragment else { return nil }

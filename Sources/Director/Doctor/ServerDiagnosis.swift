@@ -1,0 +1,84 @@
+import LVS
+
+/// Where the real servers are, and what they do with a packet for the VIP.
+extension Observation {
+  var serverFindings: [Finding] { servers.compactMap(unresolved) + servers.compactMap(duplicate) + shared }
+
+  private func unresolved(_ server: Server) -> Finding? {
+    guard server.mac == nil, server.isFailed else { return nil }
+    let address = server.address.description
+    guard interface.isOnLink(server.address) else {
+      return Finding(
+        .serverElsewhere, subject: address,
+        seen: "real server \(address) is on no network of \(interface.name) and does not answer there",
+        why: "direct routing changes only the MAC address: director and server must share a LAN",
+        fix: "put the server on the LAN of \(interface.name), or run lbd on the server's: lbd --interface …")
+    }
+    return Finding(
+      .serverUnresolved, subject: address, seen: "real server \(address) does not answer ARP or neighbour discovery",
+      why: "nothing can be sent to it; its clients wait in vain",
+      fix: "on \(address): ip link set \(interface.name) up; meanwhile lbctl drain-rs -t … -r \(address)")
+  }
+
+  private func duplicate(_ server: Server) -> Finding? {
+    guard let rival = server.rival, let mac = server.mac else { return nil }
+    return Finding(
+      .serverDuplicate, subject: server.address.description,
+      seen: "real server \(server.address) is answered for by \(mac) and by \(rival)",
+      why: "two hosts have the address: some connections go to the wrong one",
+      fix: "take \(server.address) off one of them, or lbctl edit-rs -t … -r \(server.address) --mac \(mac)")
+  }
+
+  /// Servers of one family with one station: a router that answers for others, or one host twice.
+  private var shared: [Finding] {
+    let byStation = Dictionary(grouping: servers.filter { $0.mac != nil }) { server in
+      [server.mac?.value ?? 0, UInt64(server.address.family.rawValue)]
+    }
+    return byStation.values.filter { $0.count > 1 }.map { group in
+      let addresses = group.map(\.address).sorted().map(\.description)
+      let mac = group[0].mac?.description ?? ""
+      return Finding(
+        .serverShared, subject: mac, seen: "real servers \(addresses.joined(separator: " and ")) have one MAC, \(mac)",
+        why: "they are one host, or a router with proxy_arp between director and servers, which breaks direct routing",
+        fix: "lbctl del-rs one of them; or on the router: sysctl -w net.ipv4.conf.all.proxy_arp=0")
+    }.sorted { $0.subject < $1.subject }
+  }
+
+  var probeFindings: [Finding] { probes.compactMap(finding) + probes.compactMap(smallMTU) }
+
+  private func finding(_ probe: ProbeResult) -> Finding? {
+    let (server, vip) = (probe.server, probe.virtual)
+    switch probe.outcome {
+    case .fine, .silent: return nil
+    case .refused:
+      return Finding(
+        .serverRefuses, vip: vip.description, subject: server.description,
+        seen: "real server \(server) refuses \(vip): nothing listens there",
+        why: "clients that are sent there get a reset",
+        fix: "on \(server): start the service so that it listens on \(vip) or on all addresses "
+          + "(ss -ltn shows it); meanwhile lbctl drain-rs")
+    case .filtered:
+      return Finding(
+        .serverFiltered, vip: vip.description, subject: server.description,
+        seen: "real server \(server) has the VIP, but what is sent to \(vip) is filtered",
+        why: "clients that are sent there get no answer",
+        fix: "on \(server): allow port \(vip.port) in its packet filter (nft list ruleset)")
+    case .withoutVIP:
+      return Finding(
+        .serverWithoutVIP, vip: vip.description, subject: server.description,
+        seen: "real server \(server) does not have the VIP \(vip.address) on lo",
+        why: "it throws away what it is sent, or sends it back",
+        fix: "on \(server): lbctl real-server setup --vip \(vip.address)")
+    }
+  }
+
+  private func smallMTU(_ probe: ProbeResult) -> Finding? {
+    guard probe.answersSmall, !probe.answersLarge else { return nil }
+    return Finding(
+      .serverMTU, vip: probe.virtual.address.description, subject: probe.server.description,
+      seen: "packets of \(interface.mtu) octets do not reach real server \(probe.server), small ones do",
+      why: "connections to it hang as soon as a client sends much",
+      fix: "give switch and server the MTU of the director; on \(probe.server): "
+        + "ip link set \(interface.name) mtu \(interface.mtu)")
+  }
+}

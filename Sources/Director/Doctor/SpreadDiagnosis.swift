@@ -1,0 +1,83 @@
+import LVS
+
+/// Servers that get much more than their weights give them, and why.
+extension Observation {
+  /// Fewer connections say nothing.
+  private static let leastConnections: UInt64 = 100
+  private static let ignoresWeights: Set<String> = ["rr", "lc", "dh", "twos"]
+  private static let hashes: Set<String> = ["sh", "dh", "mh", "lblc", "lblcr"]
+
+  var spreadFindings: [Finding] { services.compactMap(uneven) }
+
+  private func uneven(_ status: ServiceStatus) -> Finding? {
+    let servers = status.servers.filter { $0.server.weight > 0 }
+    let total = servers.reduce(0) { $0 + $1.statistics.connections }
+    guard servers.count > 1, total >= Self.leastConnections else { return nil }
+    if let (server, share) = heaviest(servers, { $0.statistics.connections }),
+      let (reason, fix) = cause(status, servers)
+    {
+      return finding(status, server, "\(share) % of the connections", reason, fix)
+    }
+    guard let (server, share) = heaviest(servers, { $0.statistics.packets }) else { return nil }
+    return finding(
+      status, server, "\(share) % of the packets", "a few long connections (keep-alive) carry most of the traffic",
+      "limit the requests of one connection on the servers, or: lbctl edit-service \(status.service.key.words) -s wlc")
+  }
+
+  /// The server with more than twice its due, and its share in percent.
+  private func heaviest(_ servers: [ServerStatus], _ figure: (ServerStatus) -> UInt64) -> (ServerStatus, UInt64)? {
+    let total = Double(servers.reduce(0) { $0 + figure($1) })
+    let weights = Double(servers.reduce(0) { $0 + Int($1.server.weight) })
+    let top = servers.max { figure($0) * UInt64($1.server.weight) < figure($1) * UInt64($0.server.weight) }
+    guard let top, total > 0 else { return nil }
+    let (share, due) = (Double(figure(top)) / total, Double(top.server.weight) / weights)
+    // With a due of more than half, twice of it is out of reach.
+    guard share > min(2 * due, (1 + due) / 2), share - due > 0.1 else { return nil }
+    return (top, UInt64(share * 100))
+  }
+
+  private func cause(_ status: ServiceStatus, _ servers: [ServerStatus]) -> (reason: String, fix: String)? {
+    let (service, words) = (status.service, status.service.key.words)
+    let clients = clients[service.key].map { "; at present it has \($0) clients" } ?? ""
+    if let persistence = service.persistence {
+      return (
+        "persistence sends each client (mask \(persistence.netmask)) to one server for \(persistence.timeout) s\(clients)",
+        "a shorter time or narrower mask: lbctl edit-service \(words) -p 60"
+      )
+    }
+    if Self.hashes.contains(service.scheduler.rawValue) {
+      return (
+        "\(service.scheduler.rawValue) sends each client to one server: it needs many clients\(clients)",
+        "lbctl edit-service \(words) -s wlc"
+      )
+    }
+    if Self.ignoresWeights.contains(service.scheduler.rawValue), Set(servers.map(\.server.weight)).count > 1 {
+      return (
+        "\(service.scheduler.rawValue) takes no notice of weights, and these differ",
+        "lbctl edit-service \(words) -s wrr"
+      )
+    }
+    return nil
+  }
+
+  private func finding(
+    _ status: ServiceStatus, _ server: ServerStatus, _ share: String, _ reason: String, _ fix: String
+  ) -> Finding {
+    Finding(
+      .uneven, vip: status.service.key.description, subject: server.server.endpoint.description,
+      seen: "real server \(server.server.endpoint) gets \(share) of \(status.service.key)", why: reason,
+      fix: "\(fix); then lbctl zero")
+  }
+}
+
+extension ServiceKey {
+  /// As the command line names it: `-t 192.0.2.1:80`.
+  fileprivate var words: String {
+    switch self {
+    case .endpoint(.tcp, let end): "-t \(end)"
+    case .endpoint(.udp, let end): "-u \(end)"
+    case .endpoint(_, let end): "--sctp-service \(end)"
+    case .fwmark(let mark, let family): "-f \(mark)\(family == .v6 ? " -6" : "")"
+    }
+  }
+}

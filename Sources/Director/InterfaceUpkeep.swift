@@ -1,0 +1,53 @@
+import LVS
+
+/// The interface goes down and up, gets another address, vanishes and comes back: the VIPs stay reachable.
+extension UserspacePlane {
+  /// Between two looks at the interface.
+  private static let lookInterval = Duration.milliseconds(250)
+
+  /// Looks again and again until the plane is gone.
+  static func watch(_ plane: () -> UserspacePlane?) async {
+    while (try? await Task.sleep(for: lookInterval)) != nil, let plane = plane() { await plane.look() }
+  }
+
+  private func look() async {
+    let now = try? Interface.read(options.interface)
+    let changes = watch.withLock { $0.look(now) }
+    guard !changes.isEmpty else { return }
+    let name = options.interface
+    for change in changes { if let event = change.event(name, now) { digest.report(event, now: Clock.milliseconds) } }
+    guard let now else { return }
+    if changes.contains(where: \.concernsLink) {
+      await gate.enter()
+      do throws(PlaneError) {
+        try await adopt(now, isNew: changes.contains(.renewed))
+      } catch {
+        digest.report(.warning("interface \(name): \(error)"), now: Clock.milliseconds)
+      }
+      await gate.leave()
+    }
+    // Switches learn anew where the VIPs are, whatever it was.
+    if changes.contains(where: { $0 != .down && $0 != .settings }) { neighborhood.announceAgain() }
+  }
+}
+
+extension InterfaceWatch.Change {
+  /// Whether the data plane has to know.
+  fileprivate var concernsLink: Bool {
+    switch self {
+    case .renewed, .station, .settings: true
+    case .gone, .down, .up, .port: false
+    }
+  }
+
+  fileprivate func event(_ name: String, _ now: Interface?) -> DirectorEvent? {
+    switch self {
+    case .gone: .interfaceGone(name)
+    case .renewed: now.map { .interfaceChanged(name, $0.mac) }
+    case .station(let mac): .interfaceChanged(name, mac)
+    case .down: .interfaceDown(name)
+    case .up: .interfaceUp(name)
+    case .settings, .port: nil
+    }
+  }
+}

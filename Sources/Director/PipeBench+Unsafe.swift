@@ -1,0 +1,96 @@
+import LVS
+
+/// The pipe in memory, for measuring it: one director with one service, and frames that somebody else writes.
+///
+/// It stands where a worker stands otherwise, inside this module as the worker is: what a frame meets is the same code.
+@safe public struct PipeBench: ~Copyable {
+  private static let station = MACAddress(0x0200_0000_0001)
+
+  private var director: Director
+  private let services: Services
+
+  /// - Parameters:
+  ///   - vip: the service, of TCP.
+  ///   - servers: how many it has, of weight 1 + i mod 10, each with an Ethernet address.
+  ///   - connections: the most there can be.
+  public init(vip: Endpoint, scheduler: SchedulerName, servers: Int, connections: Int) throws(PlaneError) {
+    let seed: UInt64 = 1
+    let shared = try available { () throws(SystemError) in try SharedTables(seed: seed) }
+    let counters = try available { () throws(SystemError) in try Counters() }
+    let services = Services(shared: shared, counters: [counters], seed: seed)
+    let key = ServiceKey.endpoint(.tcp, vip)
+    try services.apply(.addService(VirtualService(key, scheduler: scheduler), force: false), now: 0)
+    for index in 0..<servers {
+      let server = RealServer(
+        Endpoint(IPAddress(v4: 0x0a01_0001 + UInt32(index)), vip.port), weight: 1 + Int32(index % 10),
+        mac: MACAddress(0x0200_0000_0100 + UInt64(index)))
+      try services.apply(.addServer(server, to: key), now: 0)
+    }
+    let snapshot = services.snapshot(link: Link(mac: Self.station, mtu: 1_500))
+    director = try available { () throws(SystemError) in
+      try Director(shared: shared, counters: counters, snapshot: snapshot, connections: connections, seed: seed)
+    }
+    self.services = services
+  }
+
+  public var connections: Int { director.connections.count }
+
+  /// Sends frames through the pipe; how many are to be transmitted.
+  ///
+  /// - Parameter now: the time in hundredths of a second.
+  public mutating func process(_ frames: FrameBlock, now: UInt32) -> Int {
+    director.tick(now)
+    var sent = 0
+    var first = 0
+    while first < frames.count {
+      let count = min(Director.batch, frames.count &- first)
+      sent &+= process(frames, first, count)
+      first &+= count
+    }
+    return sent
+  }
+
+  /// A batch, as a worker takes it.
+  @inline(__always)
+  private mutating func process(_ frames: FrameBlock, _ first: Int, _ count: Int) -> Int {
+    var sent = 0
+    for index in 0..<count { director.inspect(frames[first &+ index], index) }
+    for index in 0..<min(count, Director.ahead) { director.prefetch(index) }
+    for index in 0..<count {
+      if index &+ Director.ahead < count { director.prefetch(index &+ Director.ahead) }
+      if director.decide(frames[first &+ index], index, segment: 0) == .transmit { sent &+= 1 }
+    }
+    return sent
+  }
+
+  /// Ends the connections whose time has come.
+  public mutating func expire(now: UInt32) {
+    director.tick(now)
+    while director.expire(budget: 1 << 16) {}
+  }
+}
+
+/// Frames of one length in memory, at equal distances.
+@safe public struct FrameBlock {
+  public let base: UnsafeMutableRawPointer
+  public let stride: Int
+  public let length: Int
+  public let count: Int
+
+  /// The memory has to last as long as the block and to hold `count` times `stride` octets.
+  public init(_ base: UnsafeMutableRawPointer, stride: Int, length: Int, count: Int) {
+    precondition(length <= stride && count >= 0)
+    unsafe self.base = base
+    (self.stride, self.length, self.count) = (stride, length, count)
+  }
+
+  @inline(__always)
+  subscript(index: Int) -> Bytes {
+    unsafe Bytes(base + index &* stride, count: length, capacity: stride)
+  }
+}
+
+/// What the system refuses is unavailable to whoever measures.
+func available<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(PlaneError) -> Result {
+  do throws(SystemError) { return try body() } catch { throw .unavailable(error.description) }
+}

@@ -1,0 +1,59 @@
+import LVS
+
+/// The connection table alone, for measuring it: flows by number, each from an address and a port of its own.
+public struct TableBench: ~Copyable {
+  private var table: ConnectionTable
+
+  public init(capacity: Int) throws(PlaneError) {
+    table = try available { () throws(SystemError) in try ConnectionTable(capacity: capacity, seed: 1) }
+  }
+
+  public var count: Int { table.count }
+
+  /// Record and place in the index together.
+  public static var bytesPerConnection: Int { MemoryLayout<Connection>.stride + MemoryLayout<UInt32>.stride }
+
+  @inline(__always)
+  private static func key(_ flow: UInt32) -> ConnectionKey {
+    ConnectionKey(
+      client: IPAddress(v4: 0x6440_0000 | flow & 0x3f_ffff), clientPort: 1024 &+ UInt16(truncatingIfNeeded: flow >> 22),
+      vip: 1, virtualPort: 80, transport: TCP.number)
+  }
+
+  /// Adds the connections of these flows, each with an end within 90 s, as much as there is room for.
+  public mutating func insert(_ flows: [UInt32]) {
+    for flow in flows {
+      let key = Self.key(flow)
+      let number = table.insert(key, table.hash(key))
+      guard number != 0 else { return }
+      table.time(number, expires: 1 &+ flow % 9_000)
+    }
+  }
+
+  /// Looks flows up, one after the other; how many there are.
+  public func lookup(_ flows: [UInt32]) -> Int {
+    var found = 0
+    for flow in flows {
+      let key = Self.key(flow)
+      if table.find(key, table.hash(key)) != 0 { found &+= 1 }
+    }
+    return found
+  }
+
+  /// Removes all connections as their time comes; how many records were looked at for it.
+  public mutating func expireAll() -> Int {
+    var looked = 0
+    var now: UInt32 = 0
+    while table.count > 0 {
+      now &+= 1
+      var budget = Int.max
+      while true {
+        let number = table.nextExpired(now, budget: &budget)
+        guard number != 0 else { break }
+        table.remove(number)
+      }
+      looked += Int.max - budget
+    }
+    return looked
+  }
+}

@@ -1,0 +1,125 @@
+import LVS
+import Testing
+
+@testable import Director
+
+@Suite("The table of neighbours")
+struct NeighborTableTests {
+  private static let server = IPAddress("10.77.0.21")!
+  private static let mac = MACAddress(0x0200_0000_0301)
+  private static let other = MACAddress(0x0200_0000_0302)
+
+  /// A table in which the server has answered at time 1.
+  private func resolved() -> NeighborTable {
+    var table = NeighborTable()
+    table.add(Self.server, now: 0)
+    _ = table.tick(0)
+    _ = table.answer(Self.server, Self.mac, now: 1)
+    return table
+  }
+
+  @Test("asks everybody for a new address, and believes the answer")
+  func resolves() {
+    var table = NeighborTable()
+    table.add(Self.server, now: 0)
+    #expect(table.mac(Self.server) == nil)
+    check(table.tick(0).questions == [NeighborQuestion(address: Self.server, station: nil)])
+    let (change, isBelieved) = table.answer(Self.server, Self.mac, now: 1)
+    #expect(change == .resolved(Self.server, Self.mac) && isBelieved)
+    #expect(table.mac(Self.server) == Self.mac)
+  }
+
+  @Test(
+    "believes no group, broadcast or zero as a station",
+    arguments: [MACAddress.zero, .broadcast, MACAddress(0x0100_5e00_0001), MACAddress(0x3333_0000_0001)])
+  func noStation(mac: MACAddress) {
+    var table = NeighborTable()
+    table.add(Self.server, now: 0)
+    _ = table.tick(0)
+    check(table.answer(Self.server, mac, now: 1) == (nil, isBelieved: false))
+    #expect(table.mac(Self.server) == nil)
+  }
+
+  @Test("believes no answer without a question")
+  func unasked() {
+    var table = NeighborTable()
+    check(table.answer(Self.server, Self.mac, now: 0) == (nil, isBelieved: false))
+    table.add(Self.server, now: 0)
+    check(table.answer(Self.server, Self.mac, now: 0) == (nil, isBelieved: false))
+    table = resolved()
+    check(table.answer(Self.server, Self.other, now: 2) == (nil, isBelieved: false))
+    #expect(table.mac(Self.server) == Self.mac)
+  }
+
+  @Test("asks the known station first where another one claims the address")
+  func claims() {
+    var table = resolved()
+    check(table.claim(Self.server, Self.other, now: 10))
+    check(table.tick(10).questions == [NeighborQuestion(address: Self.server, station: Self.mac)])
+    check(table.answer(Self.server, Self.other, now: 11) == (nil, isBelieved: false))
+    check(table.answer(Self.server, Self.mac, now: 12) == (nil, isBelieved: true))
+    #expect(table.mac(Self.server) == Self.mac)
+    check(!table.claim(Self.server, Self.mac, now: 13), "no news")
+  }
+
+  @Test("asks once a second at most, however many claim the address")
+  func floods() {
+    var table = resolved()
+    var questions = 0
+    for now in UInt64(10)..<2_010 {
+      for number in 0..<5 { _ = table.claim(Self.server, MACAddress(0x0200_00ff_0000 + UInt64(number)), now: now) }
+      let asked = table.tick(now).questions
+      questions += asked.count
+      if !asked.isEmpty { _ = table.answer(Self.server, Self.mac, now: now) }
+    }
+    #expect(questions == 2)
+    #expect(table.mac(Self.server) == Self.mac)
+  }
+
+  @Test("follows a server to its new station once the old one keeps silent")
+  func moves() {
+    var table = resolved()
+    _ = table.claim(Self.server, Self.other, now: 10)
+    var asked: [MACAddress?] = []
+    for now in stride(from: UInt64(10), to: 1_300, by: 10) { asked += table.tick(now).questions.map(\.station) }
+    #expect(asked == [Self.mac, Self.mac, Self.mac, nil, nil])
+    check(table.answer(Self.server, Self.other, now: 1_300).0 == .moved(Self.server, from: Self.mac, to: Self.other))
+  }
+
+  @Test("gives a silent server up, and goes on asking")
+  func loses() {
+    var table = NeighborTable()
+    table.add(Self.server, now: 0)
+    var changes: [NeighborChange] = []
+    var questions = 0
+    for now in stride(from: UInt64(0), to: 5_000, by: 10) {
+      let (asked, changed) = table.tick(now)
+      questions += asked.count
+      changes += changed
+    }
+    #expect(changes == [.lost(Self.server)])
+    #expect(questions >= 6 && questions <= 9)
+    #expect(table.listing(5_000).map(\.state) == [.failed])
+  }
+
+  @Test("remembers a second station that answers a survey")
+  func rivals() {
+    var table = resolved()
+    #expect(table.rival(Self.server, now: 5) == nil)
+    table.survey(10)
+    _ = table.answer(Self.server, Self.mac, now: 11)
+    _ = table.answer(Self.server, Self.other, now: 12)
+    #expect(table.rival(Self.server, now: 13) == Self.other)
+    #expect(table.mac(Self.server) == Self.mac, "it is not believed")
+    #expect(table.rival(Self.server, now: 13 + NeighborTable.rivalMemory) == nil)
+  }
+
+  @Test("neither asks for nor learns what the operator fixed")
+  func fixed() {
+    var table = NeighborTable()
+    table.add(Self.server, fixed: Self.mac, now: 0)
+    check(table.tick(100_000).questions.isEmpty)
+    check(table.answer(Self.server, Self.other, now: 1) == (nil, isBelieved: false))
+    #expect(table.mac(Self.server) == Self.mac)
+  }
+}

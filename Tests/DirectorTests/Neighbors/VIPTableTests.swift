@@ -1,0 +1,136 @@
+import LVS
+import Testing
+
+@testable import Director
+
+@Suite("The table of VIPs")
+struct VIPTableTests {
+  private static let vip = IPAddress("10.77.0.100")!
+  private static let other = MACAddress(0x0200_0000_0401)
+
+  private static func message(_ kind: NeighborMessage.Kind) -> NeighborMessage {
+    NeighborMessage(kind: kind, address: vip, station: other, target: vip)
+  }
+
+  private func table(yields: Bool = false, refresh: UInt64 = 60_000) -> VIPTable {
+    VIPTable(timing: VIPTiming(announceRefresh: refresh, yields: yields))
+  }
+
+  /// Moves time on in steps of 10 ms: when each message went out, and what changed.
+  private func run(_ table: inout VIPTable, _ times: Range<UInt64>) -> (sent: [(UInt64, VIPMessage)], [VIPChange]) {
+    var (sent, changes) = ([(UInt64, VIPMessage)](), [VIPChange]())
+    for now in stride(from: times.lowerBound, to: times.upperBound, by: 10) {
+      let (messages, changed) = table.tick(now)
+      sent += messages.map { (now, $0) }
+      changes += changed
+    }
+    return (sent, changes)
+  }
+
+  @Test("probes three times, then finds the VIP free")
+  func probes() {
+    var table = table()
+    table.probe(Self.vip, now: 0)
+    let (sent, changes) = run(&table, 0..<1_000)
+    #expect(sent.map(\.0) == [0, 200, 400] && sent.allSatisfy { $0.1 == .probe(Self.vip) })
+    #expect(changes == [.free(Self.vip)] && !table.owns(Self.vip))
+  }
+
+  @Test(
+    "is contested by any sign of another owner while it probes",
+    arguments: [NeighborMessage.Kind.probe, .question, .answer, .announcement])
+  func contested(kind: NeighborMessage.Kind) {
+    var table = table()
+    table.probe(Self.vip, now: 0)
+    check(table.hear(Self.message(kind), isPeer: false, now: 10).0 == .contested(Self.vip, Self.other))
+    check(run(&table, 10..<60_000).1.isEmpty, "nobody waits for it")
+  }
+
+  @Test("announces what it took three times, then as often as it refreshes")
+  func announces() {
+    var table = table(refresh: 5_000)
+    table.take(Self.vip, now: 0)
+    check(run(&table, 0..<13_000).sent.map(\.0) == [0, 1_000, 2_000, 7_000, 12_000])
+    table.announceAgain(13_000)
+    check(run(&table, 13_000..<16_000).sent.map(\.0) == [13_000, 14_000, 15_000])
+    table = self.table(refresh: 0)
+    table.take(Self.vip, now: 0)
+    check(run(&table, 0..<600_000).sent.count == 3, "0 is never again")
+  }
+
+  @Test("defends a VIP once in ten seconds, however often it is claimed, and keeps it")
+  func defends() {
+    var table = table()
+    table.take(Self.vip, now: 0)
+    var defences = 0
+    for now in UInt64(0)..<25_000 {
+      let (_, message) = table.hear(Self.message(.announcement), isPeer: false, now: now)
+      if message == .announcement(Self.vip) { defences += 1 }
+    }
+    #expect(defences == 3 && table.owns(Self.vip))
+    #expect(table.listing[0].otherOwner == Self.other)
+  }
+
+  @Test("yields at the second claim where it was told to, and takes the VIP back when it is free")
+  func yields() {
+    var table = table(yields: true)
+    table.take(Self.vip, now: 0)
+    check(table.hear(Self.message(.answer), isPeer: false, now: 100).0 == .contested(Self.vip, Self.other))
+    #expect(table.owns(Self.vip))
+    check(table.hear(Self.message(.answer), isPeer: false, now: 200).0 == .yielded(Self.vip, Self.other))
+    #expect(!table.owns(Self.vip))
+    let (_, changes) = run(&table, 200..<12_000)
+    #expect(changes == [.taken(Self.vip)] && table.owns(Self.vip))
+  }
+
+  @Test("waits for a VIP that somebody has, tells of it once, and takes it when it is free")
+  func waits() {
+    var table = table()
+    table.wait(for: Self.vip, heldBy: Self.other, now: 0)
+    _ = run(&table, 0..<10_200)
+    check(table.hear(Self.message(.answer), isPeer: false, now: 10_200) == (nil, nil))
+    #expect(table.listing.map(\.state) == [.contested])
+    check(run(&table, 10_200..<30_000).1 == [.taken(Self.vip)])
+  }
+
+  @Test("leaves a VIP to a peer that announces it, and minds nothing else from there")
+  func peers() {
+    var table = table()
+    table.take(Self.vip, now: 0)
+    for kind in [NeighborMessage.Kind.probe, .question, .answer] {
+      check(table.hear(Self.message(kind), isPeer: true, now: 1) == (nil, nil))
+    }
+    check(table.hear(Self.message(.announcement), isPeer: true, now: 2).0 == .yielded(Self.vip, Self.other))
+    #expect(!table.owns(Self.vip) && table.claims.claims.isEmpty)
+  }
+
+  @Test("keeps quiet about a VIP that was released until it is taken")
+  func releases() {
+    var table = table()
+    table.take(Self.vip, now: 0)
+    table.release(Self.vip)
+    check(run(&table, 0..<60_000).sent.isEmpty && !table.owns(Self.vip))
+    table.take(Self.vip, now: 60_000)
+    #expect(table.owns(Self.vip))
+  }
+
+  @Test("remembers who used a VIP and how, for a while and not without bound")
+  func remembers() {
+    var table = table()
+    table.take(Self.vip, now: 0)
+    for kind in [NeighborMessage.Kind.question, .answer, .announcement, .probe] {
+      _ = table.hear(Self.message(kind), isPeer: false, now: 1_000)
+    }
+    #expect(Set(table.claims.claims.map(\.manner)) == [.asks, .answers, .announces])
+    table.forgetClaims(now: 1_000, memory: .max, answers: true)
+    #expect(Set(table.claims.claims.map(\.manner)) == [.asks, .announces])
+    table.forgetClaims(now: 100_000, memory: 60_000)
+    #expect(table.claims.claims.isEmpty)
+    for number in 0..<10_000 {
+      var message = Self.message(.announcement)
+      message.station = MACAddress(0x0200_0001_0000 + UInt64(number))
+      _ = table.hear(message, isPeer: false, now: 100_000)
+    }
+    #expect(table.claims.claims.count == ClaimLog.capacity)
+  }
+}
