@@ -75,9 +75,9 @@ struct Neighborhood {
     switch message.kind {
     case .probe: return .pass
     case .answer:
-      let (change, isBelieved) = neighbors.answer(message.address, message.station, now: now)
+      let (change, isDisputed) = neighbors.answer(message.address, message.station, now: now)
       if let change { happened.append(.neighbor(change)) }
-      return isBelieved && !isClaim ? .pass : .drop(.disputedClaim)
+      return isDisputed || isClaim ? .drop(.disputedClaim) : .pass
     case .question, .announcement:
       return neighbors.claim(message.address, message.station, now: now) || isClaim ? .drop(.disputedClaim) : .pass
     }
