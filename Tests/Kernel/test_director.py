@@ -176,14 +176,14 @@ def test_only_the_request_in_flight_may_be_lost_when_a_service_moves(lbd):
     add_web()
     client = subprocess.Popen(
         ["ip", "netns", "exec", "client", "bash", "-c",
-         f"while [ ! -e /run/enough ]; do curl -s -m 10 http://{VIP}/ || echo lost; done"],
+         f"while [ ! -e /run/moved ]; do curl -s -m 10 http://{VIP}/ || echo lost; done"],
         stdout=subprocess.PIPE, text=True)
     for plane in ("kernel", "userspace"):
         time.sleep(1)
         assert steer(f"migrate --to {plane}")[0] == 0, said()
     time.sleep(1)
-    open("/run/enough", "w").close()
+    open("/run/moved", "w").close()
     got = client.communicate()[0].split()
-    os.remove("/run/enough")
+    os.remove("/run/moved")
     assert got.count("lost") <= 2
     assert len(got) > 5 and set(got) <= {"rs1", "rs2", "lost"}

@@ -57,15 +57,15 @@ checkinterval=1
 autoreload=no
 quiescent=no
 virtual=10.66.0.100:80
-  real=10.66.1.1:80 masq 3
-  real=10.66.1.2:80 masq
-  service=http
-  scheduler=wrr
-  persistent=300
-  netmask=255.255.255.0
-  protocol=tcp
-  request="alive.html"
-  receive="alive"
+    real=10.66.1.1:80 gate 3
+    real=10.66.1.2:80 gate
+    service=http
+    scheduler=wrr
+    persistent=300
+    netmask=255.255.255.0
+    protocol=tcp
+    request="alive.html"
+    receive="alive"
 """
 
 
@@ -91,14 +91,38 @@ def test_ldirectord_takes_a_server_out_and_in_again(pages):
 
 
 KEEPALIVED = """
-global_defs { router_id test }
+global_defs {
+  router_id test
+}
 virtual_server 10.66.0.100 80 {
   delay_loop 1
   lb_algo wlc
   lb_kind DR
   protocol TCP
-  real_server 10.66.1.1 80 { weight 2 HTTP_GET { url { path /alive.html status_code 200 } connect_timeout 3 } }
-  real_server 10.66.1.2 80 { weight 5 HTTP_GET { url { path /alive.html status_code 200 } connect_timeout 3 } }
+  real_server 10.66.1.1 80 {
+    weight 2
+    HTTP_GET {
+      url {
+        path /alive.html
+        status_code 200
+      }
+      connect_timeout 3
+      retry 1
+      delay_before_retry 1
+    }
+  }
+  real_server 10.66.1.2 80 {
+    weight 5
+    HTTP_GET {
+      url {
+        path /alive.html
+        status_code 200
+      }
+      connect_timeout 3
+      retry 1
+      delay_before_retry 1
+    }
+  }
 }
 """
 
@@ -136,7 +160,7 @@ ipvsadm --set 30 5 60
 ipvsadm -A -t $VIP:80 -s rr -p 300
 for RIP in 10.66.1.1 10.66.1.2; do ipvsadm -a -t $VIP:80 -r $RIP -g -w 1; done
 touch /run/begun
-while [ ! -e /run/enough ]; do
+while [ ! -e /run/kicked ]; do
   for RIP in 10.66.1.1 10.66.1.2; do
     status=$(curl -s -m 2 -o /dev/null -w '%{http_code}' http://$RIP/alive.html)
     if ipvsadm -Ln | grep -q " $RIP:80 "; then
@@ -162,7 +186,7 @@ def test_the_classic_script_kicks_and_adds_servers(pages):
         show(2)
         until(lambda: len(servers()) == 2)
     finally:
-        open("/run/enough", "w").close()
+        open("/run/kicked", "w").close()
         assert script.wait(30) == 0
     assert theirs("-Sn")[1] == ""
     theirs("--set 900 120 300")
