@@ -44,11 +44,12 @@ extension Director {
     (reversed.source, reversed.destination) = (embedded.destination, embedded.source)
     (reversed.sourcePort, reversed.destinationPort) = (embedded.destinationPort, embedded.sourcePort)
     let match = table.service(reversed, vip)
-    guard match != .none, let service = snapshot.services[Int(match.number)],
-      connections.count < connections.capacity
-    else { return .drop(.unclaimed) }
+    guard match != .none, let service = snapshot.services[Int(match.number)] else { return .drop(.unclaimed) }
+    guard !isDefended() else { return .drop(.scheduleDefence) }
+    guard reversed.sourcePort != Self.ftpData, connections.count < connections.capacity else { return .drop(.unclaimed) }
+    // Schedulers that go by the destination go by the embedded packet's: the kernel's `dh`, `lblc` and `lblcr` do.
     let new = NewConnection(
-      client: reversed.source, clientPort: reversed.sourcePort, destination: reversed.destination, now: now)
+      client: reversed.source, clientPort: reversed.sourcePort, destination: embedded.destination, now: now)
     let (shared, settings) = (shared, settings)
     let isOnePacket = embedded.transport == UDP.number && match.isOnePacket
     let opening = service.locked { locked in
@@ -57,7 +58,7 @@ extension Director {
     }
     guard case .server(let server, let template) = opening else { return .drop(.noServer) }
     counters.connection(server: server, service: match.number)
-    if !isOnePacket { insert(key, hash, server, template, .none) }
+    if !isOnePacket { insert(key, hash, server, template, embedded.transport == UDP.number ? .udp : .none, saysState: false) }
     counters.packet(server: server, service: match.number, bytes: packet.length)
     return forward(frame, packet, server, 0)
   }

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Process 1 of the guest: loads IPVS, runs the job in the folder LVS_FOLDER, and powers off.
+# Process 1 of the guest: loads IPVS, has this guest's share of the histories recorded, and powers off.
+# The kernel's command line gives LVS_FOLDER, LVS_GUEST (from 0 on) and LVS_GUESTS.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
@@ -25,8 +26,8 @@ ip link set lo up
 echo 1 >/proc/sys/kernel/printk
 echo 1000000 >/proc/sys/net/ipv4/icmp_msgs_per_sec
 echo 1000000 >/proc/sys/net/ipv4/icmp_msgs_burst
-"$LVS_FOLDER/job.sh"
-echo $? >"$LVS_FOLDER/status"
+/usr/bin/python3 -B "${0%/*}/record.py" "$LVS_FOLDER/histories.json" "$LVS_FOLDER/recorded" "$LVS_GUEST" "$LVS_GUESTS"
+echo $? >"$LVS_FOLDER/status-$LVS_GUEST"
 sync
 echo o >/proc/sysrq-trigger
 sleep 60

@@ -29,7 +29,7 @@ class History:
         self.random = random.Random(f"{seed} {number} {scheduler}")
         choice, chance = self.random.choice, self.chance
         self.scheduler = scheduler
-        self.waits = (number + SCHEDULERS.index(scheduler)) % 6 == 5
+        self.waits = (number + SCHEDULERS.index(scheduler)) % len(SCHEDULERS) == 0
         self.family = 6 if chance(0.3) else 4
         transport = choice(TRANSPORTS)
         self.onePacket = transport == "ops"
@@ -59,7 +59,7 @@ class History:
     def client(self):
         n = self.random.randrange(12)
         net, host = n // 4, n % 4 + 1 + self.random.randrange(3) * 20
-        return f"192.0.{net + 2}.{host}" if self.family == 4 else f"[2001:db8:0:{net}::{host:x}]"
+        return f"192.0.{net + 2}.{host}" if self.family == 4 else f"[2001:db8:0:{net + 1}::{host:x}]"
 
     def router(self):
         return "198.51.100.1" if self.family == 4 else "2001:db8:ffff::1"
@@ -95,12 +95,16 @@ class History:
             if flags:
                 definition["flags"] = flags
         if self.isPersistent and not (key.endswith(":80") and self.layout == "all ports"):
-            definition["persistence"] = {"timeout": self.random.choice([2, 4] if self.waits else [120, 300])}
+            definition["persistence"] = {"timeout": self.lifetime() if self.waits else self.random.choice([120, 300])}
             if self.chance(0.5):
                 definition["persistence"]["netmask"] = "255.255.255.0" if self.family == 4 else "64"
         if self.onePacket:
             definition["onePacket"] = True
         return definition
+
+    def lifetime(self):
+        """A template's seconds in a history that waits: its end is to come a second before or after connections'."""
+        return 5 if self.transport == "sctp" else 4
 
     def realServer(self, n, key):
         server = {"address": self.server(n, self.serverPort(key)), "weight": self.random.choice(WEIGHTS)}
@@ -135,6 +139,10 @@ class History:
             self.services[key].remove(number)
             self.step("removeServer", of=key, server={"address": self.server(number, self.serverPort(key))})
         elif kind == "service":
+            if self.layout != "all ports" and self.chance(0.2):
+                self.isPersistent = not self.isPersistent
+            if self.transport == "udp" and self.chance(0.1):
+                self.onePacket = not self.onePacket
             self.step("updateService", service=self.definition(key, self.scheduler))
         elif kind == "scheduler":
             self.step("updateService", service=self.definition(key, self.random.choice(SCHEDULERS)))
@@ -151,7 +159,7 @@ class History:
         key, values = self.random.choice([
             ("conn_reuse_mode", [0, 1, 1, 2, 3]), ("expire_nodest_conn", [0, 0, 1]),
             ("expire_quiescent_template", [0, 1]), ("sloppy_tcp", [0, 0, 1]), ("sloppy_sctp", [0, 0, 1]),
-            ("schedule_icmp", [0] if self.waits else [0, 1])])
+            ("secure_tcp", [0, 3]), ("schedule_icmp", [0] if self.waits else [0, 1])])
         self.step("set", key=key, value=str(self.random.choice(values)))
 
     # Packets
@@ -198,9 +206,10 @@ class History:
         for _ in range(self.random.randint(0, 3)):
             self.setting()
         if self.chance(0.1):
-            self.step("set", key="secure_tcp", value="3")
+            self.step("set", key="am_droprate", value=str(self.random.randint(1, 5)))
+            self.step("set", key="drop_packet", value="3")
         if self.waits:
-            self.step("timeouts", tcp=4, tcpFin=2, udp=2)
+            self.step("timeouts", tcp=5, tcpFin=2, udp=2)
         # Both keep the VIPs while no other service has them, the kernel its hooks.
         for vip in self.vips:
             self.step("addService", service={"service": f"tcp:{vip}:9", "scheduler": "rr"})
@@ -211,9 +220,10 @@ class History:
                 self.addServer(key)
         while len(self.steps) < LENGTH:
             self.change() if self.chance(0.14) else self.packet()
-            # Ends fall between the bursts, never into them: every timeout is a whole number of seconds.
+            # Bursts begin every three seconds. The timeouts are such that ends, which the kernel's timers put off by up
+            # to an eighth, fall between them.
             if self.waits and len(self.steps) % 45 == 44:
-                self.step("wait", seconds=1.5)
+                self.step("wait", until=3 * (1 + len(self.steps) // 45))
         history = {"name": self.name, "family": self.family, "steps": self.steps}
         if self.layout == "mark":
             prefix = "10.1.0.100/30" if self.family == 4 else "fd00:1::100/126"

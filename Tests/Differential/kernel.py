@@ -10,7 +10,6 @@ import select
 import socket
 import struct
 import subprocess
-import time
 
 import packets
 
@@ -205,8 +204,6 @@ class Kernel:
         elif operation == "removeServer":
             command(DEL_DEST, attribute(SERVICE, service_id(step["of"])),
                     attribute(DEST, server_id(step["server"]["address"])))
-        elif operation == "wait":
-            time.sleep(step["seconds"])
         else:
             raise ValueError(operation)
 
