@@ -7,8 +7,14 @@ struct Inspection: BitwiseCopyable {
   var vip: UInt16 = 0
   /// Of the key of its connection.
   var hash: UInt32 = 0
-  /// Where the frame's way ended already.
-  var verdict: Verdict?
+  var outcome = Outcome.open
+
+  /// Whether the frame's way has ended already.
+  enum Outcome: BitwiseCopyable {
+    case open
+    case pass
+    case drop(DropReason)
+  }
 }
 
 /// One worker's director: takes frames one by one and says what becomes of each.
@@ -87,7 +93,11 @@ struct Director: ~Copyable {
   @inline(__always)
   func inspect(_ frame: Bytes, _ place: Int) {
     inspections[place] = Inspection()
-    inspections[place].verdict = inspect(frame, &inspections[place])
+    switch inspect(frame, &inspections[place]) {
+    case nil: break
+    case .drop(let reason): inspections[place].outcome = .drop(reason)
+    default: inspections[place].outcome = .pass
+    }
   }
 
   /// - Returns: nil, or the verdict that ends the frame's way.
@@ -114,7 +124,11 @@ struct Director: ~Copyable {
   /// The second pass: what becomes of a frame that was inspected.
   @inline(__always)
   mutating func decide(_ frame: Bytes, _ place: Int, segment: Int) -> Verdict {
-    if let verdict = inspections[place].verdict { return verdict }
+    switch inspections[place].outcome {
+    case .open: break
+    case .pass: return .pass
+    case .drop(let reason): return .drop(reason)
+    }
     guard inspections[place].packet.fragment == .none else {
       return fragment(frame, inspections[place].packet, inspections[place].vip, segment)
     }

@@ -51,7 +51,7 @@ extension UserspacePlane {
     let host = Dictionary(
       InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
     // By force a VIP is taken over from the host itself: the guard keeps its frames from the host's own stack.
-    for vip in wanted.keys where wanted[vip] != true || guardian == nil {
+    for vip in wanted.keys where wanted[vip] != true {
       if let interface = host[vip] { refusals[vip] = .vipOnHost(vip, interface) }
     }
     let probed = wanted.filter { refusals[$0.key] == nil && !$0.value }.keys

@@ -60,17 +60,19 @@ struct Migrate: AsyncParsableCommand {
     try await lbd.apply(moved.map { .removeService($0.service.key) })
   }
 
-  /// lbd takes the VIP over while the kernel still has it: its guard then keeps the frames from the kernel.
+  /// lbd takes the VIP over while the kernel still has it: its guard then keeps the frames from the kernel. The address
+  /// goes before the services, so that the host's stack never answers for itself.
   private func toUserspace(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelTable) async throws {
     for definition in moved { try definition.validate() }
     let host = VIPAnnouncer.hostAddresses()
     try await copy(moved, to: lbd)
-    try await kernel.apply(moved.map { .removeService($0.service.key) })
-    let rest = Set(try await kernel.services(nil).compactMap(\.service.key.address))
+    let keys = Set(moved.map(\.service.key))
+    let rest = Set(try await kernel.services(nil).map(\.service.key).filter { !keys.contains($0) }.compactMap(\.address))
     for vip in Set(moved.compactMap(\.service.key.address)).subtracting(rest) {
       guard let name = host[vip] else { continue }
       try HostAddresses(interface: String(name.prefix { $0 != ":" })).remove(vip)
     }
+    try await kernel.apply(moved.map { .removeService($0.service.key) })
   }
 
   /// Makes the services there what they are here, servers and all. What is there already is brought up to date.

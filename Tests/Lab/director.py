@@ -18,17 +18,17 @@ def service(vip=VIP, port=80):
 class Director:
     """An `lbd` on the lab's director, from `start` to `stop`."""
 
-    def __init__(self, lab, *options, socket=None, under=()):
-        """`under` is a program with its options that starts lbd, such as setpriv."""
-        self.lab, self.options, self.under = lab, options, under
+    def __init__(self, lab, *options, socket=None, under=(), host=None):
+        """`under` is a program with its options that starts lbd, such as setpriv; `host` another than the director."""
+        self.lab, self.options, self.under, self.host = lab, options, under, host or lab.director
         self.socket = Path(socket or lab.directory / "lbd.sock")
-        self.log = lab.directory / "lbd.log"
+        self.log = self.socket.with_suffix(".log") if host else lab.directory / "lbd.log"
         self.process = None
         self.was_ended = False
 
     def start(self):
         self.log.unlink(missing_ok=True)
-        self.process = self.lab.director.start(
+        self.process = self.host.start(
             *self.under, BINARIES / "lbd", "--interface", "eth0", "--socket", self.socket, *self.options, log=self.log,
             detached=self.lab.detached)
         end = time.monotonic() + 10

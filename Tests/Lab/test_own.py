@@ -327,3 +327,29 @@ def test_the_same_virtual_mac_elsewhere_is_a_peers(lab, start, wire):
     until(lambda: director.json("vips")[0]["state"] == "contested")
     director.lbctl("takeover")
     assert is_owned(wire) == VIRTUAL_MAC
+
+
+def test_a_takeover_between_two_directors_changes_nobodys_arp_entry(lab, start):
+    """Both have the VIPs' station 00:00:5e:00:01:07; only the bridge learns that it is at another port now."""
+    second, address = lab.stranger, "10.77.0.3"
+    second.ip("address", "add", f"{address}/24", "dev", "eth0")
+    try:
+        first = start("--virtual-mac", 7)
+        first.add_web()
+        assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
+        backup = start("--virtual-mac", 7, host=second, socket=lab.directory / "backup.sock")
+        backup.lbctl("restore", input=first.lbctl("save").stdout)
+        assert backup.json("vips")[0]["state"] == "contested"
+        assert requests(lab.client, 3) and backup.json_at("/v1/verdicts")["forwarded"] == 0
+        with Wire(lab.client, outgoing=True) as seen:
+            backup.lbctl("takeover")
+            until(lambda: first.json("vips")[0]["state"] == "contested")
+            assert spread(lab.client, 6) == {"rs1": 2, "rs2": 2, "rs3": 2}
+            asked = seen.collect(is_arp(ARP_REQUEST, sender=CLIENT, target=VIP))
+        assert asked == [] and lab.client.neighbor(VIP) == VIRTUAL_MAC
+        assert backup.json_at("/v1/verdicts")["forwarded"] > 0
+        assert backup.stop() == 0
+        until(lambda: first.json("vips")[0]["state"] == "owned", 13)
+        assert requests(lab.client, 3)
+    finally:
+        second.ip("address", "flush", "dev", "eth0")

@@ -13,26 +13,27 @@ extension Observation {
     let servers = status.servers.filter { $0.server.weight > 0 }
     let total = servers.reduce(0) { $0 + $1.statistics.connections }
     guard servers.count > 1, total >= Self.leastConnections else { return nil }
-    if let (server, share) = heaviest(servers, { $0.statistics.connections }),
-      let (reason, fix) = cause(status, servers)
-    {
+    func weight(_ status: ServerStatus) -> UInt64 { UInt64(status.server.weight) }
+    func connections(_ status: ServerStatus) -> UInt64 { status.statistics.connections }
+    if let (server, share) = heaviest(servers, connections, due: weight), let (reason, fix) = cause(status, servers) {
       return finding(status, server, "\(share) % of the connections", reason, fix)
     }
-    guard let (server, share) = heaviest(servers, { $0.statistics.packets }) else { return nil }
+    guard let (server, share) = heaviest(servers, { $0.statistics.packets }, due: connections) else { return nil }
     return finding(
       status, server, "\(share) % of the packets", "a few long connections (keep-alive) carry most of the traffic",
       "limit the requests of one connection on the servers, or: lbctl edit-service \(status.service.key.words) -s wlc")
   }
 
-  /// The server with more than twice its due, and its share in percent.
-  private func heaviest(_ servers: [ServerStatus], _ figure: (ServerStatus) -> UInt64) -> (ServerStatus, UInt64)? {
-    let total = Double(servers.reduce(0) { $0 + figure($1) })
-    let weights = Double(servers.reduce(0) { $0 + Int($1.server.weight) })
-    let top = servers.max { figure($0) * UInt64($1.server.weight) < figure($1) * UInt64($0.server.weight) }
-    guard let top, total > 0 else { return nil }
-    let (share, due) = (Double(figure(top)) / total, Double(top.server.weight) / weights)
-    // With a due of more than half, twice of it is out of reach.
-    guard share > min(2 * due, (1 + due) / 2), share - due > 0.1 else { return nil }
+  /// The server with more than twice its due of a figure, and its share in percent.
+  private func heaviest(
+    _ servers: [ServerStatus], _ figure: (ServerStatus) -> UInt64, due: (ServerStatus) -> UInt64
+  ) -> (ServerStatus, UInt64)? {
+    let (total, dues) = (servers.reduce(0) { $0 + Double(figure($1)) }, servers.reduce(0) { $0 + Double(due($1)) })
+    func excess(_ server: ServerStatus) -> Double { Double(figure(server)) / total / (Double(due(server)) / dues) }
+    guard total > 0, dues > 0, let top = servers.max(by: { excess($0) < excess($1) }) else { return nil }
+    let (share, fair) = (Double(figure(top)) / total, Double(due(top)) / dues)
+    // With a fair share of more than half, twice of it is out of reach.
+    guard share > min(2 * fair, (1 + fair) / 2), share - fair > 0.1 else { return nil }
     return (top, UInt64(share * 100))
   }
 

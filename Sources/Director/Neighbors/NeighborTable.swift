@@ -91,19 +91,22 @@ struct NeighborTable {
   }
 
   /// Takes an answer. It is not believed unless a question is open and `mac` can be a station's.
-  mutating func answer(_ address: IPAddress, _ mac: MACAddress, now: UInt64) -> (NeighborChange?, isBelieved: Bool) {
-    guard let entry = entries[address], mac.isStation, entry.state != .permanent else { return (nil, false) }
+  ///
+  /// - Returns: what came of it, and whether it contradicts what is known.
+  mutating func answer(_ address: IPAddress, _ mac: MACAddress, now: UInt64) -> (NeighborChange?, isDisputed: Bool) {
+    guard let entry = entries[address] else { return (nil, false) }
     let old = entry.state == .failed ? nil : entry.mac
+    let isDisputed = !mac.isStation || old.map { $0 != mac } ?? false
+    guard mac.isStation, entry.state != .permanent else { return (nil, isDisputed) }
     if let old, old != mac, entry.asked > 0 || now < entry.surveyed { entries[address]?.rival = (mac, now) }
-    if entry.asked == 0, now < entry.surveyed { return (nil, old == mac) }
     // While only the known station has been asked, nobody else has anything to say.
-    guard entry.asked > 0, old == nil || old == mac || entry.asked > Self.questions else { return (nil, false) }
+    guard entry.asked > 0, !isDisputed || entry.asked > Self.questions else { return (nil, isDisputed) }
     let rival = entry.rival.flatMap { $0.station == mac ? nil : $0 }
     entries[address] = Entry(
       mac: mac, state: .reachable, confirmed: now, next: now + Self.reachableTime, claimed: entry.claimed, rival: rival,
       surveyed: entry.surveyed)
-    guard let old else { return (.resolved(address, mac), true) }
-    return (old == mac ? nil : .moved(address, from: old, to: mac), true)
+    guard let old else { return (.resolved(address, mac), false) }
+    return (old == mac ? nil : .moved(address, from: old, to: mac), false)
   }
 
   /// Hears answers for a moment without a need, to learn who else answers.

@@ -75,9 +75,9 @@ struct Neighborhood {
     switch message.kind {
     case .probe: return .pass
     case .answer:
-      let (change, isBelieved) = neighbors.answer(message.address, message.station, now: now)
+      let (change, isDisputed) = neighbors.answer(message.address, message.station, now: now)
       if let change { happened.append(.neighbor(change)) }
-      return isBelieved && !isClaim ? .pass : .drop(.disputedClaim)
+      return isDisputed || isClaim ? .drop(.disputedClaim) : .pass
     case .question, .announcement:
       return neighbors.claim(message.address, message.station, now: now) || isClaim ? .drop(.disputedClaim) : .pass
     }
@@ -120,12 +120,13 @@ struct Neighborhood {
       ?? (target.family == .v4 ? IPAddress(v4: 0) : device.linkLocal)
   }
 
+  /// Who only probes does not speak as the VIPs' station: another director that has it would lose its answers.
   private mutating func send(_ message: VIPMessage) {
     switch (message, message.address.family) {
-    case (.probe(let vip), .v4): request(for: vip, from: IPAddress(v4: 0), mac, to: nil)
+    case (.probe(let vip), .v4): request(for: vip, from: IPAddress(v4: 0), device, to: nil)
     case (.probe(let vip), .v6):
       join(vip)
-      solicit(vip, from: .unspecifiedV6, mac, to: nil)
+      solicit(vip, from: .unspecifiedV6, device, to: nil)
     case (.announcement(let vip), .v4):
       request(for: vip, from: vip, mac, to: nil)
       let reply = ARP(operation: .reply, senderMAC: mac, sender: vip, targetMAC: .broadcast, target: vip)
@@ -166,7 +167,7 @@ struct Neighborhood {
 
   /// Tells switches that snoop who listens to the VIP's group.
   private mutating func join(_ vip: IPAddress) {
-    outbox.append(MLD.frame(joining: vip.solicitedNode, from: mac, device.linkLocal))
+    outbox.append(MLD.frame(joining: vip.solicitedNode, from: device, device.linkLocal))
   }
 }
 

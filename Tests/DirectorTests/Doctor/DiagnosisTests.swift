@@ -134,7 +134,8 @@ struct DiagnosisTests {
     seen { $0.host.reversePathFilter = 1 }, seen { $0.foreign = [stranger: 3] }, probed(.silent),
     seen { $0.servers = [Observation.Server(address: server)] },
     seen { $0.vips = [VIPStatus(address: vip, state: .released)] }, spread("rr", connections: [100, 101, 100]),
-    spread("sh", connections: [0, 20, 0]), spread("wrr", weights: [1, 1, 8], connections: [10, 10, 80]),
+    spread("sh", connections: [0, 20, 0]),
+    spread("wrr", weights: [1, 1, 8], connections: [10, 10, 80], packets: [20, 20, 160]),
   ]
 
   @Test("finds nothing where all is well", arguments: healthyCases.indices)

@@ -24,8 +24,8 @@ struct NeighborTableTests {
     table.add(Self.server, now: 0)
     #expect(table.mac(Self.server) == nil)
     check(table.tick(0).questions == [NeighborQuestion(address: Self.server, station: nil)])
-    let (change, isBelieved) = table.answer(Self.server, Self.mac, now: 1)
-    #expect(change == .resolved(Self.server, Self.mac) && isBelieved)
+    let (change, isDisputed) = table.answer(Self.server, Self.mac, now: 1)
+    #expect(change == .resolved(Self.server, Self.mac) && !isDisputed)
     #expect(table.mac(Self.server) == Self.mac)
   }
 
@@ -36,18 +36,18 @@ struct NeighborTableTests {
     var table = NeighborTable()
     table.add(Self.server, now: 0)
     _ = table.tick(0)
-    check(table.answer(Self.server, mac, now: 1) == (nil, isBelieved: false))
+    check(table.answer(Self.server, mac, now: 1) == (nil, isDisputed: true))
     #expect(table.mac(Self.server) == nil)
   }
 
   @Test("believes no answer without a question")
   func unasked() {
     var table = NeighborTable()
-    check(table.answer(Self.server, Self.mac, now: 0) == (nil, isBelieved: false))
+    check(table.answer(Self.server, Self.mac, now: 0) == (nil, isDisputed: false))
     table.add(Self.server, now: 0)
-    check(table.answer(Self.server, Self.mac, now: 0) == (nil, isBelieved: false))
+    check(table.answer(Self.server, Self.mac, now: 0) == (nil, isDisputed: false))
     table = resolved()
-    check(table.answer(Self.server, Self.other, now: 2) == (nil, isBelieved: false))
+    check(table.answer(Self.server, Self.other, now: 2) == (nil, isDisputed: true))
     #expect(table.mac(Self.server) == Self.mac)
   }
 
@@ -56,8 +56,8 @@ struct NeighborTableTests {
     var table = resolved()
     check(table.claim(Self.server, Self.other, now: 10))
     check(table.tick(10).questions == [NeighborQuestion(address: Self.server, station: Self.mac)])
-    check(table.answer(Self.server, Self.other, now: 11) == (nil, isBelieved: false))
-    check(table.answer(Self.server, Self.mac, now: 12) == (nil, isBelieved: true))
+    check(table.answer(Self.server, Self.other, now: 11) == (nil, isDisputed: true))
+    check(table.answer(Self.server, Self.mac, now: 12) == (nil, isDisputed: false))
     #expect(table.mac(Self.server) == Self.mac)
     check(!table.claim(Self.server, Self.mac, now: 13), "no news")
   }
@@ -119,7 +119,7 @@ struct NeighborTableTests {
     var table = NeighborTable()
     table.add(Self.server, fixed: Self.mac, now: 0)
     check(table.tick(100_000).questions.isEmpty)
-    check(table.answer(Self.server, Self.other, now: 1) == (nil, isBelieved: false))
+    check(table.answer(Self.server, Self.other, now: 1) == (nil, isDisputed: true))
     #expect(table.mac(Self.server) == Self.mac)
   }
 }
