@@ -37,6 +37,9 @@ let package = Package(
       swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
+    .systemLibrary(
+      name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-3-dev", "libnl-genl-3-dev"])]),
+    .target(name: "KernelIPVS", dependencies: ["LVS", "CNetlink"], swiftSettings: strict),
     .target(name: "Capture", dependencies: ["LVS", "Director", "CPcap"], swiftSettings: strict),
     .target(
       name: "Control",
@@ -53,15 +56,18 @@ let package = Package(
     .executableTarget(
       name: "lbd",
       dependencies: [
-        "LVS", "Director", "Capture", "Control", argumentParser, logging,
+        "LVS", "Director", "KernelIPVS", "Capture", "Control", argumentParser, logging,
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "lbctl", dependencies: ["LVS", "Control", "Director", argumentParser], swiftSettings: strict),
+      name: "lbctl", dependencies: ["LVS", "Control", "Director", "KernelIPVS", argumentParser], swiftSettings: strict),
     .testTarget(name: "LVSTests", dependencies: ["LVS"], swiftSettings: strict),
     .testTarget(
       name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
+      resources: [.copy("Golden")], swiftSettings: strict),
+    .testTarget(
+      name: "KernelIPVSTests", dependencies: ["KernelIPVS", "LVS"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
       name: "ControlTests", dependencies: ["Control", "LVS", "lbctl"], resources: [.copy("Golden")],

@@ -155,6 +155,8 @@ static inline uint16_t load16(const uint8_t *at) { return (uint16_t)(at[0] << 8 
 static inline uint32_t load32(const uint8_t *at) { return (uint32_t)load16(at) << 16 | load16(at + 2); }
 static inline void store16(uint8_t *at, uint16_t value) { at[0] = (uint8_t)(value >> 8), at[1] = (uint8_t)value; }
 
+static inline void store32(uint8_t *at, uint32_t value) { store16(at, (uint16_t)(value >> 16)), store16(at + 2, (uint16_t)value); }
+
 static inline uint16_t folded(uint64_t sum) {
   sum = (sum & 0xffffffff) + (sum >> 32);
   sum = (sum & 0xffff) + (sum >> 16);
@@ -244,9 +246,12 @@ static inline bool forward(struct baseline *b, uint8_t *frame, const struct pack
   count(&b->total, packet->length);
   if (packet->ttl <= 1 || (packet->length > mtu && packet->fragment & 0x4000)) return false;
   uint8_t *ip = frame + 14;
-  uint16_t old = load16(ip + 8), new = (uint16_t)(old - 0x100), checksum = load16(ip + 10);
-  store16(ip + 8, new);
-  store16(ip + 10, (uint16_t)~folded((uint64_t)(uint16_t)~checksum + (uint16_t)~old + new));
+  uint32_t word = load32(ip + 8), sum = (uint16_t)~word;
+  uint16_t old = (uint16_t)(word >> 16), new = (uint16_t)(old - 0x100);
+  sum += (uint32_t)(uint16_t)~old + new;
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  store32(ip + 8, (uint32_t)new << 16 | (uint16_t)~sum);
   store_mac(frame, server->mac);
   store_mac(frame + 6, b->mac);
   return true;

@@ -1,4 +1,3 @@
-import Glibc
 import Hummingbird
 import LVS
 import Logging
@@ -18,13 +17,13 @@ public struct ControlServer: Service {
   public func run() async throws {
     try await socket.claim()
     // The socket must have mode 0600 from its first moment, and its mode comes from the umask of the moment it is bound.
-    let before = umask(0o177)
-    defer { umask(before) }
+    let ownerOnly = OwnerOnly()
+    defer { ownerOnly.end() }
     let application = Application(
       router: Routes(controller: controller).router(),
       configuration: ApplicationConfiguration(address: .unixDomainSocket(path: socket.path)),
       onServerRunning: { _ in
-        umask(before)
+        ownerOnly.end()
         logger.info("control socket open", metadata: ["socket": "\(socket.path)"])
       },
       logger: logger.silent)

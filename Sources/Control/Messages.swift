@@ -36,7 +36,7 @@ enum JSON {
 
 /// A row as a line of JSON, written and read by hand: a table has a million of them, and no field needs an escape.
 extension ConnectionStatus {
-  var jsonLine: String {
+  public var jsonLine: String {
     "{\"transport\":\"\(transport)\",\"client\":\"\(client)\",\"virtual\":\"\(virtual)\",\"server\":\"\(server)\","
       + "\"state\":\"\(state)\",\"expires\":\(expires),\"isTemplate\":\(isTemplate)}\n"
   }

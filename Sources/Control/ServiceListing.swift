@@ -7,14 +7,29 @@ public enum ServiceListing: Sendable, CaseIterable {
   case rates
   case thresholds
   case persistentConnections
+  case tunnels
+
+  /// What may vary within a layout.
+  public struct Style {
+    /// `--exact`: large numbers in full.
+    public var isExact = false
+    /// Otherwise services and servers stand in the order in which they come.
+    public var isSorted = true
+    /// How an address with a port is written, given the protocol; nil for that of a firewall mark.
+    public var name: (Endpoint, TransportProtocol?) -> String = { endpoint, _ in endpoint.description }
+
+    public init() {}
+  }
 
   /// - Parameters:
   ///   - size: what the first line calls the size of the connection table.
   ///   - isWhole: whether the first line is printed; ipvsadm leaves it out where one service was asked for.
-  public func text(_ services: [ServiceStatus], size: Int = 4096, isWhole: Bool = true) -> String {
+  public func text(
+    _ services: [ServiceStatus], size: Int = 4096, isWhole: Bool = true, style: Style = Style()
+  ) -> String {
     let version = isWhole ? ["IP Virtual Server version 1.2.1 (size=\(size))"] : []
-    let sorted = services.sorted { $0.service.key < $1.service.key }
-    return (version + title + sorted.flatMap(lines)).map { $0 + "\n" }.joined()
+    let sorted = style.isSorted ? services.sorted { $0.service.key < $1.service.key } : services
+    return (version + title + sorted.flatMap { lines($0, style) }).map { $0 + "\n" }.joined()
   }
 
   private var title: [String] {
@@ -28,6 +43,11 @@ public enum ServiceListing: Sendable, CaseIterable {
     case .rates: counterTitle(["CPS", "InPPS", "OutPPS", "InBPS", "OutBPS"])
     case .thresholds:
       ["Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn ", "  -> RemoteAddress:Port"]
+    case .tunnels:
+      [
+        "Prot LocalAddress:Port Scheduler Flags",
+        "  -> RemoteAddress:Port           Forward TunnelInfo    Weight ActiveConn InActConn",
+      ]
     case .persistentConnections:
       ["Prot LocalAddress:Port            Weight    PersistConn ActiveConn InActConn ", "  -> RemoteAddress:Port"]
     }
@@ -37,39 +57,60 @@ public enum ServiceListing: Sendable, CaseIterable {
     ["Prot LocalAddress:Port".left(33) + names.map { " " + $0.right(8) }.joined(), "  -> RemoteAddress:Port"]
   }
 
-  private func lines(_ status: ServiceStatus) -> [String] {
-    let servers = status.servers.sorted { $0.server.endpoint < $1.server.endpoint }
-    let name = status.service.key.listingName
+  private func lines(_ status: ServiceStatus, _ style: Style) -> [String] {
+    let servers = style.isSorted ? status.servers.sorted { $0.server.endpoint < $1.server.endpoint } : status.servers
+    let key = status.service.key
+    let name = key.listingName(style)
     let head =
       switch self {
-      case .statistics: name.left(33) + status.statistics.listing
-      case .rates: name.left(33) + status.rates.listing
-      case .plain, .thresholds, .persistentConnections: name + " " + status.service.listingSettings
+      case .statistics: name.left(33) + status.statistics.listing(style)
+      case .rates: name.left(33) + status.rates.listing(style)
+      case .plain, .thresholds, .persistentConnections, .tunnels: name + " " + status.service.listingSettings
       }
-    return [head] + servers.map { "  -> " + $0.server.endpoint.description.left(28) + row($0) }
+    return [head]
+      + servers.map { server in
+        let endpoint = server.server.endpoint
+        let text = style.name(endpoint, key.transport)
+        let cut = endpoint.address.family == .v4 ? String(text.prefix(28)) : text
+        return "  -> " + cut.left(28) + row(server, style)
+      }
   }
 
-  private func row(_ status: ServerStatus) -> String {
+  private func row(_ status: ServerStatus, _ style: Style) -> String {
     let server = status.server
     let counts = "\(status.activeConnections.left(10)) \(status.inactiveConnections.left(10))"
+    let method = server.method.name.left(7)
     return switch self {
-    case .plain: " \(server.method.name.left(7)) \(server.weight.left(6)) \(counts)"
-    case .statistics: status.statistics.listing
-    case .rates: status.rates.serverListing
+    case .plain: " \(method) \(server.weight.left(6)) \(counts)"
+    case .statistics: status.statistics.listing(style)
+    case .rates: status.rates.serverListing(style)
     case .thresholds: " \(server.upperThreshold.left(10)) \(server.lowerThreshold.left(10)) \(counts)"
     case .persistentConnections: " \(server.weight.left(9)) \(status.persistentConnections.left(11)) \(counts)"
+    case .tunnels: " \(method) \(server.method.tunnelListing.left(13)) \(server.weight.left(6)) \(counts)"
     }
   }
 }
 
+extension ForwardingMethod {
+  fileprivate var tunnelListing: String {
+    if case .tunnel(let tunnel) = self { tunnel.description } else { "n/a" }
+  }
+}
+
 extension ServiceKey {
-  /// `TCP  192.0.2.1:80`, `FWM  7`, `FWM  7 IPv6`.
-  fileprivate var listingName: String {
+  /// `TCP  192.0.2.1:80`, `FWM  7`, `FWM  7 IPv6`. An IPv4 name is cut at 33 letters.
+  fileprivate func listingName(_ style: ServiceListing.Style) -> String {
     switch self {
-    case .endpoint(let transport, let endpoint): "\(transport.name.uppercased().left(4)) \(endpoint)"
-    case .fwmark(let mark, .v4): "FWM  \(mark)"
-    case .fwmark(let mark, .v6): "FWM  \(mark) IPv6"
+    case .endpoint(let transport, let endpoint):
+      let text = "\(transport.name.uppercased().left(4)) \(style.name(endpoint, transport))"
+      return endpoint.address.family == .v4 ? String(text.prefix(33)) : text
+    case .fwmark(let mark, .v4): return "FWM  \(mark)"
+    case .fwmark(let mark, .v6): return "FWM  \(mark) IPv6"
     }
+  }
+
+  var transport: TransportProtocol? {
+    if case .endpoint(let transport, _) = self { transport } else { nil }
   }
 }
 
@@ -90,20 +131,25 @@ extension VirtualService {
 }
 
 extension Statistics {
-  fileprivate var listing: String {
-    [connections, packets, outPackets, bytes, outBytes].map(largeNumber).joined()
+  fileprivate func listing(_ style: ServiceListing.Style) -> String {
+    [connections, packets, outPackets, bytes, outBytes].map { number($0, style) }.joined()
   }
 }
 
 extension Rates {
-  fileprivate var listing: String {
-    [connections, packets, outPackets, bytes, outBytes].map(largeNumber).joined()
+  fileprivate func listing(_ style: ServiceListing.Style) -> String {
+    [connections, packets, outPackets, bytes, outBytes].map { number($0, style) }.joined()
   }
 
   /// A server's row shortens only the bytes.
-  fileprivate var serverListing: String {
-    [connections, packets, outPackets].map { " " + $0.right(8) }.joined() + [bytes, outBytes].map(largeNumber).joined()
+  fileprivate func serverListing(_ style: ServiceListing.Style) -> String {
+    [connections, packets, outPackets].map { " " + $0.right(8) }.joined()
+      + [bytes, outBytes].map { number($0, style) }.joined()
   }
+}
+
+private func number(_ value: UInt64, _ style: ServiceListing.Style) -> String {
+  style.isExact ? " " + value.right(8) : largeNumber(value)
 }
 
 /// ipvsadm's `print_largenum`: nine columns, shortened from 10^8 on.

@@ -4,6 +4,8 @@ import LVS
 extension Director {
   /// The lifetime of a connection whose first packet says nothing of its state.
   private static let firstTimeout = 3 * ticksPerSecond
+  /// No connection from FTP's data port is ever scheduled.
+  static let ftpData: UInt16 = 20
 
   @inline(__always)
   mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int) -> Verdict {
@@ -19,7 +21,7 @@ extension Director {
     }
     guard shared.servers[server].isAvailable.load(ordering: .relaxed) else {
       guard settings.expireNodestConn != 0 else { return .drop(.deadServer) }
-      end(number, forced: true)
+      end(number)
       return schedule(frame, packet, vip, key, hash, segment)
     }
     advance(number, packet)
@@ -52,7 +54,7 @@ extension Director {
     _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
     let verdict = schedule(frame, packet, vip, key, hash, segment)
-    end(old, forced: true)
+    end(old)
     return verdict
   }
 
@@ -73,9 +75,10 @@ extension Director {
     _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
     let match = table.service(packet, vip)
-    guard match != .none, mayOpen(packet), packet.sourcePort != 20, let service = snapshot.services[Int(match.number)]
+    guard match != .none, mayOpen(packet), let service = snapshot.services[Int(match.number)]
     else { return unclaimed(frame, packet) }
     guard !isDefended() else { return .drop(.scheduleDefence) }
+    guard packet.sourcePort != Self.ftpData else { return unclaimed(frame, packet) }
     guard let callID = callID(frame, packet, match) else { return .drop(.noCallId) }
     let new = NewConnection(
       client: packet.source, clientPort: packet.sourcePort, destination: packet.destination, now: now)
@@ -108,8 +111,11 @@ extension Director {
   }
 
   /// Puts a new connection, which its server counts already, into the table.
+  ///
+  /// - Parameter saysState: whether its first packet says what its state is.
   mutating func insert(
-    _ key: ConnectionKey, _ hash: UInt32, _ server: UInt32, _ template: UInt32, _ state: ConnectionState
+    _ key: ConnectionKey, _ hash: UInt32, _ server: UInt32, _ template: UInt32, _ state: ConnectionState,
+    saysState: Bool = true
   ) {
     let number = connections.insert(key, hash)
     connections[number].server = server
@@ -117,8 +123,8 @@ extension Director {
     connections[number].state = state.rawValue
     connections[number].packets = 1
     connections[number].flags = state.isActive ? [] : .inactive
-    connections.time(number, expires: now &+ (state == .none ? Self.firstTimeout : timeouts[state]))
-    if template != 0, state == .established { shared.persistence.assure(template) }
+    connections.time(number, expires: now &+ (saysState ? timeouts[state] : Self.firstTimeout))
+    if template != 0, state.isEstablished { shared.persistence.assure(template) }
   }
 
   /// The state after a packet.
@@ -157,10 +163,12 @@ extension Director {
         locked.move(server, shared.servers, toActive: state.isActive)
       }
     }
-    if parent != 0, state == .established { shared.persistence.assure(parent) }
+    if parent != 0, state.isEstablished { shared.persistence.assure(parent) }
   }
 
   /// Ends a connection: its server and its template count it no more.
+  ///
+  /// - Parameter forced: before its time, for a reason that its template shares.
   @inline(never)
   mutating func end(_ number: UInt32, forced: Bool = false) {
     let connection = connections[number]

@@ -49,6 +49,7 @@ extension Director {
       if !servers[connection.server].isAvailable.load(ordering: .relaxed) { dead.append(number) }
     }
     for number in dead { end(number, forced: true) }
+    if sweeping == 0 { shared.persistence.flush() }
     return sweeping != 0
   }
 }

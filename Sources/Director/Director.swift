@@ -7,8 +7,14 @@ struct Inspection: BitwiseCopyable {
   var vip: UInt16 = 0
   /// Of the key of its connection.
   var hash: UInt32 = 0
-  /// Where the frame's way ended already.
-  var verdict: Verdict?
+  var outcome = Outcome.open
+
+  /// Whether the frame's way has ended already.
+  enum Outcome: BitwiseCopyable {
+    case open
+    case pass
+    case drop(DropReason)
+  }
 }
 
 /// One worker's director: takes frames one by one and says what becomes of each.
@@ -39,11 +45,14 @@ struct Director: ~Copyable {
   var untilDropped: UInt32 = 0
   /// Where the search for connections of removed servers is; 0 where it is done.
   var sweeping: UInt32 = 0
+  /// The search that was begun last.
+  private var flushes: UInt64 = 0
   /// The server that a frame was last sent to.
   var lastServer: UInt32 = 0
   /// What Call-IDs are hashed with; the same for all workers.
   let seed: UInt64
-  private let inspections = Buffer(repeating: Inspection(), count: Director.batch)
+  /// One place for each frame of a batch, and one for a frame that comes alone.
+  private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
   init(shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64) throws(SystemError) {
     self.shared = shared
@@ -66,7 +75,7 @@ struct Director: ~Copyable {
     settings = snapshot.settings
     timeouts = snapshot.settings.timeouts
     link = snapshot.link
-    if settings.expireNodestConn != 0 { sweeping = 1 }
+    if snapshot.flushes != flushes { (flushes, sweeping) = (snapshot.flushes, 1) }
   }
 
   /// Sets the time for the frames to come, in hundredths of a second.
@@ -76,15 +85,19 @@ struct Director: ~Copyable {
 
   /// The pipe: one frame in, one verdict out. `segment` is the size that a super-frame will be cut into, else 0.
   mutating func process(_ frame: Bytes, segment: Int = 0) -> Verdict {
-    inspect(frame, 0)
-    return decide(frame, 0, segment: segment)
+    inspect(frame, Self.batch)
+    return decide(frame, Self.batch, segment: segment)
   }
 
   /// The first pass over a batch: parses frame number `place` and asks for the memory that its connection is found by.
   @inline(__always)
   func inspect(_ frame: Bytes, _ place: Int) {
     inspections[place] = Inspection()
-    inspections[place].verdict = inspect(frame, &inspections[place])
+    switch inspect(frame, &inspections[place]) {
+    case nil: break
+    case .drop(let reason): inspections[place].outcome = .drop(reason)
+    default: inspections[place].outcome = .pass
+    }
   }
 
   /// - Returns: nil, or the verdict that ends the frame's way.
@@ -111,7 +124,11 @@ struct Director: ~Copyable {
   /// The second pass: what becomes of a frame that was inspected.
   @inline(__always)
   mutating func decide(_ frame: Bytes, _ place: Int, segment: Int) -> Verdict {
-    if let verdict = inspections[place].verdict { return verdict }
+    switch inspections[place].outcome {
+    case .open: break
+    case .pass: return .pass
+    case .drop(let reason): return .drop(reason)
+    }
     guard inspections[place].packet.fragment == .none else {
       return fragment(frame, inspections[place].packet, inspections[place].vip, segment)
     }

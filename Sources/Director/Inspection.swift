@@ -87,15 +87,15 @@ extension UserspacePlane {
     let isMark = record.transport == 0
     let mark = UInt32(record.vip) << 16 | UInt32(record.virtualPort)
     guard let vip = isMark ? IPAddress(v4: mark) : vips[record.vip] else { return nil }
+    // Direct routing keeps the port, so the server's is the packet's: not that of FTP's service for its data.
+    let port = record.isInvalidated ? .max : isMark ? 0 : record.virtualPort
     let isTemplate = record.flags.contains(.template)
     let left = Int32(bitPattern: record.expires &- now)
     let state = ConnectionState(rawValue: record.state) ?? .none
     return ConnectionStatus(
-      transport: TransportProtocol(rawValue: record.transport & 0xfe)?.name
-        ?? TransportProtocol(rawValue: record.transport)?.name ?? "ip",
+      transport: TransportProtocol(rawValue: record.transport)?.name ?? "ip",
       client: Endpoint(record.client(end.address.family), record.clientPort),
-      virtual: Endpoint(vip, isMark ? 0 : record.virtualPort),
-      server: Endpoint(end.address, isTemplate && record.virtualPort == 0xffff ? 0xffff : end.port == 0 ? record.virtualPort : end.port),
+      virtual: Endpoint(vip, port), server: Endpoint(end.address, port),
       state: isTemplate ? (record.flags.contains(.assured) ? "ASSURED" : "NONE") : state.name,
       expires: left > 0 ? UInt32(left) / ticksPerSecond : 0, isTemplate: isTemplate)
   }

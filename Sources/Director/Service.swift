@@ -81,8 +81,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
       guard let found = self.template(key, new, persistence, shared, settings) else { return .noServer }
       guard let found else { return .templatesFull }
       (template, server) = (found.number, found.server)
-      let expires = new.now &+ persistence.timeout * ticksPerSecond
-      shared.persistence.adopt(template, expires: expires, countsChild: active != nil)
+      shared.persistence.adopt(template, new.now, countsChild: active != nil)
     } else {
       guard isForPort(port) else { return .notOurs }
       guard let picked = pick(new) else { return .noServer }
@@ -105,8 +104,8 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
     let expireQuiescent = settings.expireQuiescentTemplate != 0
     if let found = shared.persistence.find(key, new.now, expireQuiescent: expireQuiescent) { return .some(found) }
     guard let server = pick(new) else { return nil }
-    let expires = new.now &+ persistence.timeout * ticksPerSecond
-    return .some(shared.persistence.insert(key, server: server, expires: expires))
+    let lifetime = persistence.timeout * ticksPerSecond
+    return .some(shared.persistence.insert(key, server: server, lifetime: lifetime, new.now))
   }
 
   /// Selects a server; nil where none can take the connection.

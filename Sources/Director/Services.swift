@@ -9,6 +9,8 @@ final class Services {
   /// Which packets get which mark; the first that matches counts.
   var rules: [MarkRule] = []
   private(set) var generation: UInt64 = 0
+  /// See `Snapshot.flushes`.
+  private var flushes: UInt64 = 0
   /// By number, removed ones included while connections refer to their servers.
   private var slots: [Service?] = []
   private var byKey: [ServiceKey: Service] = [:]
@@ -60,7 +62,8 @@ final class Services {
     // A VIP that got no number, since all are in use, is not balanced.
     let owned = vips.compactMap { vip in (try? number(of: vip)).map { (vip, $0) } }
     return Snapshot(
-      generation: generation, vips: owned, services: slots, rules: rules, settings: settings, link: link)
+      generation: generation, vips: owned, services: slots, rules: rules, settings: settings, link: link,
+      flushes: flushes)
   }
 
   func contains(_ key: ServiceKey) -> Bool { byKey[key].map { service in !service.locked { $0.isRemoved } } ?? false }
@@ -278,6 +281,7 @@ final class Services {
   ) {
     let servers = shared.servers
     let number = state.list[position].id
+    if settings.expireNodestConn != 0 { flushes += 1 }
     servers[number].isAvailable.store(false, ordering: .relaxed)
     servers[number].position = -1
     servers[number].idleSince = now

@@ -9,9 +9,12 @@ final class Snapshot: Sendable {
   let rules: [MarkRule]
   let settings: Settings
   let link: Link
+  /// How often servers were removed whose connections are to end with them.
+  let flushes: UInt64
 
   init(
-    generation: UInt64, vips: [(IPAddress, UInt16)], services: [Service?], rules: [MarkRule], settings: Settings, link: Link
+    generation: UInt64, vips: [(IPAddress, UInt16)], services: [Service?], rules: [MarkRule], settings: Settings, link: Link,
+    flushes: UInt64 = 0
   ) {
     self.generation = generation
     self.vips = vips
@@ -19,6 +22,7 @@ final class Snapshot: Sendable {
     self.rules = rules
     self.settings = settings
     self.link = link
+    self.flushes = flushes
   }
 
   /// The tables that a worker looks things up in.

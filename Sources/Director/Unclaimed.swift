@@ -15,7 +15,7 @@ extension Director {
   }
 
   /// An ICMP error about a server's reply: the embedded packet went from the VIP to the client, so its connection is
-  /// found with the ends exchanged, and the error goes to that connection's server as it is.
+  /// found with the ends exchanged, and the error goes to that connection's server as it is, a removed one too.
   private mutating func related(_ frame: Bytes, _ packet: Packet, _ vip: UInt16) -> Verdict {
     guard let embedded = packet.embedded(frame) else { return .drop(.badIcmp) }
     guard embedded.fragment != .later, embedded.source == packet.destination else { return .drop(.unclaimed) }
@@ -29,9 +29,10 @@ extension Director {
         ? scheduleRelated(frame, packet, embedded, vip, key, hash) : .drop(.unclaimed)
     }
     let server = connections[number].server
-    guard shared.servers[server].isAvailable.load(ordering: .relaxed) else { return .drop(.deadServer) }
     connections[number].packets &+= 1
-    counters.packet(server: server, service: shared.servers[server].service, bytes: packet.length)
+    if shared.servers[server].isAvailable.load(ordering: .relaxed) {
+      counters.packet(server: server, service: shared.servers[server].service, bytes: packet.length)
+    }
     return forward(frame, packet, server, 0)
   }
 
@@ -43,19 +44,25 @@ extension Director {
     (reversed.source, reversed.destination) = (embedded.destination, embedded.source)
     (reversed.sourcePort, reversed.destinationPort) = (embedded.destinationPort, embedded.sourcePort)
     let match = table.service(reversed, vip)
-    guard match != .none, let service = snapshot.services[Int(match.number)],
-      connections.count < connections.capacity
-    else { return .drop(.unclaimed) }
+    guard match != .none, let service = snapshot.services[Int(match.number)] else { return .drop(.unclaimed) }
+    guard !isDefended() else { return .drop(.scheduleDefence) }
+    guard reversed.sourcePort != Self.ftpData, connections.count < connections.capacity else {
+      return .drop(.unclaimed)
+    }
+    // Schedulers that go by the destination go by the embedded packet's: the kernel's `dh`, `lblc` and `lblcr` do.
     let new = NewConnection(
-      client: reversed.source, clientPort: reversed.sourcePort, destination: reversed.destination, now: now)
+      client: reversed.source, clientPort: reversed.sourcePort, destination: embedded.destination, now: now)
     let (shared, settings) = (shared, settings)
+    let isOnePacket = embedded.transport == UDP.number && match.isOnePacket
     let opening = service.locked { locked in
       locked.open(
-        new, port: reversed.destinationPort, vip: vip, callID: 0, active: false, shared, settings)
+        new, port: reversed.destinationPort, vip: vip, callID: 0, active: isOnePacket ? nil : false, shared, settings)
     }
     guard case .server(let server, let template) = opening else { return .drop(.noServer) }
     counters.connection(server: server, service: match.number)
-    insert(key, hash, server, template, .none)
+    if !isOnePacket {
+      insert(key, hash, server, template, embedded.transport == UDP.number ? .udp : .none, saysState: false)
+    }
     counters.packet(server: server, service: match.number, bytes: packet.length)
     return forward(frame, packet, server, 0)
   }

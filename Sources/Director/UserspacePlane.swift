@@ -81,7 +81,7 @@ public final class UserspacePlane: ForwardingPlane {
     let link = Link(
       mac: options.virtualMAC ?? interface.mac, mtu: interface.mtu, rejectsUnclaimed: options.unclaimedReject)
     self.link = Mutex(link)
-    guardian = options.hostGuard ? try HostGuard(interface: options.interface) : nil
+    guardian = options.hostGuard ? try HostGuard(interface: options.interface, vlan: options.vlan) : nil
     do throws(SystemError) {
       let seed = UInt64.random(in: .min ... .max)
       let shared = try SharedTables(seed: seed)

@@ -50,7 +50,10 @@ extension UserspacePlane {
     var refusals: [IPAddress: PlaneError] = [:]
     let host = Dictionary(
       InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
-    for vip in wanted.keys { if let interface = host[vip] { refusals[vip] = .vipOnHost(vip, interface) } }
+    // By force a VIP is taken over from the host itself: the guard keeps its frames from the host's own stack.
+    for vip in wanted.keys where wanted[vip] != true {
+      if let interface = host[vip] { refusals[vip] = .vipOnHost(vip, interface) }
+    }
     let probed = wanted.filter { refusals[$0.key] == nil && !$0.value }.keys
     return await withTaskGroup(of: (IPAddress, MACAddress?).self) { group in
       for vip in probed {

@@ -149,15 +149,24 @@ struct Worker: ~Copyable {
     case .pass:
       director.counters.passed.add(1)
     case .hold(let server):
-      hold(port.copy(index), server)
+      hold(index, server)
     case .park(let key):
-      if !director.fragments.wait(key, port.copy(index), director.now) { director.counters.drop(.fragmentQueueFull) }
+      park(index, key)
     case .drop(let reason):
       director.counters.drop(port.frame(index).count == 0 ? .capturedShort : reason)
     }
   }
 
   @inline(never)
+  private mutating func park(_ index: Int, _ key: FragmentKey) {
+    if !director.fragments.wait(key, port.copy(index), director.now) { director.counters.drop(.fragmentQueueFull) }
+  }
+
+  @inline(never)
+  private mutating func hold(_ index: Int, _ server: UInt32) {
+    hold(port.copy(index), server)
+  }
+
   private mutating func hold(_ frame: KeptFrame, _ server: UInt32) {
     guard held.hold(frame, for: server, now: Clock.milliseconds) else {
       return director.counters.drop(.holdQueueFull)

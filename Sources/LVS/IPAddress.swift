@@ -11,9 +11,9 @@ public struct IPAddress: Hashable, Sendable, BitwiseCopyable {
     public var bits: UInt8 { self == .v4 ? 32 : 128 }
   }
 
-  public let family: Family
   public let high: UInt64
   public let low: UInt64
+  public let family: Family
 
   /// An IPv4 address from its 32 bits in host order.
   @inlinable

@@ -23,6 +23,6 @@ struct AddServer: AsyncParsableCommand {
     settings.apply(to: &added)
     let server = added.placed(in: key)
     try checked { () throws(PlaneError) in try server.validate(in: key) }
-    try await daemon.client.apply([.addServer(server, to: key)])
+    try await daemon.table.apply([.addServer(server, to: key)])
   }
 }

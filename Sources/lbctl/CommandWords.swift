@@ -30,13 +30,13 @@ struct CommandWords {
     throw ValidationError("there is no command '\(name)'")
   }
 
-  /// How many words of `--socket PATH`, `--socket=PATH` and `--json` the line begins with.
+  /// How many words of `--socket PATH`, `--socket=PATH`, `--kernel` and `--json` the line begins with.
   private var globalCount: Int {
     var count = 0
     while count < words.count {
       if words[count] == "--socket", count + 1 < words.count {
         count += 2
-      } else if words[count] == "--json" || words[count].hasPrefix("--socket=") {
+      } else if ["--json", "--kernel"].contains(words[count]) || words[count].hasPrefix("--socket=") {
         count += 1
       } else {
         break

@@ -14,7 +14,7 @@ struct Zero: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try await daemon.client.zero(service.named)
+    try await daemon.table.zero(service.named)
   }
 }
 

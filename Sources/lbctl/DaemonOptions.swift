@@ -7,7 +7,21 @@ struct DaemonOptions: ParsableArguments {
   @Option(help: "The socket of the lbd to speak to.")
   var socket = ControlSocket.standardPath
 
-  var client: ControlClient { ControlClient(ControlSocket(socket)) }
+  @Flag(help: "Steer the kernel's own IPVS, without lbd.")
+  var kernel = false
+
+  /// What only lbd can do.
+  var client: ControlClient {
+    get throws {
+      if kernel { throw ValidationError("--kernel: only lbd has this; leave --kernel out to ask it") }
+      return ControlClient(ControlSocket(socket))
+    }
+  }
+
+  /// What lbd and the kernel can do alike.
+  var table: any VirtualServerTable {
+    get throws { kernel ? try KernelTable() : ControlClient(ControlSocket(socket)) }
+  }
 }
 
 /// The options of every command that lists something.
@@ -17,7 +31,8 @@ struct ListingOptions: ParsableArguments {
   @Flag(help: "Print JSON.")
   var json = false
 
-  var client: ControlClient { daemon.client }
+  var client: ControlClient { get throws { try daemon.client } }
+  var table: any VirtualServerTable { get throws { try daemon.table } }
 
   func show<Value: Encodable>(_ value: Value, table: (Value) -> String) throws {
     try lbctl.show(value, asJSON: json, table: table)

@@ -22,7 +22,7 @@ struct DrainServer: AsyncParsableCommand {
 
   func run() async throws {
     let key = try service.key
-    var server = try await daemon.client.service(key).server(name.endpoint(in: key))
+    var server = try await daemon.table.service(key).server(name.endpoint(in: key))
     if undo {
       guard let weight = server.drainedWeight else {
         throw PlaneError.invalid("\(server.endpoint) is not drained (edit-rs -w sets its weight)")
@@ -31,6 +31,6 @@ struct DrainServer: AsyncParsableCommand {
     } else if server.weight != 0 {
       (server.weight, server.drainedWeight) = (0, server.weight)
     }
-    try await daemon.client.apply([.updateServer(server, of: key)])
+    try await daemon.table.apply([.updateServer(server, of: key)])
   }
 }

@@ -60,7 +60,7 @@ struct List: AsyncParsableCommand {
   func run() async throws {
     if layout == .connections { return try await listConnections() }
     let key = service.named
-    let services = try await options.client.services(key)
+    let services = try await options.table.services(key)
     try options.show(services) { listing.text($0, isWhole: key == nil) }
     if !options.json { try await warn() }
   }
@@ -86,10 +86,10 @@ struct List: AsyncParsableCommand {
   private func listConnections() async throws {
     let filter = ConnectionFilter(client: client, service: service.named, server: server, state: state?.uppercased())
     if options.json {
-      return try await options.client.connectionLines(filter) { try write($0) }
+      return try await options.table.connectionLines(filter) { try write($0) }
     }
     var text = ConnectionListing.title
-    try await options.client.connections(filter) { rows in
+    try await options.table.connections(filter) { rows in
       try write(text + rows.map(ConnectionListing.row).joined())
       text = ""
     }

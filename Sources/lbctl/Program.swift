@@ -6,10 +6,24 @@ import Foundation
 @main
 enum Program {
   static func main() async {
+    if let status = await runAsIpvsadm(CommandLine.arguments) { exit(status) }
     guard let ending = await run(CommandWords(CommandLine.arguments.dropFirst())) else { return }
     let file: FileHandle = ending.status == 0 ? .standardOutput : .standardError
     if !ending.text.isEmpty { file.write(Data("\(ending.text)\n".utf8)) }
     exit(ending.status)
+  }
+
+  /// `lbctl ipvsadm …`, and the program under one of ipvsadm's names; nil where it is neither.
+  private static func runAsIpvsadm(_ line: [String]) async -> Int32? {
+    let words = Array(line.dropFirst())
+    switch line.first.map({ $0.split(separator: "/").last ?? "" }) {
+    case "ipvsadm": return await IpvsadmProgram.run(words, name: line[0])
+    case "ipvsadm-save": return await IpvsadmScripts.save(words)
+    case "ipvsadm-restore": return await IpvsadmScripts.restore(words)
+    default:
+      guard words.first == "ipvsadm" else { return nil }
+      return await IpvsadmProgram.run(Array(words.dropFirst()))
+    }
   }
 
   /// Carries the command line out; nil where there is nothing more to say.
@@ -51,7 +65,8 @@ struct Lbctl: AsyncParsableCommand {
     commandName: "lbctl",
     abstract: "Steers lbd, the LVS-DR director.",
     discussion: """
-      The letters are ipvsadm's. --socket and --json may stand before or after the command.
+      The letters are ipvsadm's, and 'lbctl ipvsadm' is ipvsadm itself. --socket, --kernel and --json may stand
+      before or after the command.
 
       Examples:
         lbctl add-service -t 192.0.2.100:80 -s wrr
@@ -63,7 +78,7 @@ struct Lbctl: AsyncParsableCommand {
       AddService.self, EditService.self, DeleteService.self, AddServer.self, EditServer.self, DeleteServer.self,
       DrainServer.self, List.self, Zero.self, Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
       Save.self, Restore.self, Apply.self, Neighbors.self, VIPs.self, Workers.self, Verdicts.self, Capture.self,
-      Mark.self, Doctor.self, Takeover.self, Release.self, RealServerCommand.self, Bench.self,
+      Mark.self, Doctor.self, Takeover.self, Release.self, RealServerCommand.self, Migrate.self, Bench.self,
     ])
 
   static let commandNames = configuration.subcommands.flatMap { command in

@@ -14,7 +14,7 @@ struct Save: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try write(await daemon.client.configuration().yaml())
+    try write(await daemon.table.configuration().yaml())
   }
 }
 
@@ -34,7 +34,7 @@ struct Restore: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try await daemon.client.reconcile(toFile: file)
+    try await daemon.table.reconcile(toFile: file)
   }
 }
 
@@ -54,12 +54,12 @@ struct Apply: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try await daemon.client.reconcile(toFile: file)
+    try await daemon.table.reconcile(toFile: file)
   }
 }
 
-extension ControlClient {
-  /// Reads and checks the file before anything is asked of lbd, then prints how many changes it took.
+extension VirtualServerTable {
+  /// Reads and checks the file before anything is asked of the plane, then prints how many changes it took.
   fileprivate func reconcile(toFile path: String) async throws {
     let changes = try await reconcile(to: try Configuration(file: path))
     try write("\(changes) \(changes == 1 ? "change" : "changes")\n")

@@ -23,9 +23,9 @@ struct TimeoutsCommand: AsyncParsableCommand {
 
   func run() async throws {
     if values.count == 3 {
-      _ = try await options.client.setTimeouts(Timeouts(tcp: values[0], tcpFin: values[1], udp: values[2]))
+      _ = try await options.table.setTimeouts(Timeouts(tcp: values[0], tcpFin: values[1], udp: values[2]))
     } else {
-      try options.show(try await options.client.timeouts()) {
+      try options.show(try await options.table.timeouts()) {
         "Timeout (tcp tcpfin udp): \($0.tcp) \($0.tcpFin) \($0.udp)\n"
       }
     }
@@ -45,7 +45,7 @@ struct SetCommand: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try await daemon.client.set(key, to: value)
+    try await daemon.table.set(key, to: value)
   }
 }
 
@@ -61,7 +61,7 @@ struct GetCommand: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func run() async throws {
-    let settings = try await options.client.settings()
+    let settings = try await options.table.settings()
     guard let key else {
       return try options.show(settings) { all in
         all.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)\n" }.joined()

@@ -13,7 +13,8 @@ struct Daemon {
   func run() async throws {
     let socket = ControlSocket(options.control.socket)
     try await socket.claim()
-    let plane = try openPlane(options) { [logger] event in event.log(to: logger) }
+    let configured = configuration?.services.map(\.service.key) ?? []
+    let plane = try await openPlane(options, configured: configured) { [logger] event in event.log(to: logger) }
     let controller = Controller(plane, logger: logger)
     do {
       if let configuration { try await controller.reconcile(to: configuration) }

@@ -6,6 +6,8 @@ import Logging
 struct NetworkOptions: ParsableArguments {
   enum DataPlane: String, ExpressibleByArgument, CaseIterable {
     case afPacket = "af-packet"
+    /// The kernel's own IPVS.
+    case kernel
   }
 
   @Option(help: ArgumentHelp("The interface to the LAN of the real servers.", valueName: "name"))
@@ -19,7 +21,7 @@ struct NetworkOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Run on this VLAN of a trunk port.", valueName: "id"))
   var vlan: UInt16?
 
-  @Option(help: "How frames are received and sent.")
+  @Option(help: "Who forwards: lbd itself through packet sockets, or the kernel's own IPVS.")
   var dataPlane = DataPlane.afPacket
 
   @Option(help: "Worker threads.")

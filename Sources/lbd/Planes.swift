@@ -11,8 +11,11 @@ protocol StoppablePlane: ForwardingPlane {
 extension UserspacePlane: StoppablePlane {}
 
 /// The plane that the command line asks for.
-func openPlane(_ lbd: Lbd, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) -> any StoppablePlane
-{
+///
+/// - Parameter configured: the services that the daemon is to have. A kernel may have them from an earlier run.
+func openPlane(
+  _ lbd: Lbd, configured: [ServiceKey], events: @escaping @Sendable (DirectorEvent) -> Void
+) async throws(PlaneError) -> any StoppablePlane {
   var options = UserspacePlane.Options(interface: lbd.network.interface ?? "")
   options.address = lbd.network.address
   options.vlan = lbd.network.vlan
@@ -35,5 +38,8 @@ func openPlane(_ lbd: Lbd, events: @escaping @Sendable (DirectorEvent) -> Void) 
   }
   options.unclaimedReject = lbd.vips.unclaimed == .reject
   options.hostGuard = !lbd.vips.noHostGuard
-  return try UserspacePlane(options, events: events)
+  return switch lbd.network.dataPlane {
+  case .afPacket: try UserspacePlane(options, events: events)
+  case .kernel: try await KernelDirector(options, claimed: configured, events: events)
+  }
 }

@@ -42,7 +42,8 @@ def round_trip(connection):
     return (time.perf_counter_ns() - begin) / 1000
 
 
-def main(rounds):
+def measure(rounds):
+    """The median round trips, direct and through the director."""
     with Lab(servers=1) as lab:
         director, (server,) = Director(lab).start(), lab.servers
         director.lbctl("add-service", "-u", f"{VIP}:{PORT}", "-s", "rr")
@@ -56,7 +57,11 @@ def main(rounds):
                 measured.append(round_trip(path))
                 time.sleep(0.001)
         director.stop()
-    direct, through = map(statistics.median, times)
+    return map(statistics.median, times)
+
+
+def main(rounds):
+    direct, through = measure(rounds)
     print(f"median round trip of {rounds}: direct {direct:.1f} us, through the director {through:.1f} us, "
           f"added {through - direct:.1f} us")
 

@@ -12,8 +12,11 @@ import LVS
   private let table: String
   private var guarded: Set<IPAddress> = []
 
-  /// Sets the guard up on an interface, guarding nothing yet.
-  init(interface: String) throws(PlaneError) {
+  /// What each rule begins with: the VLAN, where the director works on one.
+  private let place: (ipv4: String, ipv6: String, arp: String)
+
+  /// Sets the guard up on an interface, and on one of its VLANs where there is one, guarding nothing yet.
+  init(interface: String, vlan: UInt16?) throws(PlaneError) {
     guard let context = unsafe nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else {
       throw .unavailable("no netlink socket for nftables")
     }
@@ -21,6 +24,8 @@ import LVS
     unsafe nft_ctx_buffer_output(context)
     unsafe nft_ctx_buffer_error(context)
     table = "netdev lbd-\(getpid())"
+    func place(_ type: String) -> String { vlan.map { "vlan id \($0) vlan type \(type) " } ?? "" }
+    self.place = (place("ip"), place("ip6"), place("arp"))
     try setUp(interface)
   }
 
@@ -40,11 +45,9 @@ import LVS
       add set \(table) v4 { type ipv4_addr; }
       add set \(table) v6 { type ipv6_addr; }
       add chain \(table) ingress { type filter hook ingress device "\(interface)" priority -500; policy accept; }
-      add rule \(table) ingress ip daddr @v4 drop
-      add rule \(table) ingress ip6 daddr @v6 drop
-      add rule \(table) ingress arp daddr ip @v4 drop
-      add rule \(table) ingress vlan type ip ip daddr @v4 drop
-      add rule \(table) ingress vlan type ip6 ip6 daddr @v6 drop
+      add rule \(table) ingress \(place.ipv4)ip daddr @v4 drop
+      add rule \(table) ingress \(place.ipv6)ip6 daddr @v6 drop
+      add rule \(table) ingress \(place.arp)arp daddr ip @v4 drop
       """)
   }
 

@@ -4,6 +4,9 @@ import LVS
 ///
 /// The VIP stands as its number in the service table, which tells IPv4 from IPv6 too.
 struct ConnectionKey: Equatable {
+  /// Set in `ports`, this makes the key one that is never looked for.
+  static let invalidated: UInt64 = 1
+
   var high: UInt64
   var low: UInt64
   /// VIP number, client port, virtual port, transport: 16, 16, 16 and 8 bits from the top.
@@ -59,7 +62,7 @@ struct Connection: BitwiseCopyable {
   var next: UInt32 = 0
   /// The template that controls it, 0 for none.
   var parent: UInt32 = 0
-  /// Packets from the client.
+  /// Packets from the client; of a template its lifetime in hundredths of a second.
   var packets: UInt32 = 0
   var timerNext: UInt32 = 0
   var timerPrevious: UInt32 = 0
@@ -70,6 +73,8 @@ struct Connection: BitwiseCopyable {
   var vip: UInt16 { UInt16(truncatingIfNeeded: ports >> 48) }
   var clientPort: UInt16 { UInt16(truncatingIfNeeded: ports >> 32) }
   var virtualPort: UInt16 { UInt16(truncatingIfNeeded: ports >> 16) }
+  /// A template that is not to be used any more: it has a key that none is looked for under, and shows port 65535.
+  var isInvalidated: Bool { ports & ConnectionKey.invalidated != 0 }
   var transport: UInt8 { UInt8(truncatingIfNeeded: ports >> 8) }
 
   func client(_ family: IPAddress.Family) -> IPAddress {

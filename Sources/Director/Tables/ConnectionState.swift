@@ -36,6 +36,9 @@ enum ConnectionState: UInt8, CaseIterable {
     }
   }
 
+  /// Whether a connection got as far as to have its template stay when it is forced out.
+  @inline(__always) var isEstablished: Bool { self == .established || self == .sctpEstablished }
+
   /// Whether a connection in this state counts as active. UDP never does.
   @inline(__always) var isActive: Bool {
     switch self {
@@ -55,7 +58,7 @@ enum ConnectionState: UInt8, CaseIterable {
     case .lastAck: 30
     case .udp: 300
     case .sctpInit1: 4
-    case .sctpInit, .sctpCookieEchoed, .sctpShutdownReceived, .sctpClosed: 60
+    case .sctpInit, .sctpCookieEchoed, .sctpShutdownReceived, .sctpClosed: 61
     }
   }
 }
@@ -101,16 +104,17 @@ enum SCTPTransition {
   /// The state after a packet whose first chunk is of type `chunk`.
   static func next(_ state: ConnectionState, chunk: UInt8) -> ConnectionState {
     switch (chunk, state) {
-    case (1, .sctpInit1), (1, .sctpInit): .sctpInit
-    case (1, .none), (1, .sctpClosed): .sctpInit1
-    case (2, .sctpInit1), (2, .sctpInit): .sctpCookieEchoed
+    case (1, .none): .sctpInit1
+    case (1, .sctpInit1), (1, .sctpInit), (1, .sctpClosed): .sctpInit
+    case (2, .none), (2, .sctpInit1), (2, .sctpInit): .sctpCookieEchoed
     case (10, .sctpInit1), (10, .sctpInit): .sctpEstablished
     case (11, .sctpCookieEchoed): .sctpEstablished
-    case (7, .sctpEstablished): .sctpShutdownReceived
+    case (7, .none), (7, .sctpEstablished): .sctpShutdownReceived
     case (8, .sctpInit1), (8, .sctpInit): .sctpInit
-    case (8, .sctpEstablished): .sctpClosed
-    case (14, .sctpInit1), (14, .sctpInit), (14, .sctpShutdownReceived): .sctpClosed
+    case (8, .none), (8, .sctpEstablished), (9, .none): .sctpClosed
+    case (14, .none), (14, .sctpInit1), (14, .sctpInit), (14, .sctpShutdownReceived): .sctpClosed
     case (6, _): .sctpClosed
+    case (_, .none): .sctpEstablished
     default: state
     }
   }

@@ -7,9 +7,8 @@ import Synchronization
 /// Connections of one client network may have several owners, hence one table under one lock, which is taken inside
 /// a service's lock and at the end of a controlled connection.
 final class PersistenceTable: Sendable {
-  /// How much longer a template stays when its time is up and connections of it live.
+  /// How much longer a template stays when its time is up and connections of it live. From then on that is its lifetime.
   private static let grace = 60 * ticksPerSecond
-  private static let invalidPort: UInt16 = 0xffff
 
   private let table: Mutex<ConnectionTable>
   private let servers: ServerTable
@@ -52,37 +51,33 @@ final class PersistenceTable: Sendable {
       {
         return Template(number: number, server: server)
       }
-      table.rekey(number, to: Self.invalidated(key))
+      // `ip_vs_check_template`
+      table.rekey(number, to: ConnectionKey(high: key.high, low: key.low, ports: key.ports | ConnectionKey.invalidated))
       return nil
     }
   }
 
-  /// Under this key no connection's template is ever looked for: it shows as port 65535 (`ip_vs_check_template`).
-  private static func invalidated(_ key: ConnectionKey) -> ConnectionKey {
-    var other = key
-    other.ports = key.ports & ~(0xffff << 16) | UInt64(invalidPort) << 16 | 1
-    return other
-  }
-
   /// A new template to `server`; nil where the table is full.
-  func insert(_ key: ConnectionKey, server: UInt32, expires: UInt32) -> Template? {
+  ///
+  /// - Parameter lifetime: in hundredths of a second. It keeps that, whatever its service's becomes.
+  func insert(_ key: ConnectionKey, server: UInt32, lifetime: UInt32, _ now: UInt32) -> Template? {
     table.withLock { table -> Template? in
       let number = table.insert(key, table.hash(key))
       guard number != 0 else { return nil }
       table[number].server = server
       table[number].flags = .template
-      table.time(number, expires: expires)
+      table[number].packets = lifetime
+      table.time(number, expires: now &+ lifetime)
       servers[server].templates.wrappingAdd(1, ordering: .relaxed)
       return Template(number: number, server: server)
     }
   }
 
   /// Another connection of a template begins: its time counts anew.
-  func adopt(_ number: UInt32, expires: UInt32, countsChild: Bool) {
+  func adopt(_ number: UInt32, _ now: UInt32, countsChild: Bool) {
     table.withLock { table in
       if countsChild { table[number].parent += 1 }
-      table[number].packets &+= 1
-      table[number].expires = expires
+      table[number].expires = now &+ table[number].packets
     }
   }
 
@@ -111,6 +106,17 @@ final class PersistenceTable: Sendable {
     }
   }
 
+  /// Removes the templates of removed servers that control no connection.
+  func flush() {
+    table.withLock { table in
+      var dead: [UInt32] = []
+      _ = table.visit(from: 1, limit: .max) { number, template in
+        if template.parent == 0, !servers[template.server].isAvailable.load(ordering: .relaxed) { dead.append(number) }
+      }
+      for number in dead { remove(number, &table) }
+    }
+  }
+
   func startClock(_ now: UInt32) {
     table.withLock { table in table.startClock(now) }
   }
@@ -124,6 +130,7 @@ final class PersistenceTable: Sendable {
   private func end(_ number: UInt32, _ table: inout ConnectionTable, _ now: UInt32) -> Bool {
     guard TimerWheel.reached(table[number].expires, by: now) else { return false }
     if table[number].parent > 0 {
+      table[number].packets = Self.grace
       table.time(number, expires: now &+ Self.grace)
       return false
     }

@@ -44,6 +44,9 @@ enum Checksum {
   /// The checksum after one 16-bit word under it went from `old` to `new` (RFC 1624, equation 3).
   @inline(__always)
   static func updated(_ checksum: UInt16, from old: UInt16, to new: UInt16) -> UInt16 {
-    finish(UInt64(~checksum) &+ UInt64(~old) &+ UInt64(new))
+    var sum = UInt32(~checksum) &+ UInt32(~old) &+ UInt32(new)
+    sum = (sum & 0xffff) &+ (sum >> 16)
+    sum = (sum & 0xffff) &+ (sum >> 16)
+    return ~UInt16(truncatingIfNeeded: sum)
   }
 }

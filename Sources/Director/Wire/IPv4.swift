@@ -29,10 +29,11 @@ enum IPv4 {
   /// Takes one hop from the TTL and mends the header checksum.
   @inline(__always)
   static func decrementTTL(_ frame: Bytes, _ ip: Int) {
-    let old = frame.u16(ip &+ ttl)
-    let new = old &- 0x100
-    frame.set(ip &+ ttl, new)
-    frame.set(ip &+ checksum, Checksum.updated(frame.u16(ip &+ checksum), from: old, to: new))
+    // TTL, protocol and checksum are one word of 32 bits.
+    let word = frame.u32(ip &+ ttl)
+    let old = UInt16(truncatingIfNeeded: word >> 16)
+    let sum = Checksum.updated(UInt16(truncatingIfNeeded: word), from: old, to: old &- 0x100)
+    frame.set(ip &+ ttl, UInt32(old &- 0x100) << 16 | UInt32(sum))
   }
 
   /// Writes a header without options at `ip`, checksum included.

@@ -12,10 +12,6 @@ struct Packet {
 
   var source = IPAddress(v4: 0)
   var destination = IPAddress(v4: 0)
-  /// Offsets from the start of the frame: the IP header, the transport header, the end of the packet.
-  var ip = Ethernet.length
-  var transportHeader = 0
-  var end = 0
   /// The IP protocol number of the transport.
   var transport: UInt8 = 0
   var ttl: UInt8 = 0
@@ -27,6 +23,22 @@ struct Packet {
   var destinationPort: UInt16 = 0
   /// What tells the fragments of one datagram from others'.
   var fragmentID: UInt32 = 0
+
+  private var places = (ip: UInt32(Ethernet.length), transportHeader: UInt32(0), end: UInt32(0))
+
+  /// Offsets from the start of the frame: the IP header, the transport header, the end of the packet.
+  @inline(__always) var ip: Int {
+    get { Int(places.ip) }
+    set { places.ip = UInt32(truncatingIfNeeded: newValue) }
+  }
+  @inline(__always) var transportHeader: Int {
+    get { Int(places.transportHeader) }
+    set { places.transportHeader = UInt32(truncatingIfNeeded: newValue) }
+  }
+  @inline(__always) var end: Int {
+    get { Int(places.end) }
+    set { places.end = UInt32(truncatingIfNeeded: newValue) }
+  }
 
   /// The IP length: what the counters count.
   @inline(__always) var length: Int { end &- ip }

@@ -191,7 +191,7 @@ struct PersistenceTests {
     #expect(director.outcome(tcp("S", 1_001)) == "3")
     try director.set("expire_quiescent_template", "1")
     #expect(director.outcome(tcp("S", 1_002)) == "2")
-    #expect(Set(director.templates.map(\.virtualPort)) == [80, 0xffff])
+    #expect(Set(director.templates.map(\.isInvalidated)) == [false, true])
   }
 
   @Test("covers all ports of a service of port 0, each with its own")

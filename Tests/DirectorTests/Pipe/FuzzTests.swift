@@ -106,6 +106,19 @@ struct FuzzTests {
     return director
   }
 
+  @Test("says of frames in a batch what it says of each alone")
+  func batches() throws {
+    let (one, other) = (try director(), try director())
+    var generator = FrameGenerator(seed: 3)
+    for size in 0..<2_000 {
+      let frames = (0...size % Director.batch).map { _ in generator.next() }
+      let (together, alone) = (one.process(batch: frames), frames.map { other.process($0) })
+      for (a, b) in zip(together, alone) where a != b { Issue.record("\(a) is not \(b)") }
+      for director in [one, other] where size % 100 == 0 { director.wait(seconds: 1) }
+    }
+    #expect(one.connectionCount == other.connectionCount)
+  }
+
   @Test("gives each frame a verdict, keeps its bounds and its counts", arguments: [1, 2] as [UInt64])
   func survive(_ seed: UInt64) throws {
     let director = try director()

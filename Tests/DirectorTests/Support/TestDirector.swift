@@ -33,6 +33,16 @@ final class TestDirector {
     defend(freePages: .max)
   }
 
+  func setTimeouts(_ timeouts: Timeouts) throws {
+    services.settings.timeouts.asSet = timeouts
+    adopt()
+  }
+
+  /// The VIP with this number.
+  func vip(_ number: UInt16) -> IPAddress {
+    services.snapshot(link: link).vips.first { $0.1 == number }?.0 ?? IPAddress(v4: 0)
+  }
+
   func setMarks(_ rules: [MarkRule]) {
     services.rules = rules
     adopt()
@@ -50,20 +60,37 @@ final class TestDirector {
   }
 
   /// Moves time on and ends what is due.
-  func wait(seconds: UInt32) {
-    for _ in 0..<seconds {
-      now += ticksPerSecond
+  func wait(seconds: UInt32) { wait(ticks: seconds * ticksPerSecond) }
+
+  /// As a worker does it: what is due ends within a tenth of a second.
+  func wait(ticks: UInt32) {
+    var left = ticks
+    repeat {
+      let step = min(left, 10)
+      (now, left) = (now + step, left - step)
       director.tick(now)
       while director.expire(budget: 1_000) {}
       services.shared.persistence.expire(now, budget: .max)
-    }
+    } while left > 0
   }
 
   /// One frame through the pipe: the verdict, and what the frame became.
   func process(_ frame: [UInt8], segment: Int = 0) -> (verdict: Verdict, frame: [UInt8]) {
+    lend(frame) { director.process($0, segment: segment) }
+  }
+
+  /// A batch of at most 64 frames in two passes, as a worker takes them.
+  func process(batch frames: [[UInt8]]) -> [(verdict: Verdict, frame: [UInt8])] {
+    for (place, var frame) in frames.enumerated() {
+      frame.lend { (director.inspect($0, place), length: $0.count) }
+    }
+    return frames.enumerated().map { place, frame in lend(frame) { director.decide($0, place, segment: 0) } }
+  }
+
+  private func lend(_ frame: [UInt8], _ body: (Bytes) -> Verdict) -> (verdict: Verdict, frame: [UInt8]) {
     var frame = frame
     let verdict = frame.lend(room: 1_024) { bytes in
-      let verdict = director.process(bytes, segment: segment)
+      let verdict = body(bytes)
       if case .answer(let length) = verdict { return (verdict, length: length) }
       return (verdict, length: bytes.count)
     }

@@ -1,0 +1,101 @@
+import Control
+import KernelIPVS
+import LVS
+
+/// What `ipvsadm -L` and `-S` print.
+struct IpvsadmListing {
+  let plane: IpvsadmPlane
+  let options: Set<IpvsadmOption>
+
+  func print(_ command: IpvsadmCommand) async throws {
+    if command.verb == .save { return try write(await rules()) }
+    if options.contains(.connection) { return try await printConnections() }
+    if let key = command.key.key { return try write(await one(key)) }
+    if options.contains(.timeout) { return try write(await timeouts()) }
+    if options.contains(.daemon) { return try write(await daemons()) }
+    try write(await all())
+  }
+
+  func all() async throws -> String {
+    layout.text(try await services(), size: plane.tableSize, style: style)
+  }
+
+  private func one(_ key: ServiceKey) async throws -> String {
+    let service = try await plane.service(key)
+    return layout.text(
+      [options.contains(.nosort) ? service : ListingOrder.withSortedServers(service)], isWhole: false, style: style)
+  }
+
+  /// On the user-space plane with the limits that ipvsadm itself forgets.
+  private func rules() async throws -> String {
+    var listing = RuleListing()
+    listing.name = name
+    if case .userspace = plane { listing.showsThresholds = true }
+    return listing.text(try await services())
+  }
+
+  private func services() async throws -> [ServiceStatus] {
+    let services = try await plane.services()
+    return options.contains(.nosort) ? services : ListingOrder.sorted(services)
+  }
+
+  private var layout: ServiceListing {
+    let layouts: [(IpvsadmOption, ServiceListing)] = [
+      (.stats, .statistics), (.rate, .rates), (.thresholds, .thresholds), (.persistentConn, .persistentConnections),
+      (.tunInfo, .tunnels),
+    ]
+    return layouts.first { options.contains($0.0) }?.1 ?? .plain
+  }
+
+  private var style: ServiceListing.Style {
+    var style = ServiceListing.Style()
+    (style.isExact, style.isSorted, style.name) = (options.contains(.exact), false, name)
+    return style
+  }
+
+  private var name: (Endpoint, TransportProtocol?) -> String {
+    if options.contains(.numeric) { return { endpoint, _ in endpoint.description } }
+    return { endpoint, transport in HostNames.text(endpoint, transport) }
+  }
+
+  private func timeouts() async throws -> String {
+    let timeouts = try await plane.timeouts()
+    return "Timeout (tcp tcpfin udp): \(timeouts.tcp) \(timeouts.tcpFin) \(timeouts.udp)\n"
+  }
+
+  private func daemons() async throws -> String {
+    try await plane.daemons().map { $0.listing + "\n" }.joined()
+  }
+
+  private func printConnections() async throws {
+    let withEngines = options.contains(.persistentConn)
+    try write(withEngines ? ConnectionListing.titleWithEngines : ConnectionListing.title)
+    switch plane {
+    case .userspace(let client):
+      try await client.connections(ConnectionFilter()) { rows in
+        try write(rows.map { ConnectionListing.row($0, name: name) }.joined())
+      }
+    case .kernel:
+      var rows = try ProcConnections()
+      while let slice = rows.next() {
+        try write(slice.map { row($0, withEngines) }.joined())
+      }
+    }
+  }
+
+  private func row(_ row: ProcConnection, _ withEngines: Bool) -> String {
+    let engine = withEngines ? row.engine.map { (name: $0, data: row.engineData ?? "") } : nil
+    return ConnectionListing.row(row.status, engine: engine, name: name)
+  }
+}
+
+extension SyncDaemon {
+  fileprivate var listing: String {
+    var facts = ["mcast=\(interface)", "syncid=\(syncID)"]
+    if maxLength != 0 { facts.append("maxlen=\(maxLength)") }
+    if let group { facts.append("group=\(group)") }
+    if port != 0 { facts.append("port=\(port)") }
+    if ttl != 0 { facts.append("ttl=\(ttl)") }
+    return "\(role == .master ? "master" : "backup") sync daemon (\(facts.joined(separator: ", ")))"
+  }
+}

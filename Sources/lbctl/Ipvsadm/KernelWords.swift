@@ -1,0 +1,53 @@
+import Control
+import Foundation
+import KernelIPVS
+import LVS
+
+/// ipvsadm's words for a refusal.
+enum KernelWords {
+  /// What ipvsadm says of the kernel's errno, by the command it was for.
+  static func text(_ command: Command, _ errno: Int32) -> String {
+    switch (command, errno) {
+    case (.newService, EEXIST): "Service already exists"
+    case (.newService, ENOENT), (.setService, ENOENT): "Scheduler or persistence engine not found"
+    case (.setService, ESRCH), (.deleteService, ESRCH), (.zero, ESRCH), (.getService, ESRCH), (.getDestination, ESRCH):
+      "No such service"
+    case (.newDestination, ESRCH), (.setDestination, ESRCH), (.deleteDestination, ESRCH): "Service not defined"
+    case (.newDestination, EEXIST): "Destination already exists"
+    case (.setDestination, ENOENT), (.deleteDestination, ENOENT): "No such destination"
+    case (.newDaemon, EEXIST): "Daemon has already run"
+    case (.deleteDaemon, ESRCH): "No daemon is running"
+    case (_, EPERM): "Permission denied (you must be root)"
+    case (_, EINVAL): "Invalid operation.  Possibly wrong module version, address not unicast, ..."
+    case (_, ENOPROTOOPT): "Protocol not available"
+    case (_, ENOMEM): "Memory allocation problem"
+    case (_, EOPNOTSUPP): "Operation not supported with IPv6"
+    case (_, EAFNOSUPPORT): "Operation not supported with specified address family"
+    case (_, EMSGSIZE): "Module is wrong version"
+    default: unsafe String(cString: strerror(errno))
+    }
+  }
+
+  /// The same for what the user-space plane refuses; where ipvsadm has no words for it, the plane's own.
+  static func text(_ error: any Error, _ verb: IpvsadmVerb) -> String {
+    switch error {
+    case KernelError.refused(let command, let errno): text(command, errno)
+    case KernelError.noIPVS: "Protocol not available"
+    case let error as ErrorReply: text(code: error.code, verb) ?? error.description
+    default: "\(error)"
+    }
+  }
+
+  private static func text(code: String, _ verb: IpvsadmVerb) -> String? {
+    let isAboutServers = [.addServer, .editServer, .deleteServer].contains(verb)
+    switch code {
+    case "serviceExists": return "Service already exists"
+    case "noSuchService": return isAboutServers ? "Service not defined" : "No such service"
+    case "serverExists": return "Destination already exists"
+    case "noSuchServer": return "No such destination"
+    case "unknownScheduler", "unknownEngine": return "Scheduler or persistence engine not found"
+    case "outOfRange": return "Numerical result out of range"
+    default: return nil
+    }
+  }
+}

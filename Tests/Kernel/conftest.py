@@ -1,0 +1,16 @@
+import pytest
+
+from programs import link_names, theirs
+
+
+@pytest.fixture(autouse=True, scope="session")
+def names():
+    link_names()
+
+
+@pytest.fixture(autouse=True)
+def empty_table():
+    """Each test begins with an empty table, which Debian's ipvsadm has emptied."""
+    theirs("-C")
+    yield
+    theirs("-C")

@@ -1,0 +1,189 @@
+"""lbd --data-plane kernel and lbctl migrate, in a LAN of namespaces, with real HTTP."""
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+from programs import LBCTL, LBD, run
+
+VIP = "10.77.0.100"
+SOCKET = "/run/lbd.sock"
+RULES = "-A -t {vip}:80 -s rr\n-a -t {vip}:80 -r 10.77.0.21:80 -g -w 1\n-a -t {vip}:80 -r 10.77.0.22:80 -g -w 1\n"
+
+
+def ip(*words):
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+def inside(name, *words, **more):
+    return run("ip", "netns", "exec", name, *words, **more)
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def lan():
+    """A client, a director and two real servers on a bridge; the director is a namespace of its own."""
+    hosts = {"client": "10.77.0.11", "director": "10.77.0.2", "rs1": "10.77.0.21", "rs2": "10.77.0.22"}
+    ip("link", "add", "lan", "type", "bridge", "forward_delay", "0")
+    ip("link", "set", "lan", "up")
+    servers = []
+    for name, address in hosts.items():
+        ip("netns", "add", name)
+        ip("link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", name)
+        ip("link", "set", name, "master", "lan", "up")
+        ip("-n", name, "link", "set", "lo", "up")
+        ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
+        ip("-n", name, "link", "set", "eth0", "up")
+        if name.startswith("rs"):
+            for key in ("all", "eth0"):
+                inside(name, "sysctl", "-qw", f"net.ipv4.conf.{key}.arp_ignore=1",
+                       f"net.ipv4.conf.{key}.arp_announce=2")
+            ip("-n", name, "addr", "add", f"{VIP}/32", "dev", "lo")
+            folder = f"/run/{name}"
+            os.makedirs(folder, exist_ok=True)
+            with open(f"{folder}/index.html", "w") as page:
+                page.write(f"{name}\n")
+            servers.append(subprocess.Popen(
+                ["ip", "netns", "exec", name, "/usr/bin/python3", "-m", "http.server", "80", "-d", folder],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    yield
+    for server in servers:
+        server.kill()
+        server.wait()
+    for name in hosts:
+        ip("netns", "del", name)
+    ip("link", "del", "lan")
+
+
+@pytest.fixture
+def lbd(lan):
+    """Starts directors in the director's namespace; they must end cleanly."""
+    running = []
+
+    def start(*options):
+        log = open("/run/lbd.log", "a+")
+        process = subprocess.Popen(
+            ["ip", "netns", "exec", "director", LBD, "--interface", "eth0", "--probe-interval", "50", *options],
+            stdout=log, stderr=log)
+        running.append(process)
+        until(lambda: steer("timeouts")[0] == 0, 60)
+        return process
+
+    open("/run/lbd.log", "w").close()
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0, said()
+    inside("director", "ipvsadm", "-C")
+
+
+def said():
+    with open("/run/lbd.log") as log:
+        return log.read()
+
+
+def steer(line):
+    return inside("director", LBCTL, *line.split())
+
+
+def rules():
+    return inside("director", "ipvsadm", "-Sn")[1]
+
+
+def addresses():
+    return inside("director", "ip", "-o", "addr", "show", "dev", "eth0")[1]
+
+
+def answers(count):
+    got = [inside("client", "curl", "-s", "-m", "10", f"http://{VIP}/")[1].strip() for _ in range(count)]
+    return sorted(got)
+
+
+def add_web():
+    for line in (f"add-service -t {VIP}:80 -s rr", f"add-rs -t {VIP}:80 -r 10.77.0.21",
+                 f"add-rs -t {VIP}:80 -r 10.77.0.22"):
+        assert steer(line) == (0, "", ""), said()
+
+
+def test_the_kernel_forwards_what_lbd_was_told(lbd):
+    lbd("--data-plane", "kernel")
+    add_web()
+    assert rules() == RULES.format(vip=VIP)
+    assert f"inet {VIP}/32" in addresses()
+    assert answers(4) == ["rs1", "rs1", "rs2", "rs2"]
+    assert steer("list")[1] == inside("director", "ipvsadm", "-Ln")[1]
+    assert steer(f"del-service -t {VIP}:80")[0] == 0
+    assert VIP not in addresses()
+
+
+def test_what_others_change_is_told_and_put_right(lbd):
+    lbd("--data-plane", "kernel")
+    add_web()
+    inside("director", "ipvsadm", "-A", "-t", "10.5.5.5:80", "-s", "wlc")
+    inside("director", "ipvsadm", "-e", "-t", f"{VIP}:80", "-r", "10.77.0.21", "-g", "-w", "9")
+    inside("director", "ipvsadm", "-d", "-t", f"{VIP}:80", "-r", "10.77.0.22")
+    until(lambda: rules() == "-A -t 10.5.5.5:80 -s wlc\n" + RULES.format(vip=VIP))
+    assert f"service tcp:{VIP}:80 was changed in the kernel by another program" in said()
+    assert "service tcp:10.5.5.5:80 was added to the kernel by another program: lbd leaves it alone" in said()
+    status, _, error = steer("del-service -t 10.5.5.5:80")
+    assert (status, error.startswith("lbctl: no service tcp:10.5.5.5:80")) == (1, True)
+
+
+def test_a_killed_lbd_leaves_the_kernel_forwarding_and_the_next_one_takes_over(lbd):
+    first = lbd("--data-plane", "kernel")
+    add_web()
+    with open("/run/saved.yaml", "w") as file:
+        file.write(steer("save")[1])
+    first.kill()
+    first.wait()
+    assert answers(2) == ["rs1", "rs2"]
+    second = lbd("--data-plane", "kernel", "--config", "/run/saved.yaml")
+    assert rules() == RULES.format(vip=VIP)
+    second.send_signal(signal.SIGTERM)
+    assert second.wait(30) == 0
+    assert rules() == "" and VIP not in addresses()
+
+
+# The guest's kernel has no nftables at netdev ingress, which the host guard needs.
+USERSPACE = ("--no-host-guard",)
+
+
+def test_a_service_moves_to_the_kernel_and_back(lbd):
+    lbd(*USERSPACE)
+    add_web()
+    assert answers(2) == ["rs1", "rs2"]
+    assert steer("migrate --to kernel") == (0, "1 service moved to kernel\n", ""), said()
+    assert rules() == RULES.format(vip=VIP)
+    assert f"inet {VIP}/32" in addresses()
+    assert steer("list")[1].count("\n") == 3
+    assert answers(4) == ["rs1", "rs1", "rs2", "rs2"]
+    assert steer(f"migrate --to userspace -t {VIP}:80") == (0, "1 service moved to userspace\n", ""), said()
+    assert rules() == "" and VIP not in addresses()
+    assert answers(2) == ["rs1", "rs2"]
+
+
+def test_only_the_request_in_flight_may_be_lost_when_a_service_moves(lbd):
+    lbd(*USERSPACE)
+    add_web()
+    client = subprocess.Popen(
+        ["ip", "netns", "exec", "client", "bash", "-c",
+         f"while [ ! -e /run/moved ]; do curl -s -m 10 http://{VIP}/ || echo lost; done"],
+        stdout=subprocess.PIPE, text=True)
+    for plane in ("kernel", "userspace"):
+        time.sleep(1)
+        assert steer(f"migrate --to {plane}")[0] == 0, said()
+    time.sleep(1)
+    open("/run/moved", "w").close()
+    got = client.communicate()[0].split()
+    os.remove("/run/moved")
+    assert got.count("lost") <= 2
+    assert len(got) > 5 and set(got) <= {"rs1", "rs2", "lost"}

@@ -1,0 +1,82 @@
+"""What a full virtual server does beyond plain TCP and UDP: marks, fragments, one packet at a time, settings."""
+
+import socket
+from contextlib import ExitStack
+
+import pytest
+
+from lab import VIP
+from traffic import UdpEcho, web as requests
+
+RULE = ("--dst", VIP, "--proto", "tcp", "--dport", "80-8080", "--set", "7")
+
+
+def add_servers(director, *service):
+    for server in director.lab.servers:
+        director.lbctl("add-rs", *service, "-r", server.address, "-g")
+
+
+def udp_names(lab, count, size=4):
+    """Who answered datagrams of one socket."""
+    with ExitStack() as stack:
+        for server in lab.servers:
+            stack.enter_context(UdpEcho(server))
+        client = stack.enter_context(lab.client.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        client.settimeout(3)
+        names = []
+        for number in range(count):
+            data = bytes([number]) * size
+            client.sendto(data, (VIP, 7))
+            name, echoed = client.recvfrom(65536)[0].split(b" ", 1)
+            assert echoed == data
+            names.append(name.decode())
+        return names
+
+
+def test_a_mark_groups_the_ports_of_its_rule(lab, director):
+    director.lbctl("mark", "add", *RULE)
+    director.lbctl("add-service", "-f", "7", "-s", "rr", "-p", "300")
+    add_servers(director, "-f", "7")
+    names = {requests(lab.client, port=port)[0] for port in (80, 8080, 80, 8080)}
+    assert len(names) == 1, "one client keeps its server over all ports of the mark"
+    assert "FWM  7 rr persistent 300" in director.listing()
+    director.lbctl("mark", "del", *RULE)
+    assert VIP not in director.lbctl("vips").stdout, "no rule, no VIP"
+
+
+def test_marks_are_saved_and_restored(director):
+    director.lbctl("mark", "add", *RULE)
+    saved = director.lbctl("save").stdout
+    assert director.json("mark", "list") == [
+        {"destination": f"{VIP}/32", "mark": 7, "ports": "80-8080", "transport": "tcp"}]
+    director.lbctl("mark", "flush")
+    director.lbctl("restore", input=saved)
+    assert director.lbctl("save").stdout == saved
+
+
+def test_a_mark_of_too_many_addresses_is_refused(director):
+    refused = director.lbctl("mark", "add", "--dst", "10.0.0.0/8", "--set", "1", check=False)
+    assert refused.returncode == 2 and "10.0.0.0/8" in refused.stderr
+
+
+@pytest.mark.parametrize("size", [1400, 4000, 60000])
+def test_datagrams_in_fragments_arrive_whole(lab, director, size):
+    director.lbctl("add-service", "-u", f"{VIP}:7", "-s", "rr")
+    add_servers(director, "-u", f"{VIP}:7")
+    assert len(set(udp_names(lab, 5, size))) == 1, "one flow, one server"
+
+
+def test_one_packet_scheduling_spreads_the_datagrams_of_one_socket(lab, director):
+    director.lbctl("add-service", "-u", f"{VIP}:7", "-s", "rr", "-o")
+    add_servers(director, "-u", f"{VIP}:7")
+    names = udp_names(lab, 9)
+    assert sorted(names.count(server.name) for server in lab.servers) == [3, 3, 3]
+
+
+def test_settings_are_named_as_the_sysctls_and_checked(director):
+    assert director.lbctl("get", "conn_reuse_mode").stdout == "1\n"
+    director.lbctl("set", "conn_reuse_mode", "0")
+    assert director.lbctl("get", "conn_reuse_mode").stdout == "0\n"
+    for key, value in [("conn_reuse_mode", "9"), ("mh_table_size", "1000"), ("nothing", "1"), ("drop_entry", "4")]:
+        refused = director.lbctl("set", key, value, check=False)
+        assert refused.returncode == 1 and key in refused.stderr and refused.stderr.count("\n") == 1
