@@ -81,7 +81,8 @@ if Context.environment["LVS_BENCHMARKS"] != nil {
   package.targets += [
     .target(name: "Baselines", path: "Benchmarks/Baselines"),
     .target(
-      name: "Workload", dependencies: ["Baselines", "Director", "LVS"], path: "Benchmarks/Workload", swiftSettings: strict),
+      name: "Workload", dependencies: ["Baselines", "Director", "LVS"], path: "Benchmarks/Workload",
+      swiftSettings: strict),
     .executableTarget(
       name: "comparison", dependencies: ["Workload", "Director", "LVS"], path: "Benchmarks/Comparison",
       swiftSettings: strict),
