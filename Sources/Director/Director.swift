@@ -54,7 +54,8 @@ struct Director: ~Copyable {
   /// One place for each frame of a batch, and one for a frame that comes alone.
   private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
-  init(shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64) throws(SystemError) {
+  init(shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64) throws(SystemError)
+  {
     self.shared = shared
     self.counters = counters
     self.connections = try ConnectionTable(capacity: connections, seed: seed)

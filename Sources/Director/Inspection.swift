@@ -6,7 +6,9 @@ extension UserspacePlane {
     await neighborhood.inspect { $0.neighbors.listing($1) }
   }
 
-  public func vips() async -> [VIPStatus] { await neighborhood.inspect { neighborhood, _ in neighborhood.vips.listing } }
+  public func vips() async -> [VIPStatus] {
+    await neighborhood.inspect { neighborhood, _ in neighborhood.vips.listing }
+  }
 
   public func workers() async -> [WorkerStatus] {
     mailboxes.enumerated().map { index, mailbox in

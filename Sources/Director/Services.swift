@@ -95,16 +95,20 @@ final class Services {
     let before = settings
     try settings.set(key, to: value)
     let size = settings.mhTableSize
-    if size < before.mhTableSize, let crowded = live.first(where: { service in
-      service.locked { $0.definition.scheduler == .mh && $0.list.count > size }
-    }) {
+    if size < before.mhTableSize,
+      let crowded = live.first(where: { service in
+        service.locked { $0.definition.scheduler == .mh && $0.list.count > size }
+      })
+    {
       settings = before
       throw .outOfRange("service \(crowded.key) has more servers than \(size)")
     }
     let remade: Set<SchedulerName> =
-      size != before.mhTableSize ? [.mh]
-      : before.lblcExpiration != settings.lblcExpiration ? [.lblc]
-      : before.lblcrExpiration != settings.lblcrExpiration ? [.lblcr] : []
+      size != before.mhTableSize
+      ? [.mh]
+      : before.lblcExpiration != settings.lblcExpiration
+        ? [.lblc]
+        : before.lblcrExpiration != settings.lblcrExpiration ? [.lblcr] : []
     for service in live { try rebind(service) { remade.contains($0.scheduler) } }
   }
 
@@ -269,7 +273,9 @@ final class Services {
 
   private func remove(_ endpoint: Endpoint, from service: Service, _ now: UInt32) throws(PlaneError) {
     let key = service.key
-    guard let at = service.locked({ state in position(of: endpoint, state) }) else { throw .noSuchServer(endpoint, key) }
+    guard let at = service.locked({ state in position(of: endpoint, state) }) else {
+      throw .noSuchServer(endpoint, key)
+    }
     let prepared = try prepared(service) { $0.remove(at: at) }
     service.locked { state in discard(at: at, &state, now, prepared) }
     collect(service, now)

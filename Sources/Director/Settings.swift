@@ -112,7 +112,8 @@ struct StateTimeouts: Sendable {
   var asSet: Timeouts {
     get {
       Timeouts(
-        tcp: self[.established] / ticksPerSecond, tcpFin: self[.finWait] / ticksPerSecond, udp: self[.udp] / ticksPerSecond)
+        tcp: self[.established] / ticksPerSecond, tcpFin: self[.finWait] / ticksPerSecond,
+        udp: self[.udp] / ticksPerSecond)
     }
     set {
       if newValue.tcp != 0 { self[.established] = newValue.tcp * ticksPerSecond }

@@ -13,7 +13,8 @@ final class Snapshot: Sendable {
   let flushes: UInt64
 
   init(
-    generation: UInt64, vips: [(IPAddress, UInt16)], services: [Service?], rules: [MarkRule], settings: Settings, link: Link,
+    generation: UInt64, vips: [(IPAddress, UInt16)], services: [Service?], rules: [MarkRule], settings: Settings,
+    link: Link,
     flushes: UInt64 = 0
   ) {
     self.generation = generation

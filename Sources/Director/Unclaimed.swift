@@ -46,7 +46,9 @@ extension Director {
     let match = table.service(reversed, vip)
     guard match != .none, let service = snapshot.services[Int(match.number)] else { return .drop(.unclaimed) }
     guard !isDefended() else { return .drop(.scheduleDefence) }
-    guard reversed.sourcePort != Self.ftpData, connections.count < connections.capacity else { return .drop(.unclaimed) }
+    guard reversed.sourcePort != Self.ftpData, connections.count < connections.capacity else {
+      return .drop(.unclaimed)
+    }
     // Schedulers that go by the destination go by the embedded packet's: the kernel's `dh`, `lblc` and `lblcr` do.
     let new = NewConnection(
       client: reversed.source, clientPort: reversed.sourcePort, destination: embedded.destination, now: now)
@@ -58,7 +60,9 @@ extension Director {
     }
     guard case .server(let server, let template) = opening else { return .drop(.noServer) }
     counters.connection(server: server, service: match.number)
-    if !isOnePacket { insert(key, hash, server, template, embedded.transport == UDP.number ? .udp : .none, saysState: false) }
+    if !isOnePacket {
+      insert(key, hash, server, template, embedded.transport == UDP.number ? .udp : .none, saysState: false)
+    }
     counters.packet(server: server, service: match.number, bytes: packet.length)
     return forward(frame, packet, server, 0)
   }

@@ -6,7 +6,8 @@ public final class VIPAnnouncer: Sendable {
   private let worker: NeighborhoodWorker
   private let claims = VIPClaims()
 
-  public init(_ options: UserspacePlane.Options, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) {
+  public init(_ options: UserspacePlane.Options, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError)
+  {
     let interface = try Interface.read(options.interface)
     let neighborhood = Neighborhood(
       mac: interface.mac, addresses: interface.addresses, fixedSender: options.address, timing: options.timing)
@@ -44,12 +45,15 @@ public final class VIPAnnouncer: Sendable {
 
   /// The interfaces, or labels of interfaces, that have each of the host's addresses.
   public static func hostAddresses() -> [IPAddress: String] {
-    Dictionary(InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
+    Dictionary(
+      InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// The interface whose network the address is in.
   public static func interface(towards address: IPAddress) -> String? {
-    InterfaceAddresses.all().first { $0.address.network.contains(address) && $0.address.network.length < address.family.bits }?
-      .interface
+    InterfaceAddresses.all().first {
+      $0.address.network.contains(address) && $0.address.network.length < address.family.bits
+    }?
+    .interface
   }
 }

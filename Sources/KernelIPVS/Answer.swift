@@ -49,7 +49,10 @@ struct Answer {
     case Kind.error, Kind.done:
       guard let code = Int32(hostBytes: message[(start + Self.header)...]) else {
         // A dump may end without a code.
-        if type == Kind.done { return isComplete = true }
+        if type == Kind.done {
+          isComplete = true
+          return
+        }
         throw MalformedMessage()
       }
       refusal = code == Int32.min ? Int32.max : abs(code)

@@ -58,13 +58,15 @@ enum DaemonMessage {
 
   static func read(_ attributes: Attributes) throws(MalformedMessage) -> SyncDaemon {
     guard let role = attributes.number(Attribute.state).flatMap(SyncDaemon.Role.init),
-      let interface = attributes.text(Attribute.interface), let syncID = attributes.number(Attribute.syncID, as: UInt32.self)
+      let interface = attributes.text(Attribute.interface),
+      let syncID = attributes.number(Attribute.syncID, as: UInt32.self)
     else { throw MalformedMessage() }
     var daemon = SyncDaemon(role, interface: interface, syncID: syncID)
     daemon.maxLength = attributes.number(Attribute.maxLength) ?? 0
     daemon.port = attributes.number(Attribute.port) ?? 0
     daemon.ttl = attributes.number(Attribute.ttl) ?? 0
-    daemon.group = attributes.value(Attribute.group).flatMap { IPAddress(union: $0, .v4) }
+    daemon.group =
+      attributes.value(Attribute.group).flatMap { IPAddress(union: $0, .v4) }
       ?? attributes.value(Attribute.group6).flatMap { IPAddress(union: $0, .v6) }
     return daemon
   }

@@ -70,6 +70,7 @@ public final class HostAddresses {
     writer.put(Attribute.address, address.bytes)
     if address.family == .v4 { writer.put(Attribute.label, text: label) }
     writer.put(Attribute.flags, number: flags)
-    return [UInt8(truncatingIfNeeded: address.family.number), address.family.bits, 0, 0] + index.hostBytes + writer.bytes
+    return [UInt8(truncatingIfNeeded: address.family.number), address.family.bits, 0, 0] + index.hostBytes
+      + writer.bytes
   }
 }

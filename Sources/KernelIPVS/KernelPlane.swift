@@ -31,7 +31,8 @@ public actor KernelPlane: ForwardingPlane {
   public func services() throws(KernelError) -> [ServiceStatus] {
     var services: [ServiceStatus] = []
     for message in try exchange(.services) {
-      services.append(try withServers(of: try read(.getService) { () throws(MalformedMessage) in try Reply.service(message) }))
+      services.append(
+        try withServers(of: try read(.getService) { () throws(MalformedMessage) in try Reply.service(message) }))
     }
     return services
   }

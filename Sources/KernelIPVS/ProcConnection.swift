@@ -64,6 +64,8 @@ public struct ProcConnections: ~Copyable {
     rest += buffer.prefix(count)
     guard let end = rest.lastIndex(of: UInt8(ascii: "\n")) else { return [] }
     defer { rest.removeSubrange(...end) }
-    return rest[..<end].split(separator: UInt8(ascii: "\n")).compactMap { ProcConnection(String(decoding: $0, as: UTF8.self)) }
+    return rest[..<end].split(separator: UInt8(ascii: "\n")).compactMap {
+      ProcConnection(String(decoding: $0, as: UTF8.self))
+    }
   }
 }

@@ -31,7 +31,9 @@ struct Request: Hashable, Sendable {
 
   /// The whole message: netlink header, generic header, attributes.
   func bytes(family: UInt16, sequence: UInt32) -> [UInt8] {
-    let flags: UInt16 = isDump ? NetlinkFlags.request | NetlinkFlags.acknowledge | NetlinkFlags.dump
+    let flags: UInt16 =
+      isDump
+      ? NetlinkFlags.request | NetlinkFlags.acknowledge | NetlinkFlags.dump
       : NetlinkFlags.request | NetlinkFlags.acknowledge
     return netlinkMessage(
       type: family, flags: flags, sequence: sequence, [command.rawValue, Self.version, 0, 0] + attributes)

@@ -67,7 +67,8 @@ struct Migrate: AsyncParsableCommand {
     let host = VIPAnnouncer.hostAddresses()
     try await copy(moved, to: lbd)
     let keys = Set(moved.map(\.service.key))
-    let rest = Set(try await kernel.services(nil).map(\.service.key).filter { !keys.contains($0) }.compactMap(\.address))
+    let rest = Set(
+      try await kernel.services(nil).map(\.service.key).filter { !keys.contains($0) }.compactMap(\.address))
     for vip in Set(moved.compactMap(\.service.key.address)).subtracting(rest) {
       guard let name = host[vip] else { continue }
       try HostAddresses(interface: String(name.prefix { $0 != ":" })).remove(vip)

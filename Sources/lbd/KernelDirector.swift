@@ -96,7 +96,9 @@ actor KernelDirector: StoppablePlane {
   private func probe(for changes: [Change]) async throws(PlaneError) {
     let host = VIPAnnouncer.hostAddresses()
     for case .addService(let service, false) in changes {
-      guard let vip = service.key.address, vip.family == .v4, host[vip] == nil, !announced.contains(vip) else { continue }
+      guard let vip = service.key.address, vip.family == .v4, host[vip] == nil, !announced.contains(vip) else {
+        continue
+      }
       if let owner = await announcer.otherOwner(of: vip) { throw .vipContested(vip, owner) }
     }
   }

@@ -98,7 +98,10 @@ struct IpvsadmTests {
     "The plane is named before ipvsadm's own words",
     arguments: [
       (["--plane", "userspace", "-Ln"], PlaneChoice(["-Ln"], plane: "userspace")),
-      (["--plane=kernel", "--socket", "/s", "-A", "--plane"], PlaneChoice(["-A", "--plane"], plane: "kernel", socket: "/s")),
+      (
+        ["--plane=kernel", "--socket", "/s", "-A", "--plane"],
+        PlaneChoice(["-A", "--plane"], plane: "kernel", socket: "/s")
+      ),
       (["-Ln", "--plane"], PlaneChoice(["-Ln", "--plane"])),
     ])
   func planeChoice(words: [String], choice: PlaneChoice) {

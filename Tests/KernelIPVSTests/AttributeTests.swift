@@ -19,7 +19,8 @@ struct Seeded: RandomNumberGenerator {
 @Suite("Netlink attributes")
 struct AttributeTests {
   private func address(_ family: IPAddress.Family, _ random: inout Seeded) -> IPAddress {
-    family == .v4 ? IPAddress(v4: UInt32.random(in: 0...(.max), using: &random)) : IPAddress(v6: random.next(), random.next())
+    family == .v4
+      ? IPAddress(v4: UInt32.random(in: 0...(.max), using: &random)) : IPAddress(v6: random.next(), random.next())
   }
 
   private func service(_ random: inout Seeded) -> VirtualService {
@@ -34,7 +35,8 @@ struct AttributeTests {
     service.onePacket = Bool.random(using: &random)
     if Bool.random(using: &random) {
       let mask: Netmask =
-        family == .v4 ? .v4(UInt32.random(in: 1...(.max), using: &random)) : .v6(UInt8.random(in: 1...128, using: &random))
+        family == .v4
+        ? .v4(UInt32.random(in: 1...(.max), using: &random)) : .v6(UInt8.random(in: 1...128, using: &random))
       service.persistence = Persistence(timeout: UInt32.random(in: 1...2_678_400, using: &random), netmask: mask)
       service.persistenceEngine = Bool.random(using: &random) ? "sip" : nil
     }

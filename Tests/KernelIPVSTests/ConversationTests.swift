@@ -1,4 +1,3 @@
-
 import LVS
 import Testing
 
@@ -37,7 +36,9 @@ struct ConversationTests {
     ("add-service-sh", service("tcp:10.1.0.100:8080", .sh, flags: [.fallback, .port], persistence: 60)),
     ("add-service-v6", service("tcp:[2001:db8::1]:443", .mh, flags: [.fallback, .port])),
     ("add-service-fwm", service("fwmark:7", .wlc, persistence: 600, mask: "255.255.255.0")),
-    ("add-dest-dr", .addServer(server("10.1.1.1:80", weight: 3, upper: 1000, lower: 500), to: key("tcp:10.1.0.100:80"))),
+    (
+      "add-dest-dr", .addServer(server("10.1.1.1:80", weight: 3, upper: 1000, lower: 500), to: key("tcp:10.1.0.100:80"))
+    ),
     ("add-dest-dr2", .addServer(server("10.1.1.2:80"), to: key("tcp:10.1.0.100:80"))),
     ("add-dest-masq", .addServer(server("10.1.1.3:8000", .masquerade, weight: 2), to: key("tcp:10.1.0.100:8080"))),
     ("add-dest-ipip", .addServer(server("10.1.1.4:53", .tunnel(Tunnel())), to: key("udp:10.1.0.100:53"))),
@@ -121,9 +122,10 @@ struct ConversationTests {
     #expect(sh.servers.map(\.server) == [server("10.1.1.3:8000", .masquerade, weight: 2)])
     let marked = try #require(services.first { $0.service.key == key("fwmark:7") })
     #expect(marked.service.persistence?.netmask == Netmask("255.255.255.0"))
-    #expect(Set(marked.servers.map(\.server.method)) == [
-      .tunnel(Tunnel(kind: .gre)), .tunnel(Tunnel(kind: .gue, port: 6080, checksum: .full)),
-    ])
+    #expect(
+      Set(marked.servers.map(\.server.method)) == [
+        .tunnel(Tunnel(kind: .gre)), .tunnel(Tunnel(kind: .gue, port: 6080, checksum: .full)),
+      ])
     let v6 = try #require(services.first { $0.service.key == key("fwmark6:8") })
     #expect(v6.service.persistence == Persistence(timeout: 300, netmask: .v6(64)))
   }

@@ -13,7 +13,8 @@ enum Echo {
     if packet.family == .v4 {
       IPv4.write(
         frame, packet.ip, from: packet.destination, to: packet.source, transport: ICMP.number,
-        payload: packet.end - packet.ip - IPv4.length, tos: frame.u8(packet.ip + IPv4.tos), id: frame.u16(packet.ip + IPv4.id))
+        payload: packet.end - packet.ip - IPv4.length, tos: frame.u8(packet.ip + IPv4.tos),
+        id: frame.u16(packet.ip + IPv4.id))
     } else {
       frame.set(packet.ip + IPv6.source, packet.destination)
       frame.set(packet.ip + IPv6.destination, packet.source)

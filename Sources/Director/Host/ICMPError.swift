@@ -59,7 +59,8 @@ enum ICMPError {
     frame.set(icmp + ICMP.code, code)
     frame.set(icmp + ICMP.checksum, UInt16(0))
     frame.set(icmp + ICMP.rest, rest)
-    let pseudo = packet.family == .v4
+    let pseudo =
+      packet.family == .v4
       ? 0 : Checksum.pseudoHeader(packet.destination, packet.source, transport: ICMP.numberV6, length: length)
     frame.set(icmp + ICMP.checksum, Checksum.finish(Checksum.sum(frame, icmp, length, pseudo)))
   }

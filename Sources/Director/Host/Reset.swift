@@ -9,7 +9,8 @@ enum Reset {
     let header = Int(frame.u8(tcp + TCP.dataOffset) >> 4) * 4
     let acknowledges = packet.tcpFlags & TCP.ack != 0
     let sequence = acknowledges ? frame.u32(tcp + TCP.acknowledgement) : 0
-    let next = frame.u32(tcp + TCP.sequence) &+ UInt32(truncatingIfNeeded: packet.end - tcp - header)
+    let next =
+      frame.u32(tcp + TCP.sequence) &+ UInt32(truncatingIfNeeded: packet.end - tcp - header)
       &+ (packet.tcpFlags & TCP.syn != 0 ? 1 : 0) &+ (packet.tcpFlags & TCP.fin != 0 ? 1 : 0)
     let start = packet.ip + (packet.family == .v4 ? IPv4.length : IPv6.length)
     guard let frame = frame.resized(to: start + TCP.length) else { return .drop(.unclaimed) }

@@ -78,7 +78,8 @@ struct FragmentTable: ~Copyable {
       places.first { entries[$0].isUsed && entries[$0].key == key } ?? places.first { !entries[$0].isUsed }
       ?? places.min { Int32(bitPattern: entries[$0].expires &- now) < Int32(bitPattern: entries[$1].expires &- now) }
     guard let place else { return }
-    entries[place] = FragmentEntry(key: key, server: server ?? Self.refused, expires: now &+ Self.lifetime, isUsed: true)
+    entries[place] = FragmentEntry(
+      key: key, server: server ?? Self.refused, expires: now &+ Self.lifetime, isUsed: true)
     guard !waiting.isEmpty else { return }
     ready += waiting.filter { $0.key == key }.map(\.frame)
     discard { $0.key == key }

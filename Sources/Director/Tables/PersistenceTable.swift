@@ -28,7 +28,9 @@ final class PersistenceTable: Sendable {
   ///
   /// The port is the service's where the packet's is the same; FTP's and all-port services' templates cover every
   /// port, and those of a firewall mark have the mark in the VIP's place.
-  static func key(_ client: IPAddress, port: UInt16, vip: UInt16, _ service: ServiceKey, _ netmask: Netmask) -> ConnectionKey {
+  static func key(_ client: IPAddress, port: UInt16, vip: UInt16, _ service: ServiceKey, _ netmask: Netmask)
+    -> ConnectionKey
+  {
     let masked = netmask.apply(client)
     switch service {
     case .endpoint(let transport, let end):
@@ -36,7 +38,8 @@ final class PersistenceTable: Sendable {
       return ConnectionKey(client: masked, clientPort: 0, vip: vip, virtualPort: covered, transport: transport.rawValue)
     case .fwmark(let mark, _):
       return ConnectionKey(
-        client: masked, clientPort: 0, vip: UInt16(mark >> 16), virtualPort: UInt16(truncatingIfNeeded: mark), transport: 0)
+        client: masked, clientPort: 0, vip: UInt16(mark >> 16), virtualPort: UInt16(truncatingIfNeeded: mark),
+        transport: 0)
     }
   }
 

@@ -22,9 +22,11 @@ struct TimerWheel: ~Copyable {
     let wait = Self.reached(due, by: clock) ? 1 : due &- clock
     let at = clock &+ wait
     let slot: UInt32 =
-      wait < 1 << 8 ? at & 255
-      : wait < 1 << 16 ? 256 + (at >> 8 & 255)
-      : wait < 1 << 24 ? 512 + (at >> 16 & 255) : 768 + (at >> 24 & 255)
+      wait < 1 << 8
+      ? at & 255
+      : wait < 1 << 16
+        ? 256 + (at >> 8 & 255)
+        : wait < 1 << 24 ? 512 + (at >> 16 & 255) : 768 + (at >> 24 & 255)
     let first = heads[Int(slot)]
     unsafe records[Int(number)].timerNext = first
     unsafe records[Int(number)].timerPrevious = slot | Self.slotMark

@@ -32,7 +32,8 @@ struct ARP: Equatable {
   static func parse(_ frame: Bytes) -> ARP? {
     guard frame.count >= frameLength else { return nil }
     let arp = frame.dropping(Ethernet.length)
-    guard arp.u16(0) == 1, arp.u16(2) == Ethernet.ipv4, arp.u16(4) == 0x0604, let operation = Operation(rawValue: arp.u16(6))
+    guard arp.u16(0) == 1, arp.u16(2) == Ethernet.ipv4, arp.u16(4) == 0x0604,
+      let operation = Operation(rawValue: arp.u16(6))
     else { return nil }
     return ARP(
       operation: operation, senderMAC: arp.mac(8), sender: IPAddress(v4: arp.u32(14)), targetMAC: arp.mac(18),

@@ -42,7 +42,9 @@ extension Ethernet {
   /// A frame without its 802.1Q tag, and the tag where it had one; nil for a frame that is too short to tell.
   static func untagged(_ frame: [UInt8]) -> (tag: UInt16?, frame: [UInt8])? {
     guard frame.count >= length else { return nil }
-    guard UInt16(frame[type]) << 8 | UInt16(frame[type + 1]) == vlan, frame.count >= length + 4 else { return (nil, frame) }
+    guard UInt16(frame[type]) << 8 | UInt16(frame[type + 1]) == vlan, frame.count >= length + 4 else {
+      return (nil, frame)
+    }
     return (UInt16(frame[length]) << 8 | UInt16(frame[length + 1]), Array(frame[..<type] + frame[(type + 4)...]))
   }
 }

@@ -137,7 +137,9 @@ struct Packet {
       guard length >= UDP.length, length <= room || fragment == .first else { return .drop(.badTransportHeader) }
     case SCTP.number:
       guard room >= SCTP.length &+ SCTP.chunkHeader else { return .drop(.truncatedTransport) }
-      guard frame.u16(transportHeader &+ SCTP.length &+ 2) >= SCTP.chunkHeader else { return .drop(.badTransportHeader) }
+      guard frame.u16(transportHeader &+ SCTP.length &+ 2) >= SCTP.chunkHeader else {
+        return .drop(.badTransportHeader)
+      }
       kind = frame.u8(transportHeader &+ SCTP.length)
     case ICMP.number, ICMP.numberV6:
       guard room >= ICMP.length else { return .drop(.truncatedTransport) }

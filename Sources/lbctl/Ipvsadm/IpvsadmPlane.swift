@@ -24,9 +24,10 @@ enum IpvsadmPlane {
       return .kernel(plane, try await plane.info())
     } catch let error {
       if name == nil, (try? await client.timeouts()) != nil { return .userspace(client) }
-      let reason = if case KernelError.refused(let command, let errno) = error { KernelWords.text(command, errno) } else {
-        "Protocol not available"
-      }
+      let reason =
+        if case KernelError.refused(let command, let errno) = error { KernelWords.text(command, errno) } else {
+          "Protocol not available"
+        }
       throw .usage(
         "Can't initialize ipvs: \(reason)\nAre you sure that IP Virtual Server is built in the kernel or as module?")
     }

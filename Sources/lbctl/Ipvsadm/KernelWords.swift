@@ -24,7 +24,7 @@ enum KernelWords {
     case (_, EOPNOTSUPP): "Operation not supported with IPv6"
     case (_, EAFNOSUPPORT): "Operation not supported with specified address family"
     case (_, EMSGSIZE): "Module is wrong version"
-    default: unsafe String(cString: strerror(errno))
+    default: errorText(errno)
     }
   }
 

@@ -47,7 +47,9 @@ struct IPv6Tests {
     #expect(server(director.process(from("2001:db8::2").tcp("S", from: 1_000, to: 80))) == 2)
   }
 
-  @Test("finds the ports behind extension headers", arguments: [[0], [60], [0, 43, 60], [0, 0, 0, 0, 0, 0, 0]] as [[UInt8]])
+  @Test(
+    "finds the ports behind extension headers",
+    arguments: [[0], [60], [0, 43, 60], [0, 0, 0, 0, 0, 0, 0]] as [[UInt8]])
   func extensions(_ chain: [UInt8]) throws {
     let tcp = Array(from("2001:db8::1").tcp("S", from: 1_000, to: 80)[54...])
     let headers = zip(chain, chain.dropFirst() + [6]).flatMap { [$0.1, 0, 1, 4, 0, 0, 0, 0] as [UInt8] }
