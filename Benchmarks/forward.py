@@ -40,20 +40,6 @@ def placed(processor):
     return ("taskset", "-c", processor)
 
 
-def step_forward():
-    """Has all that this process starts go before what else the machine does (sched_autogroup_enabled).
-
-    Not by the programs' own priorities: the kernel shares a session's time by these among its processors too, and a
-    generator at a high one would leave a worker of the same session next to nothing."""
-    try:
-        os.setsid()
-    except PermissionError:
-        pass  # It has a session of its own already.
-    group = Path("/proc/self/autogroup")
-    if group.exists():
-        group.write_text("-20")
-
-
 class Hairpin:
     """The two namespaces, and what runs in them."""
 
@@ -171,7 +157,6 @@ CONTENDERS = [
 
 def run(rounds, workloads=((1, 60), (1 << 16, 60), (1 << 20, 60), (1 << 16, 1514))):
     """For each workload and contender the median rate, and ours to it: the median of the rounds' ratios."""
-    step_forward()
     results = []
     with Hairpin() as hairpin:
         for flows, length in workloads:

@@ -140,15 +140,6 @@ void baseline_open(struct baseline *b, uint32_t flow) {
   if (!insert(b, low, ports, hash(b, 0, low, ports), established, 0)) abort();
 }
 
-size_t baseline_lookup(const struct baseline *b, const uint32_t *flows, size_t count) {
-  size_t found = 0;
-  for (size_t n = 0; n < count; n++) {
-    uint64_t low = baseline_client(flows[n]), ports = ports_of(1, baseline_port(flows[n]));
-    found += find(b, 0, low, ports, hash(b, 0, low, ports)) != 0;
-  }
-  return found;
-}
-
 // The way of a frame.
 
 static inline uint16_t load16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
@@ -261,6 +252,28 @@ static inline void prefetch(const struct baseline *b, uint32_t hash) {
   const uint8_t *record = (const uint8_t *)&b->records[b->buckets[bucket(b, hash)]];
   __builtin_prefetch(record, 1, 3);
   __builtin_prefetch(record + sizeof(struct connection) - 1, 1, 3);
+}
+
+static inline size_t lookup_batch(const struct baseline *b, const uint32_t *flows, size_t count) {
+  uint32_t hashes[batch];
+  size_t found = 0;
+  for (size_t n = 0; n < count; n++) {
+    hashes[n] = hash(b, 0, baseline_client(flows[n]), ports_of(1, baseline_port(flows[n])));
+    __builtin_prefetch(&b->buckets[bucket(b, hashes[n])], 1, 3);
+  }
+  for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, hashes[n]);
+  for (size_t n = 0; n < count; n++) {
+    if (n + ahead < count) prefetch(b, hashes[n + ahead]);
+    found += find(b, 0, baseline_client(flows[n]), ports_of(1, baseline_port(flows[n])), hashes[n]) != 0;
+  }
+  return found;
+}
+
+size_t baseline_lookup(const struct baseline *b, const uint32_t *flows, size_t count) {
+  size_t found = 0;
+  for (size_t first = 0; first < count; first += batch)
+    found += lookup_batch(b, flows + first, count - first < batch ? count - first : batch);
+  return found;
 }
 
 static inline void inspect(const struct baseline *b, struct packet *packet, const uint8_t *frame, size_t length) {
