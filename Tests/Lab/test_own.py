@@ -353,3 +353,20 @@ def test_a_takeover_between_two_directors_changes_nobodys_arp_entry(lab, start):
         assert requests(lab.client, 3)
     finally:
         second.ip("address", "flush", "dev", "eth0")
+
+
+def test_a_bridge_port_that_appears_later_hears_of_the_vip(lab, start, wire):
+    bridge = "02:00:00:00:02:b0"
+    lab.director.ip("link", "add", "br0", "address", bridge, "type", "bridge", "forward_delay", "0")
+    lab.director.ip("link", "set", "br0", "up")
+    try:
+        director = start("--interface", "br0", "--announce-refresh", 0)
+        director.lbctl("add-service", *service())
+        time.sleep(3)
+        lab.director.ip("link", "set", "eth0", "master", "br0")
+        frame = wire.wait(is_arp(ARP_REQUEST, sender=VIP), 3)
+        assert frame and (frame.source, frame.arp.sender_mac) == (bridge, bridge)
+        assert is_owned(wire) == bridge
+    finally:
+        lab.director.ip("link", "set", "eth0", "nomaster")
+        lab.director.ip("link", "delete", "br0")
