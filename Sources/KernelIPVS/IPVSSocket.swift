@@ -49,7 +49,7 @@ final class IPVSSocket {
     var process: pid_t = 0
     var arguments: [UnsafeMutablePointer<CChar>?] = unsafe []
     for word in ["/sbin/modprobe", "-q", "--", "ip_vs"] { unsafe arguments.append(strdup(word)) }
-    defer { unsafe arguments.forEach { unsafe free($0) } }
+    defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
     unsafe arguments.append(nil)
     guard unsafe posix_spawn(&process, "/sbin/modprobe", nil, nil, &arguments, environ) == 0 else { return }
     var status: Int32 = 0
