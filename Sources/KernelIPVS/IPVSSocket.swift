@@ -49,8 +49,8 @@ final class IPVSSocket {
     var process: pid_t = 0
     var arguments: [UnsafeMutablePointer<CChar>?] = unsafe []
     for word in ["/sbin/modprobe", "-q", "--", "ip_vs"] { unsafe arguments.append(strdup(word)) }
-    defer { unsafe arguments.forEach { unsafe free($0) } }
     unsafe arguments.append(nil)
+    defer { for index in unsafe arguments.indices { unsafe free(arguments[index]) } }
     guard unsafe posix_spawn(&process, "/sbin/modprobe", nil, nil, &arguments, environ) == 0 else { return }
     var status: Int32 = 0
     while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
