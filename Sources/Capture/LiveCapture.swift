@@ -6,7 +6,8 @@ extension UserspacePlane: DirectorInspection {
   public func capture(filter: String?) async throws(PlaneError) -> AsyncStream<[UInt8]> {
     let filter = try filter.map { expression throws(PlaneError) in try CaptureFilter(expression) }
     let frames = tapped()
-    return AsyncStream { continuation in
+    // Whole blocks are left out where the reader is slow; the header is the first and stays.
+    return AsyncStream(bufferingPolicy: .bufferingOldest(64)) { continuation in
       continuation.yield(CommentedCapture.header)
       let task = Task {
         for await batch in frames {

@@ -25,11 +25,12 @@ extension UserspacePlane {
     VerdictCounts(mailboxes.map(\.counters) + [neighborhoodCounters])
   }
 
-  /// Frames that workers handle from now on, in batches, until the stream is dropped.
+  /// Frames that workers handle from now on, in batches, until the stream is dropped. A reader that falls 64 batches
+  /// behind misses some.
   public func tapped() -> AsyncStream<[TappedFrame]> {
     let tap = tap
     tap.open()
-    return AsyncStream { continuation in
+    return AsyncStream(bufferingPolicy: .bufferingOldest(64)) { continuation in
       let task = Task {
         while (try? await Task.sleep(for: .milliseconds(50))) != nil {
           let frames = tap.take()
