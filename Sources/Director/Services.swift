@@ -73,11 +73,6 @@ final class Services {
     return service
   }
 
-  /// The services with their numbers, in the order they were added.
-  var listing: [(key: ServiceKey, number: UInt32, service: Service)] {
-    live.map { (key: $0.key, number: $0.number, service: $0) }
-  }
-
   private func scheduler(_ service: VirtualService) throws(PlaneError) -> any Scheduler {
     seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
     let expiration = service.scheduler == .lblcr ? settings.lblcrExpiration : settings.lblcExpiration

@@ -35,7 +35,6 @@ public enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case fragmentQueueFull
   case fragmentTimeout
   case fragmentOverlap
-  case handoverFull
   case transmitFailed
 
   /// The name in metrics and listings: `no_server`.

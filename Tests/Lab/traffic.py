@@ -46,12 +46,10 @@ class Session:
         self.connection.close()
 
 
-class Traffic:
-    """Connections made one after the other, from entering to leaving: who answered, and what failed."""
+class Beside:
+    """Runs on a thread of its own, from entering to leaving."""
 
-    def __init__(self, host, vip=VIP, port=80):
-        self.host, self.vip, self.port = host, vip, port
-        self.answers, self.failures = [], []
+    def __init__(self):
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
@@ -62,6 +60,15 @@ class Traffic:
     def __exit__(self, *_):
         self._leaving.set()
         self._thread.join()
+
+
+class Traffic(Beside):
+    """Connections made one after the other, from entering to leaving: who answered, and what failed."""
+
+    def __init__(self, host, vip=VIP, port=80):
+        super().__init__()
+        self.host, self.vip, self.port = host, vip, port
+        self.answers, self.failures = [], []
 
     def _run(self):
         while not self._leaving.is_set():
@@ -80,24 +87,18 @@ class Traffic:
             time.sleep(0.005)
 
 
-class UdpEcho:
+class UdpEcho(Beside):
     """Answers every datagram to the VIP on a real server with the server's name before it."""
 
     def __init__(self, server, vip=VIP, port=7):
+        super().__init__()
         self.name = server.name.encode()
         self.socket = server.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((vip, port))
         self.socket.settimeout(0.05)
-        self._leaving = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
 
     def __exit__(self, *_):
-        self._leaving.set()
-        self._thread.join()
+        super().__exit__(*_)
         self.socket.close()
 
     def _run(self):

@@ -48,8 +48,6 @@ struct FragmentTable: ~Copyable {
     entries = Buffer(repeating: FragmentEntry(), count: Self.sets * Self.ways)
   }
 
-  var waitingCount: Int { waiting.count }
-
   private func set(_ key: FragmentKey) -> Range<Int> {
     let mixed = (key.low ^ key.high ^ UInt64(key.id) << 20 ^ UInt64(key.vip)).multipliedFullWidth(by: seed)
     let first = Int((mixed.low ^ mixed.high) & UInt64(Self.sets - 1)) * Self.ways
