@@ -18,6 +18,13 @@ def data_plane(request):
     return request.config.getoption("--data-plane")
 
 
+@pytest.fixture
+def packet_sockets(data_plane):
+    """For tests of what packet sockets alone do."""
+    if data_plane != "af-packet":
+        pytest.skip(f"{data_plane}: frames for the VIPs are seen by nobody else on the director")
+
+
 @pytest.fixture(scope="session")
 def lab():
     with Lab() as lab:

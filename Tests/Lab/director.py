@@ -6,8 +6,13 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
 from host import command
 from lab import BINARIES, VIP
+
+
+# What users see must not depend on how frames come in: for modules whose tests run with each way.
+ON_EVERY_DATA_PLANE = pytest.mark.parametrize("data_plane", ["af-packet", "af-xdp"])
 
 
 def service(vip=VIP, port=80):

@@ -56,9 +56,10 @@ def arp_reply(sender_mac, sender, target_mac, target, *, vlan=None):
     return arp(ARP_REPLY, sender_mac, sender, target_mac, target, to=target_mac, vlan=vlan)
 
 
-def ipv4(source, destination, protocol, payload, *, ttl=64, identification=0, tos=0, options=b""):
+def ipv4(source, destination, protocol, payload, *, ttl=64, identification=0, fragment=0x4000, tos=0, options=b""):
+    """`fragment`: flags and offset, of which the default is "do not"."""
     header = struct.pack(
-        "!BBHHHBBH4s4s", 0x45 + len(options) // 4, tos, 20 + len(options) + len(payload), identification, 0x4000, ttl,
+        "!BBHHHBBH4s4s", 0x45 + len(options) // 4, tos, 20 + len(options) + len(payload), identification, fragment, ttl,
         protocol, 0, socket.inet_aton(source), socket.inet_aton(destination))
     header += options
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + payload
@@ -85,6 +86,13 @@ def udp(source, source_port, destination, port, payload=b"", **ip):
 def echo_request(source, destination, *, identifier=1, sequence=1, payload=b"lab", **ip):
     """An IPv4 packet with a ping."""
     message = struct.pack("!BBHHH", ECHO_REQUEST, 0, 0, identifier, sequence) + payload
+    message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+    return ipv4(source, destination, ICMP, message, **ip)
+
+
+def icmp_error(source, destination, about, *, type=3, code=1, **ip):
+    """An IPv4 packet with an error that quotes the packet `about`."""
+    message = struct.pack("!BBHI", type, code, 0, 0) + about[:28]
     message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
     return ipv4(source, destination, ICMP, message, **ip)
 

@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 from host import Host, command
@@ -125,15 +126,28 @@ class Lab:
         self.hosts.append(host)
         return host
 
-    def _attach(self, name, mac, address=None):
+    def _attach(self, name, mac, address=None, queues=1):
         host = self._host(name, mac, address)
-        host.ip("link", "add", "eth0", "address", mac, "type", "veth",
-                "peer", "name", name, "netns", self.lan.namespace)
+        count = ("numtxqueues", queues, "numrxqueues", queues)
+        host.ip("link", "add", "eth0", "address", mac, *count, "type", "veth",
+                "peer", "name", name, *count, "netns", self.lan.namespace)
         self.lan.ip("link", "set", name, "master", "lan", "up")
         if address:
             host.ip("address", "add", f"{address}/24", "dev", "eth0")
         host.ip("link", "set", "eth0", "up")
         return host
+
+    @contextmanager
+    def host_with_queues(self, name, mac, address, queues):
+        """One more host, at which frames arrive on the receive queue of the processor that sent them."""
+        host = self._attach(name, mac, address, queues)
+        try:
+            for queue in range(queues):
+                self.lan.run("sh", "-c", f"echo {1 << queue:x} >/sys/class/net/{name}/queues/tx-{queue}/xps_cpus")
+            yield host
+        finally:
+            self.hosts.remove(host)
+            host.destroy()
 
     def _serve(self, server):
         for vip in (VIP, OTHER_VIP):

@@ -5,7 +5,7 @@ import socket
 from collections import Counter
 
 import pytest
-from director import service
+from director import ON_EVERY_DATA_PLANE, service
 from frames import ETHERTYPE_IPV4, SYN, TIME_EXCEEDED, ethernet, parse, tcp, udp
 from lab import STRANGER_MAC, VIP
 from traffic import Traffic, UdpEcho, connect, spread, web as requests
@@ -13,6 +13,8 @@ from wire import Wire
 
 ASKER = "10.77.0.50"
 ports = itertools.count(20000)
+
+pytestmark = ON_EVERY_DATA_PLANE
 
 
 # Spread
@@ -72,7 +74,7 @@ def test_rr_is_exact_over_two_workers(lab, start):
 # The way back
 
 
-def test_replies_do_not_pass_the_director(lab, web):
+def test_replies_do_not_pass_the_director(lab, packet_sockets, web):
     lab.client.run("curl", "--silent", f"http://{VIP}/")
     with Wire(lab.director, outgoing=True) as director, Wire(lab.client) as client:
         assert len(requests(lab.client, 10)) == 10

@@ -6,6 +6,7 @@ import struct
 import time
 
 import pytest
+from director import ON_EVERY_DATA_PLANE
 from frames import checksum, ethernet, mac_bytes, mac_text
 from lab import STRANGER_MAC
 from wire import Wire
@@ -14,6 +15,8 @@ VIP, DIP, CLIENT, ASKER = "fd77::100", "fd77::2", "fd77::11", "fd77::50"
 ETHERTYPE_IPV6, ICMPV6 = 0x86DD, 58
 SOLICITATION, ADVERTISEMENT, REPORT = 135, 136, 143
 ALL_NODES = "ff02::1"
+
+pytestmark = ON_EVERY_DATA_PLANE
 
 
 def packed(address):

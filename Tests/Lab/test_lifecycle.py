@@ -79,7 +79,7 @@ def test_only_the_owner_may_use_the_socket(web):
     assert web.socket.stat().st_mode & 0o777 == 0o600
 
 
-def test_two_capabilities_are_enough(lab, start):
+def test_two_capabilities_are_enough(packet_sockets, lab, start):
     only = "-all,+net_raw,+net_admin"
     start(under=("setpriv", "--securebits=+noroot,+noroot_locked", f"--inh-caps={only}", f"--ambient-caps={only}",
                  f"--bounding-set={only}")).add_web()
@@ -114,7 +114,7 @@ def test_the_host_says_nothing_about_the_vips_packets(lab, web, ip_forward):
         lab.director.sysctl("net.ipv4.ip_forward", 0)
 
 
-def test_without_the_guard_a_forwarding_host_interferes(lab, start, forwarding_host):
+def test_without_the_guard_a_forwarding_host_interferes(packet_sockets, lab, start, forwarding_host):
     start("--no-host-guard").add_web()
     with Wire(lab.client) as client:
         lab.client.run("curl", "--silent", "--max-time", 5, f"http://{VIP}/", check=False)

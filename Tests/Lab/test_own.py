@@ -355,7 +355,7 @@ def test_a_takeover_between_two_directors_changes_nobodys_arp_entry(lab, start):
         second.ip("address", "flush", "dev", "eth0")
 
 
-def test_a_bridge_port_that_appears_later_hears_of_the_vip(lab, start, wire):
+def test_a_bridge_port_that_appears_later_hears_of_the_vip(packet_sockets, lab, start, wire):
     bridge = "02:00:00:00:02:b0"
     lab.director.ip("link", "add", "br0", "address", bridge, "type", "bridge", "forward_delay", "0")
     lab.director.ip("link", "set", "br0", "up")

@@ -5,10 +5,13 @@ from contextlib import ExitStack
 
 import pytest
 
+from director import ON_EVERY_DATA_PLANE
 from lab import VIP
 from traffic import UdpEcho, web as requests
 
 RULE = ("--dst", VIP, "--proto", "tcp", "--dport", "80-8080", "--set", "7")
+
+pytestmark = ON_EVERY_DATA_PLANE
 
 
 def add_servers(director, *service):

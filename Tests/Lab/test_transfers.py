@@ -3,23 +3,35 @@
 import os
 
 import pytest
+from director import ON_EVERY_DATA_PLANE
 from lab import VIP
 from traffic import sha256
 
-SIZE = 100 << 20
+SIZE, GIGABYTE = 100 << 20, 1 << 30
+
+pytestmark = ON_EVERY_DATA_PLANE
+
+
+def make(path, size):
+    """A file in which no two blocks are alike, so that a block in another's place would be noticed; its checksum."""
+    content = os.urandom(1 << 20)
+    with open(path, "wb") as file:
+        for number in range(size >> 20):
+            file.write(number.to_bytes(8, "big") + content[8:])
+    return path, sha256(path)
 
 
 @pytest.fixture(scope="module")
 def big(lab):
     """A file of 100 MiB that every real server offers, and its checksum."""
-    path = lab.files / "big"
-    content = os.urandom(1 << 20)
-    with open(path, "wb") as file:
-        for number in range(SIZE >> 20):
-            # No two blocks are alike: a block in another's place would be noticed.
-            file.write(number.to_bytes(8, "big") + content[8:])
-    yield path, sha256(path)
-    path.unlink()
+    yield make(lab.files / "big", SIZE)
+    (lab.files / "big").unlink()
+
+
+@pytest.fixture(scope="module")
+def huge(lab):
+    yield make(lab.files / "huge", GIGABYTE)
+    (lab.files / "huge").unlink()
 
 
 @pytest.fixture(params=[True, False], ids=["offloads on", "offloads off"])
@@ -56,14 +68,14 @@ def test_an_upload_of_100_mib_arrives_whole(lab, big, offloads, ip_forward, web)
     stored[0].unlink()
 
 
-def test_transfers_go_on_in_both_directions_at_once(lab, big, director):
-    path, checksum = big
+def test_a_gibibyte_goes_in_each_direction_at_once(lab, huge, director):
+    path, checksum = huge
     director.add_web(servers=lab.servers[:1])
     log, copy = lab.directory / "transfers.log", lab.directory / "copy"
-    upload = lab.client.start("curl", "--silent", "--fail", "--upload-file", path, f"http://{VIP}/uploads/big", log=log)
-    download = lab.client.start("curl", "--silent", "--fail", "--output", copy, f"http://{VIP}/files/big", log=log)
-    assert (upload.wait(60), download.wait(60)) == (0, 0)
-    stored = lab.uploads(lab.servers[0]) / "big"
+    upload = lab.client.start("curl", "--silent", "--fail", "--upload-file", path, f"http://{VIP}/uploads/huge", log=log)
+    download = lab.client.start("curl", "--silent", "--fail", "--output", copy, f"http://{VIP}/files/huge", log=log)
+    assert (upload.wait(120), download.wait(120)) == (0, 0)
+    stored = lab.uploads(lab.servers[0]) / "huge"
     assert sha256(stored) == sha256(copy) == checksum
     stored.unlink()
     copy.unlink()

@@ -5,13 +5,15 @@ an address of its own on the VLAN answers ARP by hand.
 """
 
 import pytest
-from director import service
+from director import ON_EVERY_DATA_PLANE, service
 from frames import (ACK, ARP_REPLY, ARP_REQUEST, ECHO_REPLY, ETHERTYPE_IPV4, RST, SYN, arp_reply, arp_request,
                     echo_request, ethernet, parse, tcp)
 from lab import DIP, STRANGER_MAC, VIP
 from wire import Wire, is_arp
 
 ASKER, SERVER, VLAN = "10.77.0.50", "10.77.0.70", 7
+
+pytestmark = ON_EVERY_DATA_PLANE
 
 
 @pytest.fixture

@@ -1,0 +1,197 @@
+"""`--data-plane af-xdp`: what is special about it. What it has in common with the others is tested with theirs."""
+
+import os
+import signal
+
+import pytest
+from director import Director, service
+from frames import (ACK, ETHERTYPE_IPV4, SYN, UDP, ethernet, icmp_error, ipv4, tcp, udp)
+from lab import BINARIES, STRANGER_MAC, VIP
+from traffic import connect, spread
+from wire import Wire
+
+XDP = ("--data-plane", "af-xdp")
+QUEUES, MAC, ADDRESS, ROUTER = 2, "02:00:00:00:05:01", "10.77.0.3", "10.77.0.99"
+
+
+@pytest.fixture
+def data_plane():
+    return "af-xdp"
+
+
+def programs(host):
+    """The XDP programs at a host's interface."""
+    return host.ip("-details", "link", "show", "eth0").stdout.count("prog/xdp")
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_the_program_is_gone_when_lbd_is(lab, start, how):
+    director = start()
+    director.add_web()
+    assert programs(lab.director) == 1
+    director.stop(how)
+    assert programs(lab.director) == 0
+
+
+def test_it_says_how_it_is_attached(start):
+    assert "AF_XDP on eth0: native mode, copying, 1 receive queue" in start().output()
+
+
+def test_what_is_not_for_a_vip_stays_the_hosts(lab, web):
+    assert lab.client.run("ping", "-c", "2", "-i", "0.2", "-W", "1", lab.director.address).returncode == 0
+    assert lab.client.neighbor(lab.director.address) == lab.director.mac
+    with lab.director.socket() as session:
+        session.bind((lab.director.address, 2222))
+        session.listen()
+        connect(lab.client, vip=lab.director.address, port=2222).close()
+
+
+def test_generic_mode_forwards_where_nobody_sends_super_frames(lab, start):
+    lab.offloads(False)
+    try:
+        director = start("--xdp-mode", "generic")
+        director.add_web()
+        assert "generic mode" in director.output()
+        assert sorted(spread(lab.client, 30).values()) == [10, 10, 10]
+    finally:
+        lab.offloads(True)
+
+
+def test_workers_without_a_queue_get_what_is_theirs_from_the_one_that_has_it(lab, start):
+    director = start("--workers", "3")
+    director.add_web()
+    clients = [f"10.77.1.{number}" for number in range(1, 31)]
+    with Wire(lab.stranger) as wire:
+        arrivals = [Wire(server) for server in lab.servers]
+        for client in clients:
+            wire.send(ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, tcp(client, 6000, VIP, 80, SYN)))
+        counts = [len(arrival.collect(lambda frame: frame.tcp, 0.4)) for arrival in arrivals]
+        for arrival in arrivals:
+            arrival.socket.close()
+    assert counts == [10, 10, 10]
+    workers = director.json("workers")
+    assert all(worker["connections"] > 0 or worker["frames"] > 0 for worker in workers)
+    assert workers[0]["handedOver"] > 0 and workers[1]["handedOver"] == 0
+
+
+@pytest.fixture
+def two_queues(lab):
+    """A director whose two receive queues the test chooses between by sending from one processor or the other."""
+    if (os.cpu_count() or 1) < QUEUES:
+        pytest.skip("needs two processors: each sends to a queue of its own")
+    with lab.host_with_queues("queues", MAC, ADDRESS, QUEUES) as host:
+        director = Director(lab, *XDP, "--workers", str(QUEUES), "--probe-interval", "20", host=host,
+                            socket=lab.directory / "queues.sock").start()
+        try:
+            director.add_web()
+            director.lbctl("add-service", "-u", f"{VIP}:53", "-s", "rr")
+            for server in lab.servers:
+                director.lbctl("add-rs", "-u", f"{VIP}:53", "-r", f"{server.address}:53")
+            yield director
+        finally:
+            assert director.stop() == 0
+
+
+def send(wire, queue, packet):
+    """Sends from the processor that the queue belongs to."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {queue})
+    try:
+        wire.send(ethernet(MAC, STRANGER_MAC, ETHERTYPE_IPV4, packet))
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def fragments(client, size=64):
+    """A datagram in two fragments."""
+    datagram = udp(client, 7000, VIP, 53, b"x" * size)[20:]
+    return [ipv4(client, VIP, UDP, datagram[:40], identification=7, fragment=0x2000),
+            ipv4(client, VIP, UDP, datagram[40:], identification=7, fragment=5)]
+
+
+def test_one_flow_its_errors_and_its_fragments_on_two_queues_reach_one_server(lab, two_queues):
+    clients = [f"10.77.1.{number}" for number in range(1, 21)]
+    with Wire(lab.stranger) as wire:
+        arrivals = [Wire(server) for server in lab.servers]
+        for client in clients:
+            reply = tcp(VIP, 80, client, 6000, ACK)
+            for queue in range(QUEUES):
+                send(wire, queue, tcp(client, 6000, VIP, 80, SYN if queue == 0 else ACK))
+                send(wire, queue, icmp_error(ROUTER, VIP, reply))
+            for queue, fragment in enumerate(fragments(client)):
+                send(wire, queue, fragment)
+        seen = [[frame for frame in arrival.collect(seconds=0.5) if frame.ip] for arrival in arrivals]
+        for arrival in arrivals:
+            arrival.socket.close()
+
+    def servers(wanted):
+        return [number for number, frames in enumerate(seen) for frame in frames if wanted(frame)]
+
+    for client in clients:
+        flow = servers(lambda frame: frame.tcp and frame.ip.source == client)
+        errors = servers(lambda frame: frame.icmp and frame.ip.source == ROUTER and client_of(frame) == client)
+        assert len(flow) == 2 and len(errors) == 2 and len(set(flow + errors)) == 1, client
+        parts = servers(lambda frame: frame.ip.protocol == UDP and frame.ip.source == client)
+        assert len(parts) == 2 and len(set(parts)) == 1, client
+    workers = two_queues.json("workers")
+    assert all(worker["frames"] > 0 for worker in workers)
+    assert sum(worker["handedOver"] for worker in workers) > 0
+
+
+def client_of(frame):
+    """The client that an ICMP error is about: it quotes the packet that went to it."""
+    return ".".join(map(str, frame.ip.payload[8 + 16:8 + 20]))
+
+
+def test_scheduling_is_exact_over_two_queues(lab, two_queues):
+    with Wire(lab.stranger) as wire:
+        arrivals = [Wire(server) for server in lab.servers]
+        for number in range(60):
+            send(wire, number % QUEUES, tcp(f"10.77.2.{number + 1}", 6000, VIP, 80, SYN))
+        counts = [len(arrival.collect(lambda frame: frame.tcp, 0.4)) for arrival in arrivals]
+        for arrival in arrivals:
+            arrival.socket.close()
+    assert counts == [20, 20, 20]
+
+
+REFUSALS = [
+    (["--interface", "lo", *XDP], 1, "lo"),
+    (["--interface", "eth0", "--xdp-mode", "generic"], 2, "--data-plane af-xdp"),
+    (["--interface", "eth0", *XDP, "--xdp-mode", "fast"], 2, "fast"),
+]
+
+
+@pytest.mark.parametrize("words, status, names", REFUSALS)
+def test_a_wrong_command_line_is_refused_in_one_line(lab, words, status, names):
+    refused = lab.director.run(BINARIES / "lbd", *words, "--socket", lab.directory / "refused.sock", check=False)
+    assert refused.returncode == status and len(refused.stderr.splitlines()) == 1 and names in refused.stderr
+
+
+def refusal(lab, *words):
+    refused = lab.director.run(
+        BINARIES / "lbd", "--interface", *words, *XDP, "--socket", lab.directory / "refused.sock", check=False)
+    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
+    assert "--data-plane af-packet" in refused.stderr, "the way out is named"
+    return refused.stderr
+
+
+def test_an_interface_whose_driver_cannot_is_refused(lab):
+    lab.director.ip("link", "add", "br0", "type", "bridge")
+    lab.director.ip("link", "set", "br0", "up")
+    try:
+        assert "br0" in refusal(lab, "br0") and "--xdp-mode generic" in refusal(lab, "br0")
+    finally:
+        lab.director.ip("link", "delete", "br0")
+
+
+def test_a_second_program_at_the_interface_is_refused(lab, start):
+    start()
+    assert "another XDP program" in refusal(lab, "eth0")
+
+
+def test_frames_that_do_not_fit_are_refused(lab):
+    lab.director.ip("link", "set", "eth0", "mtu", "9000")
+    try:
+        assert "MTU" in refusal(lab, "eth0") and "9000" in refusal(lab, "eth0")
+    finally:
+        lab.director.ip("link", "set", "eth0", "mtu", "1500")
