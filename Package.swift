@@ -91,7 +91,9 @@ if Context.environment["LVS_BENCHMARKS"] != nil {
       dependencies: ["Workload", "Director", "LVS", .product(name: "Benchmark", package: "benchmark")],
       path: "Benchmarks/DirectorBenchmarks", swiftSettings: strict,
       plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
-    .executableTarget(name: "forwarder", dependencies: ["Baselines"], path: "Benchmarks/Forwarder"),
-    .executableTarget(name: "generator", path: "Benchmarks/Generator"),
+    .target(name: "XDP", path: "Benchmarks/XDP"),
+    .executableTarget(name: "forwarder", dependencies: ["Baselines", "XDP"], path: "Benchmarks/Forwarder"),
+    .executableTarget(name: "generator", dependencies: ["XDP"], path: "Benchmarks/Generator"),
+    .executableTarget(name: "roundtrip", path: "Benchmarks/RoundTrip"),
   ]
 }

@@ -4,37 +4,59 @@ import LVS
 
 /// Measures parts of the director that need no network, beside their twins in C, and prints JSON:
 ///
-///     comparison pipe|tables|connections|schedulers [ROUNDS]
+///     comparison pipe|workers|tables|connections|schedulers [--rounds N] [--quick]
+///
+/// `--quick` leaves the large tables out and makes few picks.
 @main struct Program {
-  private static let sizes = [1 << 16, 1 << 20, 10_000_000]
+  private let rounds: Rounds
+  private let isQuick: Bool
 
   static func main() throws {
-    let words = CommandLine.arguments.dropFirst()
-    let rounds = Rounds(count: words.dropFirst().first.flatMap { Int($0) } ?? 15)
-    switch words.first {
-    case "pipe": try show(([1] + sizes).flatMap { try PipeComparison(flows: $0, rounds: rounds).run() })
-    case "tables": try show(tables(rounds))
-    case "connections":
-      try show([
-        PipeComparison.openings(rounds, servers: 16, aim: ">= 2000000"),
-        PipeComparison.openings(rounds, servers: 1_000, aim: ">= 1000000"),
-      ])
-    case "schedulers": try show(schedulers())
+    var words = CommandLine.arguments.dropFirst()
+    let part = words.popFirst()
+    let isQuick = words.contains("--quick")
+    let count = words.firstIndex(of: "--rounds").flatMap { words.dropFirst($0 - words.startIndex + 1).first }
+    let program = Program(rounds: Rounds(count: count.flatMap { Int($0) } ?? 15), isQuick: isQuick)
+    switch part {
+    case "pipe": try show(program.pipe())
+    case "workers": try show(program.workers())
+    case "tables": try show(program.tables())
+    case "connections": try show(program.connections())
+    case "schedulers": try show(program.schedulers())
     default:
-      FileHandle.standardError.write(Data("usage: comparison pipe|tables|connections|schedulers [ROUNDS]\n".utf8))
+      FileHandle.standardError.write(
+        Data("usage: comparison pipe|workers|tables|connections|schedulers [--rounds N] [--quick]\n".utf8))
       exit(2)
     }
   }
 
-  private static func tables(_ rounds: Rounds) throws -> [Figure] {
+  private var sizes: [Int] { isQuick ? [1 << 16] : [1 << 16, 1 << 20, 10_000_000] }
+
+  private func pipe() throws -> [Figure] {
+    try ([1] + sizes).flatMap { try PipeComparison(flows: $0, rounds: rounds).run() }
+  }
+
+  private func workers() throws -> [Figure] {
+    try sizes.prefix(2).flatMap { try WorkerComparison(flows: $0, rounds: rounds).run() }
+  }
+
+  private func tables() throws -> [Figure] {
     try sizes.flatMap { try TableComparison(flows: $0, rounds: rounds).run() } + [
-      Figure(name: "a connection's memory", unit: "octets", value: Double(TableBench.bytesPerConnection), aim: "<= 64")
+      Figure(name: "a connection's memory", unit: "octets", value: Double(TableBench.bytesPerConnection))
     ]
   }
 
-  private static func schedulers() -> [SchedulerBench.Result] {
+  private func connections() throws -> [Figure] {
+    try [16, 1_000].map { try PipeComparison.openings(rounds, servers: $0) }
+  }
+
+  private func schedulers() -> [SchedulerBench.Result] {
     [4, 16, 256, 1_024].flatMap { servers in
-      SchedulerName.all.compactMap { SchedulerBench(scheduler: $0, servers: servers).run() }
+      SchedulerName.all.compactMap { scheduler in
+        var bench = SchedulerBench(scheduler: scheduler, servers: servers)
+        if isQuick { bench.picks = 1 << 12 }
+        return bench.run()
+      }
     }
   }
 

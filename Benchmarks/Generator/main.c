@@ -1,61 +1,61 @@
-// Sends UDP frames of random flows out of an interface from inside the kernel, until it is ended:
+// Sends UDP frames out of an interface from inside the kernel:
 //
-//     generator INTERFACE FLOWS LENGTH DESTINATION-MAC
+//     generator [--in-order] [--rate FRAMES-A-SECOND] [--seconds SECONDS] INTERFACE FLOWS LENGTH DESTINATION-MAC
 //     generator --reflect INTERFACE
 //     generator --sink INTERFACE
 //
 // An XDP program is test-run with live frames (BPF_PROG_TEST_RUN, BPF_F_TEST_XDP_LIVE_FRAMES): what it returns XDP_TX
-// for leaves through the interface. Pages are recycled, so it writes anew what a forwarder changes. The flows are
-// those of baselines.h, a power of two and at most 4 Mi.
+// for leaves through the interface. Pages are recycled, so it writes anew what a forwarder changes. Flows are those of
+// baselines.h, a power of two and at most 256 Mi, at random or one after the other. A rate is kept by dropping what comes
+// before its time. At the end of its time, or when it is told to (SIGINT), it prints how many frames it sent
+// and how many seconds that took.
 //
 // `--reflect` attaches a bare XDP_TX to an interface instead: the kernel's own limit to forwarding by this path. What
 // a veth reflects arrives only where there is a program too, which `--sink` attaches: XDP_DROP.
 
+#include "xdp.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/bpf.h>
+#include <getopt.h>
 #include <net/if.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { batch = 64, largest = 1514, smallest = 60 };
+enum { batch = 64, largest = 1514, smallest = 60, largest_set = 1 << 28 };
 
-#define INSTRUCTION(c, d, s, o, i) ((struct bpf_insn){.code = (c), .dst_reg = (d), .src_reg = (s), .off = (o), .imm = (i)})
-#define MOVE(d, s) INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_X, d, s, 0, 0)
-#define SET(d, i) INSTRUCTION(BPF_ALU64 | BPF_MOV | BPF_K, d, 0, 0, i)
-#define ADD(d, s) INSTRUCTION(BPF_ALU64 | BPF_ADD | BPF_X, d, s, 0, 0)
-#define WITH(op, d, i) INSTRUCTION(BPF_ALU64 | (op) | BPF_K, d, 0, 0, i)
-#define LOAD(size, d, s, o) INSTRUCTION(BPF_LDX | BPF_MEM | (size), d, s, o, 0)
-#define STORE(size, d, o, s) INSTRUCTION(BPF_STX | BPF_MEM | (size), d, s, o, 0)
-#define STORE_VALUE(size, d, o, i) INSTRUCTION(BPF_ST | BPF_MEM | (size), d, 0, o, (int32_t)(i))
-#define TO_NETWORK(d, bits) INSTRUCTION(BPF_ALU | BPF_END | BPF_TO_BE, d, 0, 0, bits)
-#define IF_ABOVE(d, s, o) INSTRUCTION(BPF_JMP | BPF_JGT | BPF_X, d, s, o, 0)
-#define CALL(f) INSTRUCTION(BPF_JMP | BPF_CALL, 0, 0, 0, f)
-#define END INSTRUCTION(BPF_JMP | BPF_EXIT, 0, 0, 0, 0)
+/// Nanoseconds that a sender that was held up may catch up on.
+enum { backlog = 100000 };
 
-static void fail(const char *what) {
-  fprintf(stderr, "generator: %s: %s\n", what, strerror(errno));
-  exit(1);
+/// What the program and this process share.
+struct pace {
+  /// Nanoseconds of the monotonic clock at which the next frame is due.
+  uint64_t due;
+  /// Nanoseconds between two frames; 0: as fast as it goes.
+  uint64_t interval;
+  uint64_t sent;
+};
+
+static volatile sig_atomic_t is_over;
+
+static void end(int number) {
+  (void)number;
+  is_over = 1;
 }
 
-static int load(const struct bpf_insn *program, size_t count) {
-  static char log[1 << 16];
-  union bpf_attr attributes = {
-    .prog_type = BPF_PROG_TYPE_XDP, .insn_cnt = (uint32_t)count, .insns = (uintptr_t)program,
-    .license = (uintptr_t) "GPL", .log_buf = (uintptr_t)log, .log_size = sizeof log, .log_level = 1};
-  int descriptor = (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes);
-  if (descriptor < 0) {
-    fputs(log, stderr);
-    fail("BPF_PROG_LOAD");
-  }
-  return descriptor;
+static double now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
 static void mac_of(const char *interface, uint8_t *mac) {
@@ -80,15 +80,38 @@ static uint16_t half(const uint8_t *at) {
 }
 
 /// Writes the addresses, the TTL and the header checksum; `sum` is the header's without its source.
-static int load_generator(const uint8_t *frame, uint32_t flows, uint32_t sum) {
+static int load_generator(const uint8_t *frame, uint32_t flows, int is_in_order, uint32_t sum, int pace) {
   const struct bpf_insn program[] = {
     LOAD(BPF_W, BPF_REG_7, BPF_REG_1, offsetof(struct xdp_md, data)),
     LOAD(BPF_W, BPF_REG_8, BPF_REG_1, offsetof(struct xdp_md, data_end)),
     MOVE(BPF_REG_2, BPF_REG_7),
     WITH(BPF_ADD, BPF_REG_2, smallest),
-    IF_ABOVE(BPF_REG_2, BPF_REG_8, 27),
-    CALL(BPF_FUNC_get_prandom_u32),
+    IF_ABOVE(BPF_REG_2, BPF_REG_8, 50),
+    // Is it time?
+    MAP_VALUE(BPF_REG_9, pace),
+    CALL(BPF_FUNC_ktime_get_ns),
+    LOAD(BPF_DW, BPF_REG_1, BPF_REG_9, offsetof(struct pace, due)),
+    IF_ABOVE(BPF_REG_1, BPF_REG_0, 45),
+    SUBTRACT(BPF_REG_0, BPF_REG_1),
+    SET(BPF_REG_2, backlog),
+    IF_ABOVE(BPF_REG_2, BPF_REG_0, 2),
+    ADD(BPF_REG_1, BPF_REG_0),
+    SUBTRACT(BPF_REG_1, BPF_REG_2),
+    LOAD(BPF_DW, BPF_REG_2, BPF_REG_9, offsetof(struct pace, interval)),
+    ADD(BPF_REG_1, BPF_REG_2),
+    STORE(BPF_DW, BPF_REG_9, offsetof(struct pace, due), BPF_REG_1),
+    // Which flow?
+    LOAD(BPF_DW, BPF_REG_6, BPF_REG_9, offsetof(struct pace, sent)),
+    MOVE(BPF_REG_0, BPF_REG_6),
+    WITH(BPF_ADD, BPF_REG_6, 1),
+    STORE(BPF_DW, BPF_REG_9, offsetof(struct pace, sent), BPF_REG_6),
+    is_in_order ? MOVE(BPF_REG_0, BPF_REG_0) : CALL(BPF_FUNC_get_prandom_u32),
     WITH(BPF_AND, BPF_REG_0, (int32_t)(flows - 1)),
+    MOVE(BPF_REG_6, BPF_REG_0),
+    WITH(BPF_RSH, BPF_REG_6, 22),
+    WITH(BPF_ADD, BPF_REG_6, 1024),
+    TO_NETWORK(BPF_REG_6, 16),
+    WITH(BPF_AND, BPF_REG_0, 0x3fffff),
     WITH(BPF_OR, BPF_REG_0, 0x64400000),
     STORE_VALUE(BPF_W, BPF_REG_7, 0, word(frame)),
     STORE_VALUE(BPF_W, BPF_REG_7, 4, word(frame + 4)),
@@ -112,45 +135,34 @@ static int load_generator(const uint8_t *frame, uint32_t flows, uint32_t sum) {
     STORE(BPF_H, BPF_REG_7, 24, BPF_REG_1),
     TO_NETWORK(BPF_REG_0, 32),
     STORE(BPF_W, BPF_REG_7, 26, BPF_REG_0),
+    STORE(BPF_H, BPF_REG_7, 34, BPF_REG_6),
     SET(BPF_REG_0, XDP_TX),
     END,
-    SET(BPF_REG_0, XDP_ABORTED),
+    SET(BPF_REG_0, XDP_DROP),
     END};
-  return load(program, sizeof program / sizeof *program);
+  return xdp_load(program, sizeof program / sizeof *program);
 }
 
-static int attach(const char *interface, enum xdp_action action) {
-  const struct bpf_insn program[] = {SET(BPF_REG_0, action), END};
-  union bpf_attr attributes = {0};
-  attributes.link_create.prog_fd = (uint32_t)load(program, 2);
-  attributes.link_create.target_ifindex = if_nametoindex(interface);
-  attributes.link_create.attach_type = BPF_XDP;
-  if (syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes) < 0) fail("BPF_LINK_CREATE");
+static int stand(const char *interface, enum xdp_action action) {
+  xdp_attach(interface, xdp_load((struct bpf_insn[]){SET(BPF_REG_0, action), END}, 2), 0);
   for (;;) pause();
 }
 
-int main(int count, char **words) {
-  if (count == 3 && strcmp(words[1], "--reflect") == 0) return attach(words[2], XDP_TX);
-  if (count == 3 && strcmp(words[1], "--sink") == 0) return attach(words[2], XDP_DROP);
-  uint32_t flows = count == 5 ? (uint32_t)strtoul(words[2], NULL, 10) : 0;
-  uint32_t length = count == 5 ? (uint32_t)strtoul(words[3], NULL, 10) : 0;
-  uint8_t frame[largest] = {0};
-  if (flows == 0 || flows & (flows - 1) || flows > 1u << 22 || length < smallest || length > largest
-    || sscanf(words[4], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", frame, frame + 1, frame + 2, frame + 3, frame + 4, frame + 5) != 6) {
-    fprintf(stderr, "usage: generator INTERFACE FLOWS LENGTH DESTINATION-MAC | generator --reflect|--sink INTERFACE\n");
-    return 2;
-  }
-  mac_of(words[1], frame + 6);
-  // IPv4 and UDP from port 1024 to the VIP's port 80, without a UDP checksum.
+/// IPv4 and UDP from port 1024 to the VIP's port 80, without a UDP checksum. The sum of the header without its source.
+static uint32_t write_frame(uint8_t *frame, uint32_t length) {
   uint16_t total = (uint16_t)(length - 14), datagram = (uint16_t)(total - 20);
   const uint8_t rest[] = {8, 0, 0x45, 0, (uint8_t)(total >> 8), (uint8_t)total, 0, 1, 0x40, 0, 64, 17, 0, 0, 100, 64, 0, 0,
     0xc6, 0x33, 0x64, 1, 4, 0, 0, 80, (uint8_t)(datagram >> 8), (uint8_t)datagram};
   memcpy(frame + 12, rest, sizeof rest);
   uint32_t sum = 0;
   for (int at = 14; at < 34; at += 2) if (at != 24 && at != 26 && at != 28) sum += ntohs(half(frame + at));
-  struct xdp_md context = {.data_end = length, .ingress_ifindex = if_nametoindex(words[1])};
+  return sum;
+}
+
+static void run(int program, const char *interface, uint8_t *frame, uint32_t length) {
+  struct xdp_md context = {.data_end = length, .ingress_ifindex = if_nametoindex(interface)};
   union bpf_attr attributes = {0};
-  attributes.test.prog_fd = (uint32_t)load_generator(frame, flows, sum);
+  attributes.test.prog_fd = (uint32_t)program;
   attributes.test.data_in = (uintptr_t)frame;
   attributes.test.data_size_in = length;
   attributes.test.ctx_in = (uintptr_t)&context;
@@ -158,6 +170,55 @@ int main(int count, char **words) {
   attributes.test.repeat = 1u << 30;
   attributes.test.flags = BPF_F_TEST_XDP_LIVE_FRAMES;
   attributes.test.batch_size = batch;
-  for (;;)
-    if (syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attributes, sizeof attributes) < 0) fail("BPF_PROG_TEST_RUN");
+  while (!is_over)
+    if (syscall(SYS_bpf, BPF_PROG_TEST_RUN, &attributes, sizeof attributes) < 0 && errno != EINTR) fail("BPF_PROG_TEST_RUN");
+}
+
+static int usage(void) {
+  fprintf(stderr, "usage: generator [--in-order] [--rate FRAMES] [--seconds SECONDS] INTERFACE FLOWS LENGTH MAC\n"
+    "       generator --reflect|--sink INTERFACE\n");
+  return 2;
+}
+
+int main(int count, char **words) {
+  static const struct option options[] = {
+    {"in-order", no_argument, NULL, 'i'}, {"rate", required_argument, NULL, 'r'},
+    {"seconds", required_argument, NULL, 's'}, {"reflect", required_argument, NULL, XDP_TX},
+    {"sink", required_argument, NULL, XDP_DROP}, {0}};
+  int is_in_order = 0, option;
+  double rate = 0, seconds = 0;
+  while ((option = getopt_long(count, words, "", options, NULL)) >= 0) {
+    switch (option) {
+      case XDP_TX: case XDP_DROP: return stand(optarg, option);
+      case 'i': is_in_order = 1; break;
+      case 'r': rate = strtod(optarg, NULL); break;
+      case 's': seconds = strtod(optarg, NULL); break;
+      default: return usage();
+    }
+  }
+  if (count - optind != 4) return usage();
+  const char *interface = words[optind];
+  uint32_t flows = (uint32_t)strtoul(words[optind + 1], NULL, 10), length = (uint32_t)strtoul(words[optind + 2], NULL, 10);
+  uint8_t frame[largest] = {0};
+  if (flows == 0 || flows & (flows - 1) || flows > largest_set || length < smallest || length > largest
+    || sscanf(words[optind + 3], "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx",
+      frame, frame + 1, frame + 2, frame + 3, frame + 4, frame + 5) != 6) return usage();
+  mac_of(interface, frame + 6);
+  uint32_t sum = write_frame(frame, length);
+
+  int map = bpf_map(BPF_MAP_TYPE_ARRAY, sizeof(struct pace), 1, BPF_F_MMAPABLE);
+  volatile struct pace *pace = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, map, 0);
+  if (pace == MAP_FAILED) fail("mmap");
+  pace->interval = rate > 0 ? (uint64_t)(1e9 / rate + 0.5) : 0;
+  int program = load_generator(frame, flows, is_in_order, sum, map);
+  sigaction(SIGINT, &(struct sigaction){.sa_handler = end}, NULL);
+  sigaction(SIGALRM, &(struct sigaction){.sa_handler = end}, NULL);
+  if (seconds > 0) {
+    struct itimerval time = {.it_value = {(time_t)seconds, (suseconds_t)((seconds - (double)(time_t)seconds) * 1e6)}};
+    setitimer(ITIMER_REAL, &time, NULL);
+  }
+  double begin = now();
+  run(program, interface, frame, length);
+  printf("%llu %.6f\n", (unsigned long long)pace->sent, now() - begin);
+  return 0;
 }

@@ -1,0 +1,129 @@
+"""How many frames a second go through each forwarder and come back, and how many without a loss."""
+
+import statistics
+
+from hairpin import LAST, ROOM, Hairpin, Unavailable
+from machine import progress
+
+TITLE = "Frames through two namespaces and back"
+NOTE = """The generator and the kernel's receiving have the first processor, the forwarder the last one. `loss-free` is
+the highest rate found (in steps of 2 % of saturation) at which all frames of a second came back, with default settings;
+`lost at 80 %` is out of all frames offered in three trials at four fifths of the saturation rate."""
+
+PLANES = ("af-packet", "af-xdp")
+OURS = {plane: f"lbd, {plane}" for plane in PLANES}
+RING, CALLS, XDP = "C, ring and sendmmsg", "C, recvmmsg and sendmmsg", "C, AF_XDP"
+ONE, TWO, REFLECTION = "nftables netdev DSR, one processor", "nftables netdev DSR, two processors", "bare XDP_TX"
+CONTENDERS = {
+    **{OURS[plane]: lambda hairpin, plane=plane: hairpin.ours(plane, "--connections", str(ROOM)) for plane in PLANES},
+    RING: lambda hairpin: hairpin.twin("ring"),
+    CALLS: lambda hairpin: hairpin.twin("calls"),
+    XDP: lambda hairpin: hairpin.twin("xdp"),
+    ONE: lambda hairpin: hairpin.nftables(),
+    TWO: lambda hairpin: hairpin.nftables(LAST),
+    REFLECTION: lambda hairpin: hairpin.reflection(),
+}
+# What is ramped, with the settings that a user has who sets none.
+RAMPED = {**CONTENDERS, **{OURS[plane]: lambda hairpin, plane=plane: hairpin.ours(plane) for plane in PLANES}}
+del RAMPED[REFLECTION]
+WORKLOADS = [(flows, length) for length in (60, 1514) for flows in (1, 1 << 16, 1 << 20)]
+RAMP_WORKLOAD = (1 << 16, 60)
+
+
+def run(rounds=5, quick=False):
+    seconds, workloads = (0.2, [RAMP_WORKLOAD]) if quick else (0.8, WORKLOADS)
+    results, refusals = [], {}
+    with Hairpin() as hairpin:
+        for flows, length in workloads:
+            rates = {name: [] for name in CONTENDERS}
+            for number in range(rounds):
+                for name, contender in CONTENDERS.items():
+                    progress(f"forward: {flows} flows of {length} octets, round {number + 1} of {rounds}: {name}")
+                    if name in refusals:
+                        continue
+                    try:
+                        with contender(hairpin):
+                            # Every flow is to have its connection before the count begins.
+                            rates[name].append(hairpin.saturation(flows, length, seconds, seconds / 2 + flows / 400_000))
+                    except Unavailable as refusal:
+                        refusals[name] = str(refusal)
+            results += rows(flows, length, rates, refusals)
+        ramp(hairpin, results, quick)
+    return results
+
+
+def rows(flows, length, rates, refusals):
+    """For each contender the median rate, and ours to it: the medians of the rounds' ratios."""
+    for name, measured in rates.items():
+        row = {"flows": flows, "length": length, "forwarder": name}
+        if not measured:
+            yield row | {"unavailable": refusals[name]}
+            continue
+        rate = statistics.median(measured)
+        yield row | {
+            "framesPerSecond": round(rate), "nanosecondsPerFrame": round(1e9 / max(rate, 1)),
+            "oursToIt": {plane: round(statistics.median(a / max(b, 1) for a, b in zip(rates[OURS[plane]], measured)), 3)
+                         for plane in PLANES if rates[OURS[plane]]}}
+
+
+def ramp(hairpin, results, quick):
+    for row in results:
+        name = row["forwarder"]
+        if (row["flows"], row["length"]) != RAMP_WORKLOAD or name not in RAMPED or "unavailable" in row:
+            continue
+        with RAMPED[name](hairpin):
+            saturation = hairpin.saturation(*RAMP_WORKLOAD, 0.2 if quick else 1, 0.5)
+            progress(f"forward: the ramp of {name}")
+            row["lossFree"] = round(loss_free(hairpin, saturation, 0.1 if quick else 1))
+            row["lossFreeShare"] = round(row["lossFree"] / saturation, 3)
+            trials = [hairpin.trial(*RAMP_WORKLOAD, round(0.8 * saturation), 0.2 if quick else 2) for _ in range(3)]
+            row["offeredAt80"], row["lostAt80"] = (sum(trial[n] for trial in trials) for n in (0, 1))
+
+
+def loss_free(hairpin, saturation, seconds):
+    """The highest rate without a loss, by bisection. Another program can spoil a trial, so each has a second one."""
+    good, bad = 0.0, 1.2 * saturation
+    while bad - good > 0.02 * saturation:
+        rate = (good + bad) / 2
+        lost, offered = float("inf"), 0
+        for _ in range(2):
+            _, lost, offered = hairpin.trial(*RAMP_WORKLOAD, round(rate), seconds)
+            if lost == 0:
+                break
+        if lost == 0:
+            good = max(good, min(rate, offered))
+        if lost or offered < 0.95 * rate:
+            bad = rate
+    return good
+
+
+def tables(results):
+    planes = [plane for plane in PLANES if any(plane in row.get("oursToIt", ()) for row in results)]
+    head = [*(f"{plane} to it" for plane in planes), "flows", "octets", "forwarder", "frames/s", "ns a frame",
+            "loss-free frames/s", "of saturation", "lost at 80 %"]
+    lines = []
+    for row in results:
+        place = [row["flows"], row["length"], row["forwarder"]]
+        if "unavailable" in row:
+            lines.append([*("" for _ in planes), *place, f"not available: {row['unavailable']}", "", "", "", ""])
+            continue
+        ratios = [f"{row['oursToIt'][plane]:.2f}" if plane in row["oursToIt"] else "" for plane in planes]
+        ramped = [row["lossFree"], f"{row['lossFreeShare']:.2f}", f"{row['lostAt80']} of {row['offeredAt80']}"] if (
+            "lossFree" in row) else ["", "", ""]
+        lines.append([*ratios, *place, row["framesPerSecond"], row["nanosecondsPerFrame"], *ramped])
+    return [(head, lines)]
+
+
+def aims(results):
+    at = {row["forwarder"]: row for row in results if (row["flows"], row["length"]) == RAMP_WORKLOAD}
+
+    def ratio(plane, name):
+        return at.get(name, {}).get("oursToIt", {}).get(plane)
+
+    best = min(filter(None, (ratio("af-xdp", ONE), ratio("af-xdp", TWO))), default=None)
+    yield "af-packet to its C twin, 64 k flows", ratio("af-packet", RING), ">=", 0.95, ""
+    yield "af-xdp to its C twin, 64 k flows", ratio("af-xdp", XDP), ">=", 0.95, ""
+    yield "af-xdp to the better of nftables DSR's figures, 64 k flows", best, ">=", 1.05, ""
+    for plane in PLANES:
+        yield (f"frames lost by {plane} at 80 % of its saturation rate, default settings",
+               at.get(OURS[plane], {}).get("lostAt80"), "<=", 0, "")

@@ -1,0 +1,21 @@
+"""The pipe in memory on two threads beside one."""
+
+import memory
+
+TITLE = "Two workers in memory beside one"
+NOTE = """Each worker is a thread with a director of its own; servers and services are shared. Rates are frames for
+each second of processor time, as other programs run too; both threads run at once (`overlap` is the share of the
+processor time of the busier one during which the other ran too, 1 when nobody else did)."""
+
+
+def run(rounds=15, quick=False):
+    return memory.measure("workers", rounds, quick)
+
+
+def tables(results):
+    return [memory.figures(results)]
+
+
+def aims(results):
+    yield ("two workers' rate to one's, 64 k flows each", memory.value(results, "two workers, 65536 flows each", "ratio"),
+           ">=", 1.9, "")
