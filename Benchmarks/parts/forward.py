@@ -92,7 +92,7 @@ def loss_free(hairpin, saturation, seconds):
                 break
         if lost == 0:
             good = max(good, min(rate, offered))
-        if lost or offered < 0.95 * rate:
+        if lost or offered < 0.9 * rate:
             bad = rate
     return good
 
