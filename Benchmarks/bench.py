@@ -16,7 +16,7 @@ import report
 HERE = Path(__file__).resolve().parent
 # In the order of the page. Whether it builds namespaces, for which it runs in a process of its own, as root.
 PARTS = {"pipe": False, "workers": False, "tables": False, "connections": True, "schedulers": False, "forward": True,
-         "latency": True, "idle": True}
+         "latency": True, "idle": True, "kernel-ipvs": True}
 
 HELP = """\
 parts:
@@ -28,6 +28,7 @@ parts:
   forward       frames a second through each data plane, C twins, nftables and XDP_TX; loss-free rates
   latency       round trips, direct, through each data plane and nftables; idle and at half load
   idle          processor time of a director that has nothing to do
+  kernel-ipvs   beside the kernel's IPVS in one guest with one processor
 
 examples:
   scripts/bench                        all of them; writes Benchmarks/RESULTS.md

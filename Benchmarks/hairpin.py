@@ -2,7 +2,7 @@
 
         generator ── eth0 ═══ veth ═══ eth0 ── forwarder
 
-The kernel makes the frames (Benchmarks/Generator) in one namespace; in the other a forwarder takes them and sends
+The kernel makes the frames (Benchmarks/Tools/Generator) in one namespace; in the other a forwarder takes them and sends
 them back out of the interface they came from; what returns is counted. The generator, and with it the kernel's
 receiving, has the first processor, the forwarder the last one.
 """
@@ -65,6 +65,8 @@ class Hairpin:
     """The two namespaces, and what runs in them."""
 
     detached = False
+    # What the generator and the forwarder are started by.
+    generating, forwarding = placed(FIRST), placed(LAST)
 
     def __enter__(self):
         for number in (signal.SIGTERM, signal.SIGHUP):
@@ -100,10 +102,10 @@ class Hairpin:
         return host
 
     @contextmanager
-    def _running(self, host, processor, *words):
+    def _running(self, host, under, *words):
         log = self.directory / "log"
         log.unlink(missing_ok=True)
-        process = host.start(*placed(processor), *words, log=log)
+        process = host.start(*under, *words, log=log)
         try:
             time.sleep(0.1)
             if process.poll() is None:
@@ -127,7 +129,7 @@ class Hairpin:
     @contextmanager
     def ours(self, plane, *options):
         director = Director(
-            self, "--data-plane", plane, "--probe-interval", "20", *options, under=placed(LAST))
+            self, "--data-plane", plane, "--probe-interval", "20", *options, under=self.forwarding)
         try:
             director.start()
         except RuntimeError:
@@ -144,7 +146,7 @@ class Hairpin:
 
     @contextmanager
     def twin(self, kind, room=ROOM):
-        forwarder = self._running(self.director, LAST, TOOLS / "forwarder", kind, "eth0", room, SERVERS)
+        forwarder = self._running(self.director, self.forwarding, TOOLS / "forwarder", kind, "eth0", room, SERVERS)
         if kind == "xdp":
             with forwarder:
                 yield
@@ -168,8 +170,8 @@ class Hairpin:
 
     @contextmanager
     def reflection(self):
-        with self._running(self.director, LAST, TOOLS / "generator", "--reflect", "eth0"), \
-                self._running(self.source, LAST, TOOLS / "generator", "--sink", "eth0"):
+        with self._running(self.director, self.forwarding, TOOLS / "generator", "--reflect", "eth0"), \
+                self._running(self.source, self.forwarding, TOOLS / "generator", "--sink", "eth0"):
             yield
 
     # What is measured.
@@ -186,7 +188,7 @@ class Hairpin:
     def saturation(self, flows, length, seconds, warm, *options, count=None):
         """How many frames a second return, or what else `count` counts, when as many are offered as can be made."""
         count = count or self.returned
-        with self._running(self.source, FIRST, *self._generator(flows, length, *options)):
+        with self._running(self.source, self.generating, *self._generator(flows, length, *options)):
             time.sleep(warm)
             before, begin = count(), time.monotonic()
             time.sleep(seconds)
@@ -196,7 +198,7 @@ class Hairpin:
         """Offers a rate for some time: frames sent, frames that did not return, frames a second that were sent."""
         before = self.returned()
         output = self.source.run(
-            *placed(FIRST), *self._generator(flows, length, "--rate", rate, "--seconds", seconds)).stdout
+            *self.generating, *self._generator(flows, length, "--rate", rate, "--seconds", seconds)).stdout
         time.sleep(0.1)
         sent, took = int(output.split()[0]), float(output.split()[1])
         # More than was sent can return: a neighbour's question.

@@ -1,4 +1,4 @@
-"""What needs no network: measured by the program `comparison` (Benchmarks/Comparison), in one thread or two."""
+"""What needs no network: measured by the program `comparison` (Benchmarks/Tools/Comparison), in one thread or two."""
 
 import json
 import os

@@ -45,6 +45,8 @@ def aims(parts, records):
             rows.append([state, what, f"{direction} {limit}", "" if measured is None else f"{measured:.4g}"])
             if note and "missed" in state:
                 notes.append(f"* {what}: {note}")
+    if not rows:
+        return ""
     text = "## What was to be reached\n\n" + table(["", "aim", "limit", "measured"], rows)
     return text + ("\n" + "\n".join(notes) + "\n" if notes else "")
 

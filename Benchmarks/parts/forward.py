@@ -74,16 +74,16 @@ def ramp(hairpin, results, quick):
         with RAMPED[name](hairpin):
             saturation = hairpin.saturation(*RAMP_WORKLOAD, 0.2 if quick else 1, 0.5)
             progress(f"forward: the ramp of {name}")
-            row["lossFree"] = round(loss_free(hairpin, saturation, 0.1 if quick else 1))
+            row["lossFree"] = round(loss_free(hairpin, saturation, *((0.1, 0.4) if quick else (1, 0.02))))
             row["lossFreeShare"] = round(row["lossFree"] / saturation, 3)
             trials = [hairpin.trial(*RAMP_WORKLOAD, round(0.8 * saturation), 0.2 if quick else 2) for _ in range(3)]
             row["offeredAt80"], row["lostAt80"] = (sum(trial[n] for trial in trials) for n in (0, 1))
 
 
-def loss_free(hairpin, saturation, seconds):
-    """The highest rate without a loss, by bisection. Another program can spoil a trial, so each has a second one."""
+def loss_free(hairpin, saturation, seconds, precision):
+    """The highest rate without a loss, by bisection to a share of the saturation rate. Another program can spoil a trial, so each has a second one."""
     good, bad = 0.0, 1.2 * saturation
-    while bad - good > 0.02 * saturation:
+    while bad - good > precision * saturation:
         rate = (good + bad) / 2
         lost, offered = float("inf"), 0
         for _ in range(2):
