@@ -62,6 +62,19 @@ int cl_large_receive(const char *name) {
   return failed ? -1 : (value.data & ETH_FLAG_LRO) != 0;
 }
 
+int cl_receive_queues(const char *name) {
+  int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return 0;
+  struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  request.ifr_data = (char *)&channels;
+  int failed = ioctl(descriptor, SIOCETHTOOL, &request);
+  close(descriptor);
+  return failed ? 0 : (int)(channels.combined_count + channels.rx_count);
+}
+
 struct cl_batch {
   struct mmsghdr messages[64];
   struct iovec parts[64];

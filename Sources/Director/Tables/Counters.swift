@@ -50,7 +50,10 @@ struct TrafficCounter: ~Copyable {
   let batches = Counter()
   let transmitErrors = Counter()
   let ringDrops = Counter()
+  let handedOver = Counter()
   let connections = Atomic<Int>(0)
+  /// The most frames that waited in the ring at once within the last second.
+  let ringFill = Atomic<Int>(0)
   /// Thousandths of the last second that were spent working.
   let load = Atomic<UInt32>(0)
 
