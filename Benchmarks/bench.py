@@ -60,9 +60,10 @@ def in_process(name, rounds, quick):
 
 
 def record(name, rounds, quick):
-    beside = machine.others()
+    seconds = 0.2 if quick else 1
+    beside = machine.others(seconds)
     results = (in_process if PARTS[name] else measure)(name, rounds, quick)
-    return {"date": str(date.today()), "machine": f"{machine.facts()}; before it, {beside}; after it, {machine.others()}",
+    return {"date": str(date.today()), "machine": f"{machine.facts()}; before it, {beside}; after it, {machine.others(seconds)}",
             "results": results}
 
 
