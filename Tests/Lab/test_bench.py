@@ -34,12 +34,14 @@ def measured(tools, part):
     return json.loads(output)[part]["results"]
 
 
-def test_every_contender_forwards_and_ours_are_ramped(tools):
+def test_every_contender_forwards_and_a_ramp_finds_a_rate_without_loss(tools):
     results = {row["forwarder"]: row for row in measured(tools, "forward")}
     for name in ("lbd, af-packet", "C, ring and sendmmsg", "C, AF_XDP", "nftables netdev DSR, one processor"):
         assert results[name]["framesPerSecond"] > 0, name
-        assert results[name]["lossFree"] >= 0 and results[name]["offeredAt80"] > 0, name
-    assert results["lbd, af-packet"]["oursToIt"]["af-packet"] == 1
+    ours = results["lbd, af-packet"]
+    assert ours["oursToIt"]["af-packet"] == 1
+    # With other programs in the way, no rate may be without a loss.
+    assert ours["lossFree"] >= 0 and ours["offeredAt80"] > 0
 
 
 def test_round_trips_are_measured_idle_and_under_load(tools):
