@@ -12,7 +12,8 @@ enum EmbedBPF {
       let digits = String(octet, radix: 16)
       return octet < 16 ? "0" + digits : digits
     }
-    let code = "/// `\(URL(fileURLWithPath: words[2]).lastPathComponent)`, compiled.\nlet \(words[4]) = \"\(octets.joined())\"\n"
+    let code =
+      "/// `\(URL(fileURLWithPath: words[2]).lastPathComponent)`, compiled.\nlet \(words[4]) = \"\(octets.joined())\"\n"
     try code.write(toFile: words[3], atomically: true, encoding: .utf8)
   }
 

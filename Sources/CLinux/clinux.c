@@ -22,6 +22,8 @@ int cl_pin(int processor) {
   return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
+int cl_processor(void) { return sched_getcpu(); }
+
 int cl_has_capability(int number) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];

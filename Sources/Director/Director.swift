@@ -56,7 +56,8 @@ struct Director: ~Copyable {
   /// One place for each frame of a batch, and one for a frame that comes alone.
   private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
-  init(shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64,
+  init(
+    shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64,
     ownership: Ownership = .sole
   ) throws(SystemError) {
     self.shared = shared

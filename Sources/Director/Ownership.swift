@@ -19,7 +19,7 @@ struct Ownership {
       client.family == .v4
       ? client.v4
       : UInt32(truncatingIfNeeded: client.high >> 32 ^ client.high ^ client.low)
-    return (folded &* 0x61c8_8647 >> 16) % workers
+    return ((folded &* 0x61c8_8647) >> 16) % workers
   }
 }
 

@@ -122,10 +122,14 @@ public final class UserspacePlane: ForwardingPlane {
     }
   }
 
-  private static func startWorkers(_ context: WorkerContext, _ interface: Interface) throws(PlaneError) -> any WorkerGroup {
+  private static func startWorkers(_ context: WorkerContext, _ interface: Interface) throws(PlaneError)
+    -> any WorkerGroup
+  {
     let (options, bells) = (context.options, context.mailboxes.map(\.bell))
     guard let mode = options.xdp else {
-      return try WorkerThreads(context, interface) { interface throws(PlaneError) in try .packetRings(interface, options) }
+      return try WorkerThreads(context, interface) { interface throws(PlaneError) in
+        try .packetRings(interface, options)
+      }
     }
     return try WorkerThreads(context, interface) { interface throws(PlaneError) in
       try .sockets(interface, mode, options, bells: bells)
@@ -295,6 +299,7 @@ public final class UserspacePlane: ForwardingPlane {
   /// Once a second until the plane is gone: templates end, rates move on, what was removed is forgotten.
   private static func upkeep(_ plane: () -> UserspacePlane?) async {
     var second = 0
+    var starvation = StarvationWatch()
     while (try? await Task.sleep(for: .seconds(1))) != nil, let plane = plane() {
       second += 1
       plane.digest.tick(Clock.milliseconds)
@@ -305,6 +310,9 @@ public final class UserspacePlane: ForwardingPlane {
         return services.settings.defend(freePages: Memory.freePages)
       }
       if isChanged { await plane.recommit() }
+      for line in starvation.look(plane.mailboxes.map { ($0.counters.runsOn, $0.counters.ringDrops.now) }) {
+        plane.digest.report(.warning(line), now: Clock.milliseconds)
+      }
     }
   }
 }

@@ -218,11 +218,18 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
       director.dropEntries()
       director.counters.load.store(meter.measure(), ordering: .relaxed)
       director.counters.ringDrops.add(port.overruns())
-      director.counters.ringFill.store(max(peak, port.fill.waiting), ordering: .relaxed)
-      peak = 0
+      tellFill()
       director.counters.connections.store(director.connections.count, ordering: .relaxed)
     }
     return !held.isEmpty
+  }
+
+  private mutating func tellFill() {
+    let fill = port.fill
+    director.counters.ringFill.store(max(peak, fill.waiting), ordering: .relaxed)
+    director.counters.ringSize.store(fill.room, ordering: .relaxed)
+    director.counters.processor.store(Thread.processor, ordering: .relaxed)
+    peak = 0
   }
 
   private func rest(_ milliseconds: Int32) {

@@ -60,6 +60,9 @@ void cl_name_thread(const char *_Nonnull name);
 /// Pins the calling thread to one processor; 0 or an errno.
 int cl_pin(int processor);
 
+/// The processor that the calling thread runs on.
+int cl_processor(void);
+
 /// Whether the process has a capability (CAP_NET_RAW, …) in effect.
 int cl_has_capability(int number);
 

@@ -137,7 +137,9 @@ struct PacketSocket: ~Copyable {
   func send(_ frame: [UInt8]) -> Bool { Self.send(frame, on: descriptor.number) }
 
   func send(_ frame: Bytes) -> Bool {
-    unsafe frame.withUnsafeBytes { unsafe Glibc.send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT)) >= 0 }
+    unsafe frame.withUnsafeBytes {
+      unsafe Glibc.send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT)) >= 0
+    }
   }
 
   /// Sends one frame on a socket known by its number.

@@ -123,6 +123,9 @@ final class Thread: Sendable {
     pthread_join(id, nil)
   }
 
+  /// Where the calling thread runs.
+  static var processor: Int { Int(cl_processor()) }
+
   /// Pins the calling thread to one processor; whether the kernel did.
   static func pin(_ processor: Int) -> Bool { cl_pin(Int32(processor)) == 0 }
 }

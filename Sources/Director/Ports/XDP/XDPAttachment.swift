@@ -15,7 +15,8 @@ extension Attachment where P == XDPPort {
   static func sockets(
     _ interface: Interface, _ mode: XDPMode, _ options: UserspacePlane.Options, bells: [Bell]
   ) throws(PlaneError) -> Attachment {
-    let longest = XDPPort.longestFrame(mtu: interface.mtu), most = FrameMemory.largestChunk - FrameMemory.headroom
+    let longest = XDPPort.longestFrame(mtu: interface.mtu)
+    let most = FrameMemory.largestChunk - FrameMemory.headroom
     guard longest <= most else {
       throw .unavailable(
         "AF_XDP takes frames up to an MTU of \(interface.mtu - longest + most), that of \(interface.name) is "

@@ -249,7 +249,9 @@ struct XDPLoan {
   /// The frame as it goes out, `length` octets without its tag.
   @inline(__always)
   func wire(_ length: Int) -> Bytes {
-    guard let untagged = frame.resized(to: length) else { preconditionFailure("an answer fits into its frame's memory") }
+    guard let untagged = frame.resized(to: length) else {
+      preconditionFailure("an answer fits into its frame's memory")
+    }
     guard let tag else { return untagged }
     let tagged = untagged.extendedForward(Ethernet.tagLength)
     tagged.move(from: Ethernet.tagLength, to: 0, length: Ethernet.type)

@@ -21,7 +21,8 @@ import LVS
     var loaded = isGeneric ? nil : unsafe Self.load("redirect_tagged", boundTo: interface.index)
     if unsafe loaded == nil { unsafe loaded = Self.load("redirect", boundTo: nil) }
     guard let (object, program) = unsafe loaded else {
-      throw .unavailable("the kernel refused the XDP program (\(SystemError("bpf").description)): use --data-plane af-packet")
+      throw .unavailable(
+        "the kernel refused the XDP program (\(SystemError("bpf").description)): use --data-plane af-packet")
     }
     var options = unsafe bpf_link_create_opts()
     unsafe options.sz = unsafe MemoryLayout<bpf_link_create_opts>.size
