@@ -63,8 +63,8 @@ def record(name, rounds, quick):
     seconds = 0.2 if quick else 1
     beside = machine.others(seconds)
     results = (in_process if PARTS[name] else measure)(name, rounds, quick)
-    return {"date": str(date.today()), "machine": f"{machine.facts()}; before it, {beside}; after it, {machine.others(seconds)}",
-            "results": results}
+    where = f"{machine.facts()}; before it, {beside}; after it, {machine.others(seconds)}"
+    return {"date": str(date.today()), "machine": where, "results": results}
 
 
 def words():

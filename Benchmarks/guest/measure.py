@@ -1,4 +1,4 @@
-"""Inside the guest: frames a second through the kernel's IPVS, lbd and the twins in C, on one processor. Prints JSON."""
+"""Inside the guest: frames a second through the kernel's IPVS, lbd and the twins in C, as JSON."""
 
 import json
 import sys

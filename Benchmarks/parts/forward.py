@@ -37,22 +37,35 @@ def run(rounds=5, quick=False):
     seconds, workloads = (0.2, [RAMP_WORKLOAD]) if quick else (0.8, WORKLOADS)
     results, refusals = [], {}
     with Hairpin() as hairpin:
-        for flows, length in workloads:
-            rates = {name: [] for name in CONTENDERS}
-            for number in range(rounds):
-                for name, contender in CONTENDERS.items():
-                    progress(f"forward: {flows} flows of {length} octets, round {number + 1} of {rounds}: {name}")
-                    if name in refusals:
-                        continue
-                    try:
-                        with contender(hairpin):
-                            # Every flow is to have its connection before the count begins.
-                            rates[name].append(hairpin.saturation(flows, length, seconds, seconds / 2 + flows / 400_000))
-                    except Unavailable as refusal:
-                        refusals[name] = str(refusal)
-            results += rows(flows, length, rates, refusals)
-        ramp(hairpin, results, quick)
+        for workload in workloads:
+            rates = saturations(hairpin, workload, rounds, seconds, refusals)
+            results += rows(*workload, rates, refusals)
+        for row in results:
+            is_at = (row["flows"], row["length"]) == RAMP_WORKLOAD
+            if is_at and row["forwarder"] in RAMPED and "framesPerSecond" in row:
+                if not quick:
+                    ramp(hairpin, row, precision=0.02, seconds=1, trials=3)
+                elif row["forwarder"] == OURS["af-packet"]:
+                    ramp(hairpin, row, precision=0.4, seconds=0.1, trials=1)
     return results
+
+
+def saturations(hairpin, workload, rounds, seconds, refusals):
+    """By contender its rates, one for each round."""
+    rates = {name: [] for name in CONTENDERS}
+    # Every flow is to have its connection before the count begins.
+    warm = seconds / 2 + workload[0] / 400_000
+    for number in range(rounds):
+        for name, contender in CONTENDERS.items():
+            progress(f"forward: {workload[0]} flows of {workload[1]} octets, round {number + 1} of {rounds}: {name}")
+            if name in refusals:
+                continue
+            try:
+                with contender(hairpin):
+                    rates[name].append(hairpin.saturation(*workload, seconds, warm))
+            except Unavailable as refusal:
+                refusals[name] = str(refusal)
+    return rates
 
 
 def rows(flows, length, rates, refusals):
@@ -69,24 +82,21 @@ def rows(flows, length, rates, refusals):
                          for plane in PLANES if rates[OURS[plane]]}}
 
 
-def ramp(hairpin, results, quick):
-    for row in results:
-        name = row["forwarder"]
-        if (row["flows"], row["length"]) != RAMP_WORKLOAD or name not in RAMPED or "unavailable" in row:
-            continue
-        if quick and name != OURS["af-packet"]:
-            continue
-        with RAMPED[name](hairpin):
-            saturation = hairpin.saturation(*RAMP_WORKLOAD, 0.2 if quick else 1, 0.5)
-            progress(f"forward: the ramp of {name}")
-            row["lossFree"] = round(loss_free(hairpin, saturation, *((0.1, 0.4) if quick else (1, 0.02))))
-            row["lossFreeShare"] = round(row["lossFree"] / saturation, 3)
-            trials = [hairpin.trial(*RAMP_WORKLOAD, round(0.8 * saturation), 0.2 if quick else 2) for _ in range(1 if quick else 3)]
-            row["offeredAt80"], row["lostAt80"] = (sum(trial[n] for trial in trials) for n in (0, 1))
+def ramp(hairpin, row, precision, seconds, trials):
+    """Adds to a contender's row its highest rate without a loss, and its losses at 80 % of its saturation rate."""
+    progress(f"forward: the ramp of {row['forwarder']}")
+    with RAMPED[row["forwarder"]](hairpin):
+        saturation = hairpin.saturation(*RAMP_WORKLOAD, seconds, 0.5)
+        row["lossFree"] = round(loss_free(hairpin, saturation, seconds, precision))
+        row["lossFreeShare"] = round(row["lossFree"] / saturation, 3)
+        found = [hairpin.trial(*RAMP_WORKLOAD, round(0.8 * saturation), 2 * seconds) for _ in range(trials)]
+        row["offeredAt80"], row["lostAt80"] = (sum(trial[n] for trial in found) for n in (0, 1))
 
 
 def loss_free(hairpin, saturation, seconds, precision):
-    """The highest rate without a loss, by bisection to a share of the saturation rate. Another program can spoil a trial, so each has a second one."""
+    """The highest rate without a loss, by bisection to a share of the saturation rate.
+
+    Another program can spoil a trial, so each has a second one."""
     good, bad = 0.0, 1.2 * saturation
     while bad - good > precision * saturation:
         rate = (good + bad) / 2
@@ -131,8 +141,8 @@ def aims(results):
     yield "af-packet to its C twin, 64 k flows", ratio("af-packet", RING), ">=", 0.95, ""
     yield "af-xdp to its C twin, 64 k flows", ratio("af-xdp", XDP), ">=", 0.95, ""
     yield ("af-xdp to the better of nftables DSR's figures, 64 k flows", best, ">=", 1.05,
-           f"""the C twin, which does no more than an AF_XDP forwarder must, reaches {twin} of it. In copy mode each frame
-  is built anew as the kernel's own packet when it is sent, which nftables forwards without leaving the kernel.""")
+           f"""the C twin, which does no more than an AF_XDP forwarder must, reaches {twin} of it. In copy mode each
+  frame is built anew as the kernel's own packet when it is sent; nftables forwards without leaving the kernel.""")
     for plane in ("af-packet", "af-xdp"):
         row = at.get(OURS[plane], {})
         yield (f"frames lost by {plane} at 80 % of its saturation rate, default settings", row.get("lostAt80"), "<=", 0,

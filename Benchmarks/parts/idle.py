@@ -49,9 +49,12 @@ def lbd(process):
 
 
 def tables(results):
-    return [(["data plane", "workers", "of a processor"], [[
-        row["plane"], row["workers"],
-        f"{row['share'] * 100:.2f} %" if "share" in row else f"not available: {row['unavailable']}"] for row in results])]
+    head = ["data plane", "workers", "of a processor"]
+    return [(head, [[row["plane"], row["workers"], share(row)] for row in results])]
+
+
+def share(row):
+    return f"{row['share'] * 100:.2f} %" if "share" in row else f"not available: {row['unavailable']}"
 
 
 def aims(results):

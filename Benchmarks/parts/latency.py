@@ -126,8 +126,8 @@ def run(rounds=5, quick=False):
                     continue
                 try:
                     with contender() as address:
-                        for loaded in (0, 1):
-                            measured[name][loaded].append(round_trips(switched, address, count, loaded * saturation / 2))
+                        for loaded, found in measured[name].items():
+                            found.append(round_trips(switched, address, count, loaded * saturation / 2))
                 except Unavailable as refusal:
                     refusals[name] = str(refusal)
     return [row for loaded in (0, 1) for row in rows(measured, refusals, loaded)]
@@ -191,5 +191,5 @@ def aims(results):
     yield "added to the median round trip by an idle director with af-packet, us", added, "<=", 150, ""
 
 
-WAKING = """nftables forwards a frame where the kernel receives it; `lbd` is another thread, which has to be woken when it
-  slept and shares its processor with the client and the echo."""
+WAKING = """nftables forwards a frame where the kernel receives it; `lbd` is another thread, which has to be woken
+  when it slept and shares its processor with the client and the echo."""

@@ -3,8 +3,8 @@
 import memory
 
 TITLE = "The pipe in memory, for a frame"
-NOTE = """The baseline is the same work in C (`Benchmarks/Baselines`); every frame meets a connection. Frames are written
-anew before each batch, which is not timed, but takes them and the tables out of the nearest caches."""
+NOTE = """The baseline is the same work in C (`Benchmarks/Baselines`); every frame meets a connection. Frames are
+written anew before each batch, which is not timed, but takes them and the tables out of the nearest caches."""
 
 
 def run(rounds=15, quick=False):

@@ -3,8 +3,8 @@
 import memory
 
 TITLE = "Schedulers"
-NOTE = """As `lbctl bench schedulers`. Server i has the weight 1 + i mod 10. A pick alone, and with telling the scheduler
-of one connection that opens and one that closes. The deviation is the largest of a server's picks from its share.
+NOTE = """As `lbctl bench schedulers`. Server i has the weight 1 + i mod 10. A pick alone, and with telling the
+scheduler of one connection that opens and one that closes. The deviation is the largest of a server's picks from its share.
 Disruption: how many of the other servers' clients `mh` moves when one server goes."""
 
 
