@@ -4,8 +4,8 @@ import memory
 
 TITLE = "Two workers in memory beside one"
 NOTE = """Each worker is a thread with a director of its own; servers and services are shared. Rates are frames for
-each second of processor time, as other programs run too; both threads run at once (`overlap` is the share of the
-processor time of the busier one during which the other ran too, 1 when nobody else did)."""
+each second of processor time, as other programs run too. `overlap` is the processor time of both threads out of twice
+the time that passed: 1 where both ran all the time."""
 
 
 def run(rounds=15, quick=False):
