@@ -88,14 +88,16 @@ if Context.environment["LVS_BENCHMARKS"] != nil {
       name: "Workload", dependencies: ["Baselines", "Director", "LVS"], path: "Benchmarks/Workload",
       swiftSettings: strict),
     .executableTarget(
-      name: "comparison", dependencies: ["Workload", "Director", "LVS"], path: "Benchmarks/Comparison",
+      name: "comparison", dependencies: ["Workload", "Director", "LVS"], path: "Benchmarks/Tools/Comparison",
       swiftSettings: strict),
     .executableTarget(
       name: "DirectorBenchmarks",
       dependencies: ["Workload", "Director", "LVS", .product(name: "Benchmark", package: "benchmark")],
       path: "Benchmarks/DirectorBenchmarks", swiftSettings: strict,
       plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]),
-    .executableTarget(name: "forwarder", dependencies: ["Baselines"], path: "Benchmarks/Forwarder"),
-    .executableTarget(name: "generator", path: "Benchmarks/Generator"),
+    .target(name: "XDP", path: "Benchmarks/XDP"),
+    .executableTarget(name: "forwarder", dependencies: ["Baselines", "XDP"], path: "Benchmarks/Tools/Forwarder"),
+    .executableTarget(name: "generator", dependencies: ["XDP"], path: "Benchmarks/Tools/Generator"),
+    .executableTarget(name: "roundtrip", path: "Benchmarks/Tools/RoundTrip"),
   ]
 }

@@ -1,153 +1,109 @@
-"""Runs the benchmarks and writes their results: RESULTS.md beside this file, tables or JSON on standard output."""
+"""Runs the benchmarks: tables or JSON on standard output, progress on standard error, results into RESULTS.md."""
 
 import argparse
+import importlib
+import inspect
 import json
 import os
-import platform
 import subprocess
 import sys
 from datetime import date
 from pathlib import Path
 
+import machine
+import report
+
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "RESULTS.md"
-COMPARISON = Path(os.environ["LVS_BENCH_BIN"]) / "comparison"
+# In the order of the page. Whether it builds namespaces, for which it runs in a process of its own, as root.
+PARTS = {"pipe": False, "workers": False, "tables": False, "connections": True, "schedulers": False, "forward": True,
+         "latency": True, "idle": True, "kernel-ipvs": True}
+
+HELP = """\
+parts:
+  pipe          the way of a frame in memory, beside the same work in C
+  workers       the same on two threads beside one
+  tables        looking up, inserting and expiring connections; octets of a connection
+  connections   new connections a second, in memory and through namespaces
+  schedulers    every scheduler at 4, 16, 256 and 1,024 servers
+  forward       frames a second through each data plane, C twins, nftables and XDP_TX; loss-free rates
+  latency       round trips, direct, through each data plane and nftables; idle and at half load
+  idle          processor time of a director that has nothing to do
+  kernel-ipvs   beside the kernel's IPVS in one guest with one processor
+
+examples:
+  scripts/bench                        all of them; writes Benchmarks/RESULTS.md
+  scripts/bench forward latency        two of them; the others' results stay in the file
+  scripts/bench pipe --rounds 31       with more rounds than usual
+  scripts/bench schedulers --json      results as JSON
+  scripts/bench --quick                seconds instead of minutes: shows that all runs; writes no results
+"""
 
 
-def step_forward():
-    """Has all that this process starts go before what else the machine does (sched_autogroup_enabled).
-
-    Not by the programs' own priorities: the kernel shares a session's time by these among its processors too, and a
-    generator at a high one would leave a worker of the same session next to nothing."""
-    try:
-        os.setsid()
-    except PermissionError:
-        pass  # It has a session of its own already.
-    group = Path("/proc/self/autogroup")
-    if group.exists() and os.geteuid() == 0:
-        group.write_text("-20")
+def load(name):
+    return importlib.import_module(f"parts.{name.replace('-', '_')}")
 
 
-def comparison(name):
-    def run(rounds):
-        words = [str(COMPARISON), name] + ([str(rounds)] if rounds else [])
-        return json.loads(subprocess.run(
-            words, check=True, stdout=subprocess.PIPE, text=True, preexec_fn=step_forward).stdout)
-    return run
+def measure(name, rounds, quick):
+    part = load(name)
+    options = {"quick": True, "rounds": 1} if quick else {}
+    if rounds:
+        options["rounds"] = rounds
+    return part.run(**{key: options[key] for key in inspect.signature(part.run).parameters if key in options})
 
 
-def as_root(name):
-    """A part that builds namespaces runs in a process of its own, as root."""
-    def run(rounds):
-        prefix = [] if os.geteuid() == 0 else ["sudo", "--preserve-env=LVS_BIN,LVS_BENCH_BIN"]
-        words = [*prefix, sys.executable, "-B", str(HERE / "bench.py"), "--within", name] + (
-            ["--rounds", str(rounds)] if rounds else [])
-        return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
-    return run
+def in_process(name, rounds, quick):
+    """The same in another process, as root."""
+    prefix = [] if os.geteuid() == 0 else ["sudo", "--preserve-env=LVS_BIN,LVS_BENCH_BIN"]
+    words = [*prefix, sys.executable, "-B", str(HERE / "bench.py"), "--within", name,
+             *(["--rounds", str(rounds)] if rounds else []), *(["--quick"] if quick else [])]
+    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def within(name, rounds):
-    step_forward()
-    if name == "forward":
-        import forward
-        return forward.run(rounds or 5)
-    sys.path.insert(0, str(HERE.parent / "Tests/Lab"))
-    import latency
-    direct, through = latency.measure(rounds or 2000)
-    return [{"name": "round trip, direct", "unit": "us", "value": direct},
-            {"name": "round trip, through the director", "unit": "us", "value": through},
-            {"name": "added by the director", "unit": "us", "value": through - direct, "aim": "<= 150 us"}]
+def record(name, rounds, quick):
+    seconds = 0.2 if quick else 1
+    beside = machine.others(seconds)
+    results = (in_process if PARTS[name] else measure)(name, rounds, quick)
+    where = f"{machine.facts()}; before it, {beside}; after it, {machine.others(seconds)}"
+    return {"date": str(date.today()), "machine": where, "results": results}
 
 
-def figures(results):
-    rows = []
-    for result in results:
-        digits = 0 if result["value"] >= 1_000 else 1
-        rows.append([
-            f"{result['ratio']:.2f}" if "ratio" in result else "", result["name"],
-            f"{result['value']:.{digits}f} {result['unit']}",
-            f"{result['baseline']:.1f} {result['unit']}" if "baseline" in result else "", result.get("aim", "")])
-    return ["ratio to C", "what", "ours", "C", "aim"], rows
-
-
-def forwarders(results):
-    return ["ours to it", "flows", "octets", "forwarder", "frames/s", "ns a frame"], [
-        [f"{result['oursToIt']:.2f}", result["flows"], result["length"], result["forwarder"], result["framesPerSecond"],
-         result["nanosecondsPerFrame"]] for result in results]
-
-
-def schedulers(results):
-    return ["scheduler", "servers", "ns a pick", "ns a connection", "deviation", "build, ms"], [
-        [result["name"], result["servers"], f"{result['nanosecondsPerPick']:.1f}",
-         f"{result['nanosecondsPerConnection']:.1f}",
-         f"{result['evenness'] * 100:.1f} %" if "evenness" in result else "",
-         f"{result['mhBuildMilliseconds']:.1f}" if "mhBuildMilliseconds" in result else ""] for result in results]
-
-
-# By name: what it is, how it is measured, how it is shown.
-PARTS = {
-    "pipe": ("The pipe in memory, for a frame", comparison("pipe"), figures),
-    "tables": ("The connection table alone", comparison("tables"), figures),
-    "connections": ("New connections through the pipe in memory", comparison("connections"), figures),
-    "forward": ("Frames through two namespaces and back", as_root("forward"), forwarders),
-    "latency": ("The round trip of one datagram in the lab", as_root("latency"), figures),
-    "schedulers": ("Schedulers", comparison("schedulers"), schedulers),
-}
-
-
-def table(head, rows):
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
-
-
-def machine():
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), platform.machine())
-    memory = int(Path("/proc/meminfo").read_text().split()[1]) // (1 << 20)
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} processors, {cpu}, {memory} GiB, Linux {platform.release()}; load {load:.1f} at the start"
-
-
-def section(name, results, where):
-    title, _, show = PARTS[name]
-    return f"## {title}\n\n`scripts/bench {name}`, {date.today()}: {where}.\n\n{table(*show(results))}\n"
-
-
-def written(sections):
-    """The sections of the file, those measured now in place of what was there."""
-    old = {}
-    for text in RESULTS.read_text().split("\n## ")[1:] if RESULTS.exists() else []:
-        for name, (title, _, _) in PARTS.items():
-            if text.startswith(title + "\n"):
-                old[name] = "## " + text.rstrip() + "\n"
-    parts = [{**old, **sections}[name] for name in PARTS if name in old or name in sections]
-    return "\n".join([
-        "# Results\n",
-        "Written by `scripts/bench`. Contenders take turns in each round; figures are medians, ratios the medians of the"
-        " rounds' ratios. In memory, processor time of the measuring thread counts, so that other programs do not; in"
-        " the namespaces they do, and the ratios are what to read.\n", *parts])
+def words():
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Measures the director and what it is compared with.", epilog=HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="part", help="what to measure; all without one")
+    parser.add_argument("--rounds", type=int, help="how often each contender has its turn")
+    parser.add_argument("--quick", action="store_true", help="as short as it can be; writes no results")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--render", action="store_true", help="only write RESULTS.md anew from results.json")
+    parser.add_argument("--within", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if unknown := [part for part in chosen.parts if part not in PARTS]:
+        parser.error(f"no part '{unknown[0]}' (there are {', '.join(PARTS)})")
+    if chosen.rounds is not None and chosen.rounds < 1:
+        parser.error(f"--rounds {chosen.rounds} is not 1 or more")
+    return chosen
 
 
 def main():
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measures the director.")
-    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
-    parser.add_argument("--rounds", type=int, help="how often each contender has its turn")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--within", help=argparse.SUPPRESS)
-    words = parser.parse_args()
-    if words.within:
-        return json.dump(within(words.within, words.rounds), sys.stdout)
-    if unknown := [part for part in words.parts if part not in PARTS]:
-        parser.error(f"no part '{unknown[0]}' (there are {', '.join(PARTS)})")
-    where, results = machine(), {}
-    for part in words.parts or PARTS:
-        results[part] = PARTS[part][1](words.rounds)
-        if not words.json:
-            print(section(part, results[part], where), flush=True)
-    RESULTS.write_text(written({part: section(part, found, where) for part, found in results.items()}))
-    if words.json:
-        json.dump({"machine": where, "results": results}, sys.stdout, indent=2)
+    chosen = words()
+    if chosen.within:
+        machine.step_forward()
+        return json.dump(measure(chosen.within, chosen.rounds, chosen.quick), sys.stdout)
+    parts, records = {name: load(name) for name in PARTS}, {}
+    if chosen.render:
+        return report.write(parts, {})
+    for name in chosen.parts or PARTS:
+        records[name] = record(name, chosen.rounds, chosen.quick)
+        if not chosen.quick:
+            report.write(parts, {name: records[name]})
+        if not chosen.json:
+            print(report.section(name, parts[name], records[name]), flush=True)
+    if chosen.json:
+        json.dump(records, sys.stdout, indent=2)
         print()
+    else:
+        print(report.aims(parts, records))
 
 
 if __name__ == "__main__":

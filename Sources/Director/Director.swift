@@ -100,9 +100,11 @@ struct Director: ~Copyable {
   func inspect(_ frame: Bytes, _ place: Int) {
     inspections[place] = Inspection()
     switch inspect(frame, &inspections[place]) {
-    case nil: break
+    case nil:
+      if !ownership.isSole, let owner = ownership.foreignOwner(frame, inspections[place].packet) {
+        inspections[place].outcome = .foreign(owner: owner)
+      }
     case .drop(let reason): inspections[place].outcome = .drop(reason)
-    case .handOver(let owner): inspections[place].outcome = .foreign(owner: owner)
     default: inspections[place].outcome = .pass
     }
   }
@@ -115,10 +117,8 @@ struct Director: ~Copyable {
     let (source, destination) = (inspection.packet.source, inspection.packet.destination)
     guard source.isUnicast, !source.isLoopback, source != destination else { return .drop(.badSource) }
     inspection.vip = vip
-    let isWhole = inspection.packet.fragment == .none
-    if isWhole, let verdict = inspection.packet.parseTransport(frame) { return verdict }
-    if let owner = foreignOwner(frame, inspection.packet) { return .handOver(to: owner) }
-    guard isWhole else { return nil }
+    guard inspection.packet.fragment == .none else { return nil }
+    if let verdict = inspection.packet.parseTransport(frame) { return verdict }
     inspection.hash = connections.hash(ConnectionKey(inspection.packet, vip))
     connections.prefetchBucket(inspection.hash)
     return nil

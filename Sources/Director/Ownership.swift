@@ -21,17 +21,15 @@ struct Ownership {
       : UInt32(truncatingIfNeeded: client.high >> 32 ^ client.high ^ client.low)
     return ((folded &* 0x61c8_8647) >> 16) % workers
   }
-}
 
-extension Director {
-  /// The worker that a frame belongs to, where that is another one.
-  @inline(__always)
+  /// The worker that a frame belongs to, where that is another one. Apart from the rest of the pipe, since one worker
+  /// alone never has to ask.
+  @inline(never)
   func foreignOwner(_ frame: Bytes, _ packet: Packet) -> UInt32? {
-    guard !ownership.isSole else { return nil }
     let isControl = packet.transport == ICMP.number || packet.transport == ICMP.numberV6
     let client = isControl && packet.fragment == .none ? reportedClient(frame, packet) : packet.source
-    let owner = ownership.owner(of: client)
-    return owner == ownership.worker ? nil : owner
+    let owner = owner(of: client)
+    return owner == worker ? nil : owner
   }
 
   /// An error comes from some router: the client is the one to whom the packet went that it quotes.

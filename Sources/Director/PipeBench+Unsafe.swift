@@ -1,23 +1,21 @@
 import LVS
 
-/// The pipe in memory, for measuring it: one director with one service, and frames that somebody else writes.
-///
-/// It stands where a worker stands otherwise, inside this module as the worker is: what a frame meets is the same code.
-@safe public struct PipeBench: ~Copyable {
-  private static let station = MACAddress(0x0200_0000_0001)
-
-  private var director: Director
-  private let services: Services
+/// One service with its servers, which pipes in memory share as workers do.
+public final class PipeService {
+  fileprivate let services: Services
+  fileprivate let snapshot: Snapshot
+  fileprivate static let station = MACAddress(0x0200_0000_0001)
+  fileprivate static let seed: UInt64 = 1
 
   /// - Parameters:
   ///   - vip: the service, of TCP.
   ///   - servers: how many it has, of weight 1 + i mod 10, each with an Ethernet address.
-  ///   - connections: the most there can be.
-  public init(vip: Endpoint, scheduler: SchedulerName, servers: Int, connections: Int) throws(PlaneError) {
-    let seed: UInt64 = 1
-    let shared = try available { () throws(SystemError) in try SharedTables(seed: seed) }
-    let counters = try available { () throws(SystemError) in try Counters() }
-    let services = Services(shared: shared, counters: [counters], seed: seed)
+  ///   - workers: how many pipes it is for.
+  public init(vip: Endpoint, scheduler: SchedulerName, servers: Int, workers: Int = 1) throws(PlaneError) {
+    let shared = try available { () throws(SystemError) in try SharedTables(seed: Self.seed) }
+    var counters: [Counters] = []
+    for _ in 0..<workers { counters.append(try available { () throws(SystemError) in try Counters() }) }
+    services = Services(shared: shared, counters: counters, seed: Self.seed)
     let key = ServiceKey.endpoint(.tcp, vip)
     try services.apply(.addService(VirtualService(key, scheduler: scheduler), force: false), now: 0)
     for index in 0..<servers {
@@ -26,11 +24,32 @@ import LVS
         mac: MACAddress(0x0200_0000_0100 + UInt64(index)))
       try services.apply(.addServer(server, to: key), now: 0)
     }
-    let snapshot = services.snapshot(link: Link(mac: Self.station, mtu: 1_500))
+    snapshot = services.snapshot(link: Link(mac: Self.station, mtu: 1_500))
+  }
+}
+
+/// The pipe in memory, for measuring it: one worker's director, and frames that somebody else writes.
+///
+/// It stands where a worker stands otherwise, inside this module as the worker is: what a frame meets is the same code.
+@safe public struct PipeBench: ~Copyable {
+  private var director: Director
+  private let service: PipeService
+
+  /// - Parameters:
+  ///   - worker: which of the service's workers this is.
+  ///   - connections: the most there can be.
+  public init(_ service: PipeService, worker: Int = 0, connections: Int) throws(PlaneError) {
     director = try available { () throws(SystemError) in
-      try Director(shared: shared, counters: counters, snapshot: snapshot, connections: connections, seed: seed)
+      try Director(
+        shared: service.services.shared, counters: service.services.counters[worker], snapshot: service.snapshot,
+        connections: connections, seed: PipeService.seed)
     }
-    self.services = services
+    self.service = service
+  }
+
+  /// The only pipe of a service of its own.
+  public init(vip: Endpoint, scheduler: SchedulerName, servers: Int, connections: Int) throws(PlaneError) {
+    try self.init(PipeService(vip: vip, scheduler: scheduler, servers: servers), connections: connections)
   }
 
   public var connections: Int { director.connections.count }

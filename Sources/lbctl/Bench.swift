@@ -13,7 +13,8 @@ struct Bench: ParsableCommand {
       abstract: "Measures the schedulers: time per pick, and how evenly the weights are met.",
       discussion: """
         Server i has the weight 1 + i mod 10. NS/PICK is a pick alone, NS/CONNECTION with the load changes that a
-        connection brings; DEVIATION is the largest relative distance of a server's picks from its share.
+        connection brings; DEVIATION is the largest relative distance of a server's picks from its share. DISRUPTION
+        is how many of the other servers' clients mh moves when one server goes.
 
         Examples:
           lbctl bench schedulers
@@ -41,7 +42,8 @@ struct Bench: ParsableCommand {
       let results = names.compactMap { SchedulerBench(scheduler: $0, servers: servers).run() }
       try show(results, asJSON: json) { results in
         columns(
-          ["SCHEDULER", "SERVERS", "PICKS/S", "NS/PICK", "NS/CONNECTION", "DEVIATION", "BUILD MS"], results.map(row))
+          ["SCHEDULER", "SERVERS", "PICKS/S", "NS/PICK", "NS/CONNECTION", "DEVIATION", "BUILD MS", "DISRUPTION"],
+          results.map(row))
       }
     }
 
@@ -49,7 +51,7 @@ struct Bench: ParsableCommand {
       [
         result.name, String(result.servers), String(Int(result.picksPerSecond)), decimal(result.nanosecondsPerPick),
         decimal(result.nanosecondsPerConnection), result.evenness.map { decimal($0 * 100) + " %" } ?? "-",
-        result.mhBuildMilliseconds.map(decimal) ?? "-",
+        result.mhBuildMilliseconds.map(decimal) ?? "-", result.mhDisruption.map { decimal($0 * 100) + " %" } ?? "-",
       ]
     }
 

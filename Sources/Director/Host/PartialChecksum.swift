@@ -6,8 +6,9 @@ import LVS
 /// AF_XDP gives no sign of it (packet sockets do, `VirtioHeader`). But the field holds the folded sum of the pseudo
 /// header then, zero for SCTP. One good packet in 65,536 looks so too; computing its checksum again does no harm.
 enum PartialChecksum {
-  /// Completes the checksum of a whole packet where it was left undone.
-  @inline(__always)
+  /// Completes the checksum of a whole packet where it was left undone. Apart from the rest of the pipe, since packet
+  /// sockets carry it through as it is.
+  @inline(never)
   static func complete(_ frame: Bytes, _ packet: Packet) {
     let field: Int
     switch packet.transport {

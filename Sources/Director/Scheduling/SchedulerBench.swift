@@ -44,6 +44,8 @@ public struct SchedulerBench: Sendable {
     public var evenness: Double?
     /// Filling `mh`'s table, the shortest of three times; nil for the others.
     public var mhBuildMilliseconds: Double?
+    /// How many of the other servers' clients `mh` moves when one server goes: 0 is none, 1 all. nil for the others.
+    public var mhDisruption: Double?
   }
 
   /// nil for an unknown scheduler.
@@ -65,7 +67,8 @@ public struct SchedulerBench: Sendable {
     return Result(
       name: scheduler.rawValue, servers: servers, picks: made, picksPerSecond: 1e9 / perPick,
       nanosecondsPerPick: perPick, nanosecondsPerConnection: perConnection,
-      evenness: evenness(counts, of: made), mhBuildMilliseconds: mhBuildMilliseconds())
+      evenness: evenness(counts, of: made), mhBuildMilliseconds: mhBuildMilliseconds(),
+      mhDisruption: mhDisruption())
   }
 
   /// Does `work` with the numbers from 0 on; returns how often, and the nanoseconds of one time.
@@ -81,7 +84,7 @@ public struct SchedulerBench: Sendable {
     return (made, (clock.now - start).nanoseconds / Double(made))
   }
 
-  private func list() -> ServerList {
+  func list() -> ServerList {
     var list = ServerList()
     for index in (0..<servers).reversed() { list.insertFirst(server(index)) }
     return list
@@ -100,7 +103,7 @@ public struct SchedulerBench: Sendable {
   private func weight(of index: Int) -> Int32 { 1 + Int32(index % 10) }
 
   @inline(__always)
-  private static func connection(_ number: Int) -> NewConnection {
+  static func connection(_ number: Int) -> NewConnection {
     let client = scrambled(UInt32(truncatingIfNeeded: number))
     return NewConnection(
       client: IPAddress(v4: client), clientPort: UInt16(truncatingIfNeeded: client >> 3),
@@ -118,14 +121,6 @@ public struct SchedulerBench: Sendable {
     let weights = (0..<servers).map { isEqual ? 1 : Double(weight(of: $0)) }
     let perWeight = Double(picks) / weights.reduce(0, +)
     return (0..<servers).map { abs(Double(counts[$0]) / (perWeight * weights[$0]) - 1) }.max()
-  }
-
-  private func mhBuildMilliseconds() -> Double? {
-    guard scheduler == .mh else { return nil }
-    let list = list()
-    let table = MaglevHashing(flags: [], tableSize: mhTableSize)
-    let clock = ContinuousClock()
-    return (0..<3).map { _ in clock.measure { table.bind(list) }.nanoseconds / 1e6 }.min()
   }
 }
 
@@ -168,7 +163,7 @@ private func scrambled(_ number: UInt32) -> UInt32 {
 }
 
 extension Duration {
-  fileprivate var nanoseconds: Double {
+  var nanoseconds: Double {
     Double(components.seconds) * 1e9 + Double(components.attoseconds) / 1e9
   }
 }

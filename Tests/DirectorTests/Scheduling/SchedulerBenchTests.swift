@@ -13,6 +13,7 @@ struct SchedulerBenchTests {
     #expect(result.nanosecondsPerPick > 0 && result.nanosecondsPerConnection > 0)
     #expect((result.picksPerSecond * result.nanosecondsPerPick).rounded() == 1_000_000_000)
     #expect((result.mhBuildMilliseconds != nil) == (name == .mh))
+    #expect((result.mhDisruption != nil) == (name == .mh))
     let hasShares = ![SchedulerName.fo, .ovf, .dh, .lblc, .lblcr].contains(name)
     #expect((result.evenness != nil) == hasShares)
   }
@@ -22,6 +23,14 @@ struct SchedulerBenchTests {
     // 16 servers of the weights 1…10, 1…6: a cycle of 76.
     let bench = SchedulerBench(scheduler: name, servers: 16, picks: 16 * 76, timeLimit: .seconds(60))
     #expect(bench.run()?.evenness == 0)
+  }
+
+  @Test("A server that goes takes few of the other servers' clients of mh along")
+  func disruption() throws {
+    let bench = SchedulerBench(scheduler: .mh, servers: 16, picks: 1024, timeLimit: .zero)
+    let moved = try #require(bench.run()?.mhDisruption)
+    // A table that is filled anew from nothing would move fifteen of sixteen.
+    #expect(moved < 0.1)
   }
 
   @Test("The time limit ends a run")

@@ -6,7 +6,6 @@ struct Figure: Codable {
   var baseline: Double?
   /// Ours to the baseline's: the median of the rounds' ratios.
   var ratio: Double?
-  var aim: String?
 }
 
 /// Rounds in which contenders take turns, so that what else the machine does meets all of them.
@@ -14,9 +13,9 @@ struct Rounds {
   var count: Int
 
   /// - Parameters:
-  ///   - ours: the nanoseconds of one operation, measured anew at each call.
-  ///   - baseline: the same work of the baseline's.
-  func compare(_ name: String, aim: String? = nil, ours: () -> Double, baseline: () -> Double) -> Figure {
+  ///   - ours: the nanoseconds of one operation or a rate, measured anew at each call.
+  ///   - baseline: the same of the baseline's.
+  func compare(_ name: String, unit: String = "ns", ours: () -> Double, baseline: () -> Double) -> Figure {
     _ = (ours(), baseline())
     let pairs = (0..<count).map { round in
       guard round % 2 == 0 else {
@@ -26,12 +25,12 @@ struct Rounds {
       return (ours(), baseline())
     }
     return Figure(
-      name: name, unit: "ns", value: median(pairs.map(\.0)), baseline: median(pairs.map(\.1)),
-      ratio: median(pairs.map { $0.0 / $0.1 }), aim: aim)
+      name: name, unit: unit, value: median(pairs.map(\.0)), baseline: median(pairs.map(\.1)),
+      ratio: median(pairs.map { $0.0 / $0.1 }))
   }
 
-  func measure(_ name: String, unit: String = "ns", aim: String? = nil, _ body: () -> Double) -> Figure {
-    Figure(name: name, unit: unit, value: median((0..<count).map { _ in body() }), aim: aim)
+  func measure(_ name: String, unit: String = "ns", _ body: () -> Double) -> Figure {
+    Figure(name: name, unit: unit, value: median((0..<count).map { _ in body() }))
   }
 }
 

@@ -14,7 +14,7 @@ struct TableComparison {
     var randomness = Randomness()
     let order = (0..<1 << 18).map { _ in randomness.next(below: flows) }
     let insertion = timed(flows) { table.insert(all) }
-    let lookup = rounds.compare("lookup, \(flows) connections", aim: aim) {
+    let lookup = rounds.compare("lookup, \(flows) connections") {
       timed(order.count) { precondition(table.lookup(order) == order.count) }
     } baseline: {
       timed(order.count) { precondition(twin.lookup(order) == order.count) }
@@ -25,14 +25,6 @@ struct TableComparison {
       Figure(name: "insertion, up to \(flows) connections", unit: "ns", value: insertion),
       Figure(name: "expiry, \(flows) connections", unit: "ns", value: expiry),
     ]
-  }
-
-  private var aim: String? {
-    switch flows {
-    case 1 << 16: "<= 15 ns"
-    case 10_000_000: "<= 60 ns"
-    default: nil
-    }
   }
 
   private func timed(_ operations: Int, _ body: () -> Void) -> Double {

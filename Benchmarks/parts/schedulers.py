@@ -1,0 +1,34 @@
+"""All schedulers, as `lbctl bench schedulers` measures them."""
+
+import memory
+
+TITLE = "Schedulers"
+NOTE = """As `lbctl bench schedulers`. Server i has the weight 1 + i mod 10. A pick alone, and with telling the
+scheduler of one connection that opens and one that closes. The deviation is the largest of a server's picks from its share.
+Disruption: how many of the other servers' clients `mh` moves when one server goes."""
+
+
+def run(rounds=None, quick=False):
+    return memory.measure("schedulers", rounds, quick)
+
+
+def tables(results):
+    head = ["scheduler", "servers", "picks/s", "ns a pick", "ns a connection", "deviation", "build, ms", "disruption"]
+    return [(head, [[
+        result["name"], result["servers"], round(result["picksPerSecond"]), f"{result['nanosecondsPerPick']:.1f}",
+        f"{result['nanosecondsPerConnection']:.1f}", percentage(result, "evenness"),
+        f"{result['mhBuildMilliseconds']:.1f}" if "mhBuildMilliseconds" in result else "",
+        percentage(result, "mhDisruption")] for result in results])]
+
+
+def percentage(result, key):
+    return f"{result[key] * 100:.1f} %" if key in result else ""
+
+
+def aims(results):
+    many = [result for result in results if result["servers"] == 1_024]
+    slowest = max(many, key=lambda result: result["nanosecondsPerPick"], default={})
+    yield (f"the slowest pick over 1,024 servers ({slowest.get('name', '')}), ns", slowest.get("nanosecondsPerPick"),
+           "<=", 50, "")
+    build = next((result["mhBuildMilliseconds"] for result in many if result["name"] == "mh"), None)
+    yield "building mh's table of 65,521 slots for 1,024 servers, ms", build, "<=", 5, ""
