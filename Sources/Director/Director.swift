@@ -43,8 +43,12 @@ struct Director: ~Copyable {
   var random: SplitMix64
   /// New connections until the next one that `drop_packet` takes.
   var untilDropped: UInt32 = 0
+  /// How many places of the table `drop_entry` has yet to look at.
+  var dropping: UInt32 = 0
   /// Where the search for connections of removed servers is; 0 where it is done.
   var sweeping: UInt32 = 0
+  /// The same for templates, after that.
+  var sweepingTemplates: UInt32 = 0
   /// The search that was begun last.
   private var flushes: UInt64 = 0
   /// The server that a frame was last sent to.

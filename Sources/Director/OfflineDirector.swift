@@ -43,7 +43,7 @@ public final class OfflineDirector {
     if !hasStarted { start(ticks, milliseconds) }
     director.tick(ticks)
     while director.expire(budget: 1 << 16) {}
-    director.shared.persistence.expire(ticks, budget: .max)
+    director.shared.persistence.expire(ticks)
     for _ in 0..<director.fragments.expire(ticks) { director.counters.drop(.fragmentTimeout) }
     neighborhood.tick(milliseconds)
     var sent = released(milliseconds)

@@ -280,7 +280,7 @@ public final class UserspacePlane: ForwardingPlane {
     while (try? await Task.sleep(for: .seconds(1))) != nil, let plane = plane() {
       second += 1
       plane.digest.tick(Clock.milliseconds)
-      plane.shared.persistence.expire(Clock.ticks, budget: 100_000)
+      plane.shared.persistence.expire(Clock.ticks)
       let isChanged = plane.services.withLock { services in
         if second % 2 == 0 { services.estimate() }
         if second % 60 == 0 { services.collect(Clock.ticks) }

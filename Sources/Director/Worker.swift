@@ -74,9 +74,11 @@ final class WorkerMailbox: Sendable {
 /// A thread with a port of its own: takes frames a batch at a time through its director and sends what is to be sent.
 struct Worker: ~Copyable {
   /// Records that are looked at for expiry after each batch: about 50 µs.
-  private static let expiryBudget = 512
+  static let expiryBudget = 512
   /// Records that are searched after each batch for connections of removed servers.
   private static let sweepLimit: UInt32 = 2_048
+  /// Records that `drop_entry` looks at after each batch.
+  private static let dropLimit: UInt32 = 512
   /// Milliseconds a worker sleeps at most, so that connections end in time.
   private static let nap: Int32 = 50
 
@@ -110,7 +112,7 @@ struct Worker: ~Copyable {
       director.tick(Clock.ticks)
       if tap.isOpen.load(ordering: .relaxed) { tapped(count) } else { batch(count) }
       finish(count)
-      let isBehind = director.expire(budget: Self.expiryBudget)
+      let isBehind = tidy()
       let isWaited = maintain()
       if count == 0, !isBehind { rest(isWaited ? 5 : Self.nap) }
     }
@@ -199,6 +201,14 @@ struct Worker: ~Copyable {
     }
   }
 
+  /// Ends connections, so few at a time that no frame waits for long; whether there are more to look at.
+  private mutating func tidy() -> Bool {
+    let isExpiring = director.expire(budget: Self.expiryBudget)
+    let isSweeping = director.sweep(limit: Self.sweepLimit)
+    let isDropping = director.dropEntries(limit: Self.dropLimit)
+    return isExpiring || isSweeping || isDropping
+  }
+
   /// Takes over a new configuration, if there is one.
   private mutating func adopt() {
     guard mailbox.generation.load(ordering: .acquiring) != director.snapshot.generation else { return }
@@ -219,9 +229,8 @@ struct Worker: ~Copyable {
     if let new = mailbox.takePort()?.take() { port = new }
     for question in mailbox.takeQuestions() { question(director.connections, director.now) }
     for _ in 0..<director.fragments.expire(director.now) { director.counters.drop(.fragmentTimeout) }
-    _ = director.sweep(limit: Self.sweepLimit)
     if meter.isDue {
-      director.dropEntries()
+      director.beginDropping()
       director.counters.load.store(meter.measure(), ordering: .relaxed)
       director.counters.ringDrops.add(UInt64(port.socket.drops()))
       director.counters.connections.store(director.connections.count, ordering: .relaxed)

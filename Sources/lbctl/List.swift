@@ -88,11 +88,12 @@ struct List: AsyncParsableCommand {
     if options.json {
       return try await options.table.connectionLines(filter) { try write($0) }
     }
-    var text = ConnectionListing.title
+    var title = ConnectionListing.title
     try await options.table.connections(filter) { rows in
-      try write(text + rows.map(ConnectionListing.row).joined())
-      text = ""
+      try write(title)
+      try write(Data(ConnectionListing.rows(rows)))
+      title = ""
     }
-    try write(text)
+    try write(title)
   }
 }

@@ -157,6 +157,14 @@ import LVS
     return end == UInt64(touched) ? 0 : number
   }
 
+  /// Copies of the records with numbers from `start` on, of at most `limit` places; where to go on, or 0 at the end.
+  func slice(from start: UInt32, limit: UInt32) -> ([Connection], next: UInt32) {
+    var records: [Connection] = []
+    records.reserveCapacity(Int(min(limit, touched &- min(max(start, 1), touched) &+ 1)))
+    let next = visit(from: start, limit: limit) { records.append($1) }
+    return (records, next)
+  }
+
   private mutating func take() -> UInt32? {
     if free != 0 {
       let number = free

@@ -10,6 +10,9 @@ final class PersistenceTable: Sendable {
   /// How much longer a template stays when its time is up and connections of it live. From then on that is its lifetime.
   private static let grace = 60 * ticksPerSecond
 
+  /// Templates that are looked at while workers wait for the lock.
+  private static let slice = 512
+
   private let table: Mutex<ConnectionTable>
   private let servers: ServerTable
 
@@ -97,26 +100,30 @@ final class PersistenceTable: Sendable {
     }
   }
 
-  /// Removes the templates whose time is up, at most `budget` at once.
-  func expire(_ now: UInt32, budget: Int) {
-    table.withLock { table in
-      var budget = budget
-      while true {
-        let number = table.nextExpired(now, budget: &budget)
-        guard number != 0 else { return }
-        _ = end(number, &table, now)
+  /// Removes the templates whose time is up.
+  func expire(_ now: UInt32) {
+    var isBehind = true
+    while isBehind {
+      isBehind = table.withLock { table in
+        var left = Self.slice
+        while true {
+          let number = table.nextExpired(now, budget: &left)
+          guard number != 0 else { return left == 0 }
+          _ = end(number, &table, now)
+        }
       }
     }
   }
 
-  /// Removes the templates of removed servers that control no connection.
-  func flush() {
+  /// Removes some of the templates of removed servers that control no connection; where to go on, or 0 at the end.
+  func sweep(from start: UInt32, limit: UInt32) -> UInt32 {
     table.withLock { table in
       var dead: [UInt32] = []
-      _ = table.visit(from: 1, limit: .max) { number, template in
+      let next = table.visit(from: start, limit: limit) { number, template in
         if template.parent == 0, !servers[template.server].isAvailable.load(ordering: .relaxed) { dead.append(number) }
       }
       for number in dead { remove(number, &table) }
+      return next
     }
   }
 
@@ -124,9 +131,9 @@ final class PersistenceTable: Sendable {
     table.withLock { table in table.startClock(now) }
   }
 
-  /// Visits some templates; where to go on, or 0 at the end.
-  func visit(from start: UInt32, limit: UInt32, _ body: (Connection) -> Void) -> UInt32 {
-    table.withLock { table in table.visit(from: start, limit: limit) { body($1) } }
+  /// Copies of some templates; where to go on, or 0 at the end.
+  func slice(from start: UInt32, limit: UInt32) -> ([Connection], next: UInt32) {
+    table.withLock { table in table.slice(from: start, limit: limit) }
   }
 
   /// Ends a template whose time is up, or grants it more where it controls connections; whether it is gone.

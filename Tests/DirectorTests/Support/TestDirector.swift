@@ -70,7 +70,7 @@ final class TestDirector {
       (now, left) = (now + step, left - step)
       director.tick(now)
       while director.expire(budget: 1_000) {}
-      services.shared.persistence.expire(now, budget: .max)
+      services.shared.persistence.expire(now)
     } while left > 0
   }
 
@@ -134,7 +134,10 @@ final class TestDirector {
     return result
   }
 
-  func dropEntries() { director.dropEntries() }
+  func dropEntries() {
+    director.beginDropping()
+    while director.dropEntries(limit: 7) {}
+  }
 
   /// Keeps a frame that came before the first of its datagram.
   func park(_ frame: [UInt8], _ key: FragmentKey) -> Bool {
@@ -146,9 +149,7 @@ final class TestDirector {
 
   /// The persistence templates, client address first.
   var templates: [Connection] {
-    var result: [Connection] = []
-    _ = services.shared.persistence.visit(from: 1, limit: .max) { result.append($0) }
-    return result
+    services.shared.persistence.slice(from: 1, limit: .max).0
   }
 
   var connectionCount: Int { director.connections.count }
