@@ -197,7 +197,8 @@ extension Director {
     lastServer = server
     guard packet.ttl > 1 else { return answer(frame, packet, .hopLimitExceeded, .hopLimit) }
     let length = segment == 0 ? packet.length : segment
-    if length > link.mtu, packet.family == .v6 || frame.u16(packet.ip &+ IPv4.fragment) & IPv4.dontFragment != 0 {
+    let isTooBig = length > link.mtu
+    if isTooBig, packet.family == .v6 || frame.u16(packet.ip &+ IPv4.fragment) & IPv4.dontFragment != 0 {
       return answer(frame, packet, .packetTooBig(mtu: UInt16(clamping: link.mtu)), .packetTooBig)
     }
     if packet.family == .v4 {
@@ -207,6 +208,7 @@ extension Director {
     }
     let mac = shared.servers[server].mac.load(ordering: .relaxed)
     Ethernet.readdress(frame, from: link.mac, to: MACAddress(mac))
+    if isTooBig, segment == 0 { return .cut(server: server) }
     return mac == 0 ? .hold(server: server) : .transmit
   }
 }

@@ -152,6 +152,8 @@ struct Worker: ~Copyable {
       director.counters.passed.add(1)
     case .hold(let server):
       hold(index, server)
+    case .cut(let server):
+      cut(port.copy(index), server)
     case .park(let key):
       park(index, key)
     case .drop(let reason):
@@ -177,6 +179,23 @@ struct Worker: ~Copyable {
     want(server)
   }
 
+  /// Sends a packet in fragments.
+  @inline(never)
+  private mutating func cut(_ frame: KeptFrame, _ server: UInt32) {
+    let isResolved = director.shared.servers[server].mac.load(ordering: .relaxed) != 0
+    for piece in frame.cut(mtu: director.link.mtu) {
+      if isResolved { send(piece) } else { hold(piece, server) }
+    }
+  }
+
+  private func send(_ frame: KeptFrame) {
+    if PacketSocket.send(frame.wire, on: port.socket.descriptor.number) {
+      director.counters.forwarded.add(1)
+    } else {
+      director.counters.drop(.transmitFailed)
+    }
+  }
+
   private mutating func finish(_ count: Int) {
     guard count > 0 else { return }
     let refused = port.flush()
@@ -192,10 +211,9 @@ struct Worker: ~Copyable {
     var frame = frame
     let verdict = frame.lend { bytes in (director.process(bytes), length: bytes.count) }
     switch verdict {
-    case .transmit where PacketSocket.send(frame.wire, on: port.socket.descriptor.number):
-      director.counters.forwarded.add(1)
-    case .transmit: director.counters.drop(.transmitFailed)
+    case .transmit: send(frame)
     case .hold(let server): hold(frame, server)
+    case .cut(let server): cut(frame, server)
     case .drop(let reason): director.counters.drop(reason)
     case .answer, .pass, .park: director.counters.drop(.fragmentQueueFull)
     }

@@ -112,6 +112,7 @@ final class TestDirector {
     case .pass: return "pass"
     case .hold: return "hold"
     case .park: return "park"
+    case .cut: return "cut"
     }
   }
 
