@@ -27,10 +27,10 @@ import LVS
   }
 
   private static func tables(_ rounds: Rounds) throws -> [Figure] {
-    try sizes.flatMap { try TableComparison(flows: $0, rounds: rounds).run() }
-      + PauseMeasurement(flows: sizes[2]).run() + [
-      Figure(name: "a connection's memory", unit: "octets", value: Double(TableBench.bytesPerConnection), aim: "<= 64")
-    ]
+    let memory = Figure(
+      name: "a connection's memory", unit: "octets", value: Double(TableBench.bytesPerConnection), aim: "<= 64")
+    return try sizes.flatMap { try TableComparison(flows: $0, rounds: rounds).run() } + [memory]
+      + PauseMeasurement(flows: sizes[2]).run()
   }
 
   private static func schedulers() -> [SchedulerBench.Result] {

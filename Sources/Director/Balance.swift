@@ -191,6 +191,13 @@ extension Director {
     }
   }
 
+  /// Whether a packet that is too big must not be cut: any of IPv6, and one that says so, but for an ICMP error.
+  @inline(never)
+  private func mustStayWhole(_ frame: Bytes, _ packet: Packet) -> Bool {
+    packet.family == .v6
+      || frame.u16(packet.ip &+ IPv4.fragment) & IPv4.dontFragment != 0 && packet.transport != ICMP.number
+  }
+
   /// Sends a packet to its server: a hop less, and the Ethernet addresses.
   @inline(__always)
   mutating func forward(_ frame: Bytes, _ packet: Packet, _ server: UInt32, _ segment: Int) -> Verdict {
@@ -198,7 +205,7 @@ extension Director {
     guard packet.ttl > 1 else { return answer(frame, packet, .hopLimitExceeded, .hopLimit) }
     let length = segment == 0 ? packet.length : segment
     let isTooBig = length > link.mtu
-    if isTooBig, packet.family == .v6 || frame.u16(packet.ip &+ IPv4.fragment) & IPv4.dontFragment != 0 {
+    if isTooBig, mustStayWhole(frame, packet) {
       return answer(frame, packet, .packetTooBig(mtu: UInt16(clamping: link.mtu)), .packetTooBig)
     }
     if packet.family == .v4 {

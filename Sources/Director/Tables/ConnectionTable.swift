@@ -129,8 +129,8 @@ import LVS
     unsafe wheel.schedule(number, records)
   }
 
-  /// The next record whose time has come, off the wheel but still in the table; 0 when there is none or `budget`
-  /// records have been looked at.
+  /// The next record whose time has come, off the wheel but still in the table; 0 when there is none or the wheel has
+  /// turned and records have been looked at `budget` times.
   mutating func nextExpired(_ now: UInt32, budget: inout Int) -> UInt32 {
     unsafe wheel.nextExpired(now, budget: &budget, records)
   }

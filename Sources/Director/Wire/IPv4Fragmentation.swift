@@ -30,7 +30,7 @@ enum IPv4Fragmentation {
   private static func fragment(_ header: [UInt8], _ data: ArraySlice<UInt8>, offset: Int, isLast: Bool) -> [UInt8] {
     var frame = header + data
     let ip = Ethernet.length
-    let original = word(header, ip + IPv4.fragment)
+    let original = word(header, ip + IPv4.fragment) & ~IPv4.dontFragment
     frame.lend { bytes in
       bytes.set(ip + IPv4.totalLength, UInt16(truncatingIfNeeded: bytes.count - ip))
       bytes.set(

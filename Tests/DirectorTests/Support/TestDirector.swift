@@ -7,9 +7,10 @@ final class TestDirector {
   let services: Services
   private var director: Director
   private(set) var now: UInt32 = 1_000
-  let link = Link(mac: TestFrame.director, mtu: 1_500)
+  let link: Link
 
-  init(connections: Int = 1 << 16) throws {
+  init(connections: Int = 1 << 16, mtu: Int = 1_500) throws {
+    link = Link(mac: TestFrame.director, mtu: mtu)
     let (shared, counters) = (try SharedTables(templates: 1 << 12, seed: 1), try Counters())
     services = Services(shared: shared, counters: [counters], seed: 1)
     director = try Director(
