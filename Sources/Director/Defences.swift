@@ -6,7 +6,6 @@ extension Director {
   mutating func isDefended() -> Bool {
     let every = settings.defence.dropsEvery
     guard every > 0 else { return false }
-    untilDropped = untilDropped > every ? every : untilDropped
     guard untilDropped > 1 else {
       untilDropped = every
       return true

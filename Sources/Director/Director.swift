@@ -80,6 +80,8 @@ struct Director: ~Copyable {
     settings = snapshot.settings
     timeouts = snapshot.settings.timeouts
     link = snapshot.link
+    // What memory says counts anew; a rate that was set begins where the last one has come to.
+    if settings.dropPacket == 2 { untilDropped = settings.defence.dropsEvery }
     if snapshot.flushes != flushes { (flushes, sweeping) = (snapshot.flushes, 1) }
   }
 
