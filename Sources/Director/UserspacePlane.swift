@@ -198,6 +198,9 @@ public final class UserspacePlane: ForwardingPlane {
       guard !InterfaceAddresses.all().contains(where: { $0.address.address == server.endpoint.address }) else {
         throw .invalid("\(server.endpoint.address) is this director's own address: a real server is another host")
       }
+      guard !owned.withLock({ $0.contains(server.endpoint.address) }) else {
+        throw .invalid("\(server.endpoint.address) is a VIP: name the real server by an address of its own")
+      }
     default: break
     }
     try services.apply(change, now: Clock.ticks)

@@ -81,6 +81,13 @@ public struct ConnectionFilter: Hashable, Sendable, Codable {
 }
 
 extension ConnectionFilter {
+  /// What the kernel calls the states of connections, of TCP, UDP and SCTP, and those of templates.
+  public static let states = [
+    "NONE", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN",
+    "SYNACK", "UDP", "INIT1", "INIT", "C-SENT", "C-REPLIED", "C-WAIT", "COOKIE", "C-ECHOED", "S-SENT", "S-RECEIVED",
+    "S-ACK-SENT", "REJECTED", "CLOSED", "ASSURED",
+  ]
+
   /// Whether a row is to be listed, as far as the row itself says.
   public func matches(_ row: ConnectionStatus) -> Bool {
     if let client, !client.contains(row.client.address) { return false }
