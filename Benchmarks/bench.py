@@ -52,6 +52,9 @@ def within(name, rounds):
         import forward
         return forward.run(rounds or 5)
     sys.path.insert(0, str(HERE.parent / "Tests/Lab"))
+    if name == "listing":
+        import listing
+        return listing.run(rounds or 5)
     import latency
     direct, through = latency.measure(rounds or 2000)
     return [{"name": "round trip, direct", "unit": "us", "value": direct},
@@ -91,6 +94,7 @@ PARTS = {
     "connections": ("New connections through the pipe in memory", comparison("connections"), figures),
     "forward": ("Frames through two namespaces and back", as_root("forward"), forwarders),
     "latency": ("The round trip of one datagram in the lab", as_root("latency"), figures),
+    "listing": ("A listing of a million connections in the lab", as_root("listing"), figures),
     "schedulers": ("Schedulers", comparison("schedulers"), schedulers),
 }
 

@@ -52,7 +52,8 @@ class History:
         self.services, self.steps, self.flows, self.port = {}, [], [], 1024
         self.vips = [self.vip(n) for n in range(3)]
         self.plan()
-        self.name = " ".join([scheduler, str(number), f"IPv{self.family}", transport, self.layout]
+        kind = "ops" if self.onePacket else self.transport
+        self.name = " ".join([scheduler, str(number), f"IPv{self.family}", kind, self.layout]
                              + ["persistent"] * self.isPersistent + ["waits"] * self.waits)
 
     def chance(self, probability):
