@@ -213,6 +213,7 @@ extension Director {
     } else {
       IPv6.decrementHopLimit(frame, packet.ip)
     }
+    if link.leavesChecksums, packet.fragment == .none { PartialChecksum.complete(frame, packet) }
     let mac = shared.servers[server].mac.load(ordering: .relaxed)
     Ethernet.readdress(frame, from: link.mac, to: MACAddress(mac))
     if isTooBig, segment == 0 { return .cut(server: server) }

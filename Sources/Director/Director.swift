@@ -13,6 +13,7 @@ struct Inspection: BitwiseCopyable {
   enum Outcome: BitwiseCopyable {
     case open
     case pass
+    case foreign(owner: UInt32)
     case drop(DropReason)
   }
 }
@@ -28,6 +29,8 @@ struct Director: ~Copyable {
   static let batch = 64
   /// How far ahead of the decisions records are asked for.
   static let ahead = 8
+  /// Records that a worker looks at for expiry after each batch: about 100 µs.
+  static let expiryBudget = 512
 
   let shared: SharedTables
   let counters: Counters
@@ -55,11 +58,14 @@ struct Director: ~Copyable {
   var lastServer: UInt32 = 0
   /// What Call-IDs are hashed with; the same for all workers.
   let seed: UInt64
+  let ownership: Ownership
   /// One place for each frame of a batch, and one for a frame that comes alone.
   private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
-  init(shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64) throws(SystemError)
-  {
+  init(
+    shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64,
+    ownership: Ownership = .sole
+  ) throws(SystemError) {
     self.shared = shared
     self.counters = counters
     self.connections = try ConnectionTable(capacity: connections, seed: seed)
@@ -71,6 +77,7 @@ struct Director: ~Copyable {
     fragments = FragmentTable(seed: seed)
     random = SplitMix64(seed: seed)
     self.seed = seed
+    self.ownership = ownership
   }
 
   /// Takes over a new configuration.
@@ -103,6 +110,7 @@ struct Director: ~Copyable {
     switch inspect(frame, &inspections[place]) {
     case nil: break
     case .drop(let reason): inspections[place].outcome = .drop(reason)
+    case .handOver(let owner): inspections[place].outcome = .foreign(owner: owner)
     default: inspections[place].outcome = .pass
     }
   }
@@ -115,8 +123,10 @@ struct Director: ~Copyable {
     let (source, destination) = (inspection.packet.source, inspection.packet.destination)
     guard source.isUnicast, !source.isLoopback, source != destination else { return .drop(.badSource) }
     inspection.vip = vip
-    guard inspection.packet.fragment == .none else { return nil }
-    if let verdict = inspection.packet.parseTransport(frame) { return verdict }
+    let isWhole = inspection.packet.fragment == .none
+    if isWhole, let verdict = inspection.packet.parseTransport(frame) { return verdict }
+    if let owner = foreignOwner(frame, inspection.packet) { return .handOver(to: owner) }
+    guard isWhole else { return nil }
     inspection.hash = connections.hash(ConnectionKey(inspection.packet, vip))
     connections.prefetchBucket(inspection.hash)
     return nil
@@ -134,6 +144,7 @@ struct Director: ~Copyable {
     switch inspections[place].outcome {
     case .open: break
     case .pass: return .pass
+    case .foreign(let owner): return .handOver(to: owner)
     case .drop(let reason): return .drop(reason)
     }
     guard inspections[place].packet.fragment == .none else {

@@ -71,7 +71,7 @@ import LVS
   /// Ends as many of them as a worker does between two batches; whether there may be more.
   public mutating func expireSlice(now: UInt32) -> Bool {
     director.tick(now)
-    return director.expire(budget: Worker.expiryBudget)
+    return director.expire(budget: Director.expiryBudget)
   }
 
   /// Copies as many records as a listing has a worker copy between two batches; how many, and where to go on, 0 at the

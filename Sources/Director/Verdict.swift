@@ -14,6 +14,8 @@ enum Verdict: Equatable {
   case cut(server: UInt32)
   /// A fragment that came before the first of its datagram: to be kept until that comes.
   case park(FragmentKey)
+  /// For the worker that owns its connection.
+  case handOver(to: UInt32)
   case drop(DropReason)
 }
 
@@ -26,6 +28,7 @@ extension Director {
     case .pass: "pass to the host"
     case .cut(let server): "cut into fragments for \(shared.servers[server].endpoint.address)"
     case .park: "wait for the first fragment"
+    case .handOver(let worker): "hand over to worker \(worker)"
     case .hold(let server): "hold for \(shared.servers[server].endpoint.address)"
     case .drop(let reason): "drop \(reason.name)"
     }

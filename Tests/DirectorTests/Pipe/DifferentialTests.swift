@@ -232,7 +232,7 @@ private final class Replay {
       }
       return "icmp \(message[message.startIndex])/\(message[message.startIndex + 1]) from \(source)"
     case .drop: return "none"
-    case .pass, .hold: return "\(verdict)"
+    case .pass, .hold, .handOver: return "\(verdict)"
     }
   }
 }

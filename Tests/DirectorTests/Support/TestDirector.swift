@@ -9,12 +9,15 @@ final class TestDirector {
   private(set) var now: UInt32 = 1_000
   let link: Link
 
-  init(connections: Int = 1 << 16, mtu: Int = 1_500) throws {
-    link = Link(mac: TestFrame.director, mtu: mtu)
+  init(
+    connections: Int = 1 << 16, mtu: Int = 1_500, leavesChecksums: Bool = false, ownership: Ownership = .sole
+  ) throws {
+    link = Link(mac: TestFrame.director, mtu: mtu, leavesChecksums: leavesChecksums)
     let (shared, counters) = (try SharedTables(templates: 1 << 12, seed: 1), try Counters())
     services = Services(shared: shared, counters: [counters], seed: 1)
     director = try Director(
-      shared: shared, counters: counters, snapshot: services.snapshot(link: link), connections: connections, seed: 1)
+      shared: shared, counters: counters, snapshot: services.snapshot(link: link), connections: connections, seed: 1,
+      ownership: ownership)
     director.connections.startClock(now)
     shared.persistence.startClock(now)
     director.tick(now)
@@ -114,6 +117,7 @@ final class TestDirector {
     case .hold: return "hold"
     case .park: return "park"
     case .cut: return "cut"
+    case .handOver: return "hand over"
     }
   }
 
