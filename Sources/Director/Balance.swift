@@ -12,7 +12,7 @@ extension Director {
     let key = ConnectionKey(packet, vip)
     let number = connections.find(key, hash)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else {
-      if number != 0 { end(number) }
+      if number != 0 { end(number, forced: false) }
       return schedule(frame, packet, vip, key, hash, segment)
     }
     let server = connections[number].server
@@ -21,7 +21,7 @@ extension Director {
     }
     guard shared.servers[server].isAvailable.load(ordering: .relaxed) else {
       guard settings.expireNodestConn != 0 else { return .drop(.deadServer) }
-      end(number)
+      end(number, forced: false)
       return schedule(frame, packet, vip, key, hash, segment)
     }
     advance(number, packet)
@@ -54,7 +54,7 @@ extension Director {
     _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
     let verdict = schedule(frame, packet, vip, key, hash, segment)
-    end(old)
+    end(old, forced: false)
     return verdict
   }
 
@@ -170,7 +170,7 @@ extension Director {
   ///
   /// - Parameter forced: before its time, for a reason that its template shares.
   @inline(never)
-  mutating func end(_ number: UInt32, forced: Bool = false) {
+  mutating func end(_ number: UInt32, forced: Bool) {
     let connection = connections[number]
     let shared = shared
     let isActive = !connection.flags.contains(.inactive)
@@ -187,7 +187,7 @@ extension Director {
     while true {
       let number = connections.nextExpired(now, budget: &left)
       guard number != 0 else { return left == 0 }
-      end(number)
+      end(number, forced: false)
     }
   }
 

@@ -140,7 +140,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     case .hold(let server):
       hold(index, server)
     case .cut(let server):
-      cut(port.copy(index), server)
+      cut(index, server)
     case .park(let key):
       park(index, key)
     case .handOver(let worker):
@@ -169,8 +169,12 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     want(server)
   }
 
-  /// Sends a packet in fragments.
   @inline(never)
+  private mutating func cut(_ index: Int, _ server: UInt32) {
+    cut(port.copy(index), server)
+  }
+
+  /// Sends a packet in fragments.
   private mutating func cut(_ frame: KeptFrame, _ server: UInt32) {
     let isResolved = director.shared.servers[server].mac.load(ordering: .relaxed) != 0
     for piece in frame.cut(mtu: director.link.mtu) {
