@@ -16,7 +16,7 @@ import report
 HERE = Path(__file__).resolve().parent
 # In the order of the page. Whether it builds namespaces, for which it runs in a process of its own, as root.
 PARTS = {"pipe": False, "workers": False, "tables": False, "connections": True, "schedulers": False, "forward": True,
-         "latency": True, "idle": True, "kernel-ipvs": True}
+         "latency": True, "listing": True, "idle": True, "kernel-ipvs": True}
 
 HELP = """\
 parts:
@@ -27,6 +27,7 @@ parts:
   schedulers    every scheduler at 4, 16, 256 and 1,024 servers
   forward       frames a second through each data plane, C twins, nftables and XDP_TX; loss-free rates
   latency       round trips, direct, through each data plane and nftables; idle and at half load
+  listing       a million connections listed while frames flow
   idle          processor time of a director that has nothing to do
   kernel-ipvs   beside the kernel's IPVS in one guest with one processor
 

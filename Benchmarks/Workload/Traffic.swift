@@ -39,8 +39,21 @@ import LVS
     return spent / Double(order.count)
   }
 
-  private func batch(_ order: [UInt32], from first: Int, _ flags: UInt8) -> FrameBlock {
-    let count = min(Self.batch, order.count - first)
+  /// The same in a worker's batches: the nanoseconds of the longest.
+  public func longestBatch(_ order: [UInt32], flags: UInt8, _ process: (FrameBlock) -> Int) -> Double {
+    var (longest, done) = (0.0, 0)
+    while done < order.count {
+      let batch = batch(order, from: done, flags, limit: 64)
+      let start = processorTime
+      precondition(process(batch) == batch.count, "frames were not forwarded")
+      longest = max(longest, processorTime - start)
+      done += batch.count
+    }
+    return longest
+  }
+
+  private func batch(_ order: [UInt32], from first: Int, _ flags: UInt8, limit: Int = batch) -> FrameBlock {
+    let count = min(limit, order.count - first)
     unsafe order.withUnsafeBufferPointer { flows in
       guard let flows = flows.baseAddress else { return }
       unsafe baseline_fill(memory.assumingMemoryBound(to: UInt8.self), Self.stride, count, flows + first, flags)

@@ -10,11 +10,15 @@ public enum ConnectionListing {
     "IPVS connection entries\npro expire state       source             virtual            destination        "
     + "pe name          pe_data\n"
 
-  /// One row, with its line end. The time left is in minutes and seconds.
-  public static func row(_ row: ConnectionStatus) -> String {
-    self.row(row) { endpoint, _ in endpoint.description }
+  /// Rows with their line ends.
+  public static func rows(_ rows: [ConnectionStatus]) -> [UInt8] {
+    var text = RowText()
+    for row in rows { append(row, to: &text) { text, end, _ in text.append(end) } }
+    return text.octets
   }
 
+  /// One row, with its line end.
+  ///
   /// - Parameters:
   ///   - engine: what `--persistent-conn` adds: the persistence engine and its data.
   ///   - name: how an address with a port is written, given the protocol; nil for that of a firewall mark.
@@ -22,14 +26,38 @@ public enum ConnectionListing {
     _ row: ConnectionStatus, engine: (name: String, data: String)? = nil,
     name: (Endpoint, TransportProtocol?) -> String
   ) -> String {
-    let (minutes, seconds) = row.expires.quotientAndRemainder(dividingBy: 60)
-    let left = "\(twoDigits(minutes)):\(twoDigits(seconds))"
-    let transport = TransportProtocol.allCases.first { $0.name == row.transport }
-    let ends = [row.client, row.virtual, row.server].map { name($0, transport) }
-    return "\(row.transport.uppercased().left(3)) \(left.left(6)) \(row.state.left(11)) "
-      + "\(ends[0].left(18)) \(ends[1].left(18)) "
-      + (engine.map { "\(ends[2].left(16)) \($0.name.left(18)) \($0.data)\n" } ?? "\(ends[2])\n")
+    var text = RowText()
+    append(row, engine, to: &text) { text, end, transport in text.append(name(end, transport)) }
+    return String(decoding: text.octets, as: UTF8.self)
   }
 
-  private static func twoDigits(_ value: UInt32) -> String { value < 10 ? "0\(value)" : String(value) }
+  /// The time left is in minutes and seconds.
+  private static func append(
+    _ row: ConnectionStatus, _ engine: (name: String, data: String)? = nil, to text: inout RowText,
+    _ end: (inout RowText, Endpoint, TransportProtocol?) -> Void
+  ) {
+    let transport = TransportProtocol.allCases.first { $0.name == row.transport }
+    text.column(3) { $0.append(row.transport.uppercased()) }
+    text.column(6) { text in
+      twoDigits(row.expires / 60, &text)
+      text.append(":")
+      twoDigits(row.expires % 60, &text)
+    }
+    text.column(11) { $0.append(row.state) }
+    text.column(18) { end(&$0, row.client, transport) }
+    text.column(18) { end(&$0, row.virtual, transport) }
+    if let engine {
+      text.column(16) { end(&$0, row.server, transport) }
+      text.column(18) { $0.append(engine.name) }
+      text.append(engine.data)
+    } else {
+      end(&text, row.server, transport)
+    }
+    text.append("\n")
+  }
+
+  private static func twoDigits(_ value: UInt32, _ text: inout RowText) {
+    if value < 10 { text.append("0") }
+    text.append(value)
+  }
 }

@@ -73,9 +73,7 @@ extension ControlClient {
   /// Hands over the connections that match, as they come.
   public func connections(_ filter: ConnectionFilter, _ receive: ([ConnectionStatus]) async throws -> Void) async throws
   {
-    try await connectionLines(filter) { lines in
-      try await receive(lines.split(separator: UInt8(ascii: "\n")).map { try ConnectionStatus(jsonLine: $0) })
-    }
+    try await connectionLines(filter) { try await receive(ConnectionStatus.rows(inLines: Array($0))) }
   }
 
   /// Hands over the connections that match as JSON, whole lines at a time.

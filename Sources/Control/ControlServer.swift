@@ -47,7 +47,7 @@ public struct MetricsServer: Service {
   }
 
   public func run() async throws {
-    let router = Router()
+    let router = Router(context: StreamContext.self)
     router.add(middleware: ErrorLines())
     router.addMetrics(of: controller)
     let application = Application(

@@ -33,27 +33,3 @@ enum JSON {
     }
   }
 }
-
-/// A row as a line of JSON, written and read by hand: a table has a million of them, and no field needs an escape.
-extension ConnectionStatus {
-  public var jsonLine: String {
-    "{\"transport\":\"\(transport)\",\"client\":\"\(client)\",\"virtual\":\"\(virtual)\",\"server\":\"\(server)\","
-      + "\"state\":\"\(state)\",\"expires\":\(expires),\"isTemplate\":\(isTemplate)}\n"
-  }
-
-  /// Reads what `jsonLine` writes; any other JSON takes the decoder's way. The line end is not part of `jsonLine`.
-  init(jsonLine: Data) throws {
-    let parts = jsonLine.split(separator: UInt8(ascii: "\""), omittingEmptySubsequences: false)
-    func text(_ index: Int) -> String { String(decoding: parts[index], as: UTF8.self) }
-    guard parts.count == 25, text(1) == "transport", text(21) == "expires", let client = Endpoint(text(7)),
-      let virtual = Endpoint(text(11)), let server = Endpoint(text(15)),
-      let expires = UInt32(text(22).dropFirst().dropLast())
-    else {
-      self = try JSON.decode(from: jsonLine)
-      return
-    }
-    self.init(
-      transport: text(3), client: client, virtual: virtual, server: server, state: text(19), expires: expires,
-      isTemplate: text(24) == ":true}")
-  }
-}

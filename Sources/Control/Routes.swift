@@ -18,8 +18,8 @@ struct Routes {
   /// A configuration of many thousand services has some megabytes.
   static let largestBody = 64 << 20
 
-  func router() -> Router<BasicRequestContext> {
-    let router = Router()
+  func router() -> Router<StreamContext> {
+    let router = Router(context: StreamContext.self)
     router.add(middleware: ErrorLines())
     let api = router.group("v1")
     addServices(to: api)
@@ -31,7 +31,7 @@ struct Routes {
     return router
   }
 
-  private func addServices(to api: RouterGroup<BasicRequestContext>) {
+  private func addServices(to api: RouterGroup<StreamContext>) {
     api.get("services") { request, _ in try Response.json(await controller.services(request.service)) }
     api.delete("services") { _, _ in
       try await controller.flush()
@@ -48,7 +48,7 @@ struct Routes {
     }
   }
 
-  private func addConfiguration(to api: RouterGroup<BasicRequestContext>) {
+  private func addConfiguration(to api: RouterGroup<StreamContext>) {
     api.get("configuration") { _, _ in try Response.json(await controller.configuration()) }
     api.put("configuration") { request, _ in
       let desired = try Configuration(yaml: String(decoding: await request.bytes(), as: UTF8.self))
@@ -73,7 +73,7 @@ struct Routes {
     }
   }
 
-  private func addInspection(to api: RouterGroup<BasicRequestContext>) {
+  private func addInspection(to api: RouterGroup<StreamContext>) {
     api.get("neighbors") { _, _ in try Response.json(await controller.inspection.neighbors()) }
     api.get("vips") { _, _ in try Response.json(await controller.inspection.vips()) }
     api.get("workers") { _, _ in try Response.json(await controller.inspection.workers()) }
@@ -82,7 +82,7 @@ struct Routes {
     api.post("doctor") { _, _ in try Response.json(await controller.inspection.examine()) }
   }
 
-  private func addVIPs(to api: RouterGroup<BasicRequestContext>) {
+  private func addVIPs(to api: RouterGroup<StreamContext>) {
     api.post("vips/takeover") { request, _ in
       let named: NamedVIPs = try await request.json()
       try await controller.inspection.takeOver(named.vips)
@@ -96,7 +96,7 @@ struct Routes {
   }
 }
 
-extension Router<BasicRequestContext> {
+extension Router<StreamContext> {
   func addMetrics(of controller: Controller) {
     get("metrics") { _, _ in
       let inspection = try? controller.inspection
@@ -114,8 +114,8 @@ extension Router<BasicRequestContext> {
 /// Turns whatever a route throws, and a path that there is not, into an `ErrorReply`.
 struct ErrorLines: RouterMiddleware {
   func handle(
-    _ request: Request, context: BasicRequestContext,
-    next: (Request, BasicRequestContext) async throws -> Response
+    _ request: Request, context: StreamContext,
+    next: (Request, StreamContext) async throws -> Response
   ) async throws -> Response {
     let reply: ErrorReply
     do {

@@ -12,7 +12,7 @@ extension Director {
     let key = ConnectionKey(packet, vip)
     let number = connections.find(key, hash)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else {
-      if number != 0 { end(number) }
+      if number != 0 { end(number, forced: false) }
       return schedule(frame, packet, vip, key, hash, segment)
     }
     let server = connections[number].server
@@ -21,7 +21,7 @@ extension Director {
     }
     guard shared.servers[server].isAvailable.load(ordering: .relaxed) else {
       guard settings.expireNodestConn != 0 else { return .drop(.deadServer) }
-      end(number)
+      end(number, forced: false)
       return schedule(frame, packet, vip, key, hash, segment)
     }
     advance(number, packet)
@@ -54,7 +54,7 @@ extension Director {
     _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
   ) -> Verdict {
     let verdict = schedule(frame, packet, vip, key, hash, segment)
-    end(old)
+    end(old, forced: false)
     return verdict
   }
 
@@ -170,7 +170,7 @@ extension Director {
   ///
   /// - Parameter forced: before its time, for a reason that its template shares.
   @inline(never)
-  mutating func end(_ number: UInt32, forced: Bool = false) {
+  mutating func end(_ number: UInt32, forced: Bool) {
     let connection = connections[number]
     let shared = shared
     let isActive = !connection.flags.contains(.inactive)
@@ -187,8 +187,15 @@ extension Director {
     while true {
       let number = connections.nextExpired(now, budget: &left)
       guard number != 0 else { return left == 0 }
-      end(number)
+      end(number, forced: false)
     }
+  }
+
+  /// Whether a packet that is too big must not be cut: any of IPv6, and one that says so, but for an ICMP error.
+  @inline(never)
+  private func mustStayWhole(_ frame: Bytes, _ packet: Packet) -> Bool {
+    packet.family == .v6
+      || frame.u16(packet.ip &+ IPv4.fragment) & IPv4.dontFragment != 0 && packet.transport != ICMP.number
   }
 
   /// Sends a packet to its server: a hop less, and the Ethernet addresses.
@@ -197,7 +204,8 @@ extension Director {
     lastServer = server
     guard packet.ttl > 1 else { return answer(frame, packet, .hopLimitExceeded, .hopLimit) }
     let length = segment == 0 ? packet.length : segment
-    if length > link.mtu, packet.family == .v6 || frame.u16(packet.ip &+ IPv4.fragment) & IPv4.dontFragment != 0 {
+    let isTooBig = length > link.mtu
+    if isTooBig, mustStayWhole(frame, packet) {
       return answer(frame, packet, .packetTooBig(mtu: UInt16(clamping: link.mtu)), .packetTooBig)
     }
     if packet.family == .v4 {
@@ -208,6 +216,7 @@ extension Director {
     if link.leavesChecksums, packet.fragment == .none { PartialChecksum.complete(frame, packet) }
     let mac = shared.servers[server].mac.load(ordering: .relaxed)
     Ethernet.readdress(frame, from: link.mac, to: MACAddress(mac))
+    if isTooBig, segment == 0 { return .cut(server: server) }
     return mac == 0 ? .hold(server: server) : .transmit
   }
 }

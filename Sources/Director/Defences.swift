@@ -6,7 +6,6 @@ extension Director {
   mutating func isDefended() -> Bool {
     let every = settings.defence.dropsEvery
     guard every > 0 else { return false }
-    untilDropped = untilDropped > every ? every : untilDropped
     guard untilDropped > 1 else {
       untilDropped = every
       return true
@@ -15,14 +14,20 @@ extension Director {
     return false
   }
 
-  /// The `drop_entry` defence: ends some connections of a random thirty-second part of the table. Once a second.
-  mutating func dropEntries() {
-    guard settings.defence.dropsEntries else { return }
-    let places = connections.places
-    for _ in 0..<(places + 31) / 32 {
-      let number = UInt32(random.next(through: UInt64(places) - 1)) + 1
+  /// The `drop_entry` defence: once a second, a random thirty-second part of the table is to be looked at.
+  mutating func beginDropping() {
+    dropping = settings.defence.dropsEntries ? (connections.places + 31) / 32 : 0
+  }
+
+  /// Looks at some of that part and ends connections; whether there is more of it.
+  mutating func dropEntries(limit: UInt32) -> Bool {
+    let count = min(dropping, limit)
+    for _ in 0..<count {
+      let number = UInt32(random.next(through: UInt64(connections.places) - 1)) + 1
       if connections.isLive(number), isIdle(number) { end(number, forced: true) }
     }
+    dropping -= count
+    return dropping > 0
   }
 
   /// Half-open ones always; established ones and datagrams that were quiet for a minute, the fewer packets they had
@@ -40,16 +45,21 @@ extension Director {
     return random.next(through: UInt64(connection.packets) - 1) == 0
   }
 
-  /// Ends the connections of removed servers, some at a time; to be called until it says that there are no more.
+  /// Ends the connections of removed servers, then their templates, some at a time; whether there is more to search.
   mutating func sweep(limit: UInt32) -> Bool {
-    guard sweeping != 0 else { return false }
+    guard sweeping != 0 else {
+      if sweepingTemplates != 0 {
+        sweepingTemplates = shared.persistence.sweep(from: sweepingTemplates, limit: limit)
+      }
+      return sweepingTemplates != 0
+    }
     var dead: [UInt32] = []
     let servers = shared.servers
     sweeping = connections.visit(from: sweeping, limit: limit) { number, connection in
       if !servers[connection.server].isAvailable.load(ordering: .relaxed) { dead.append(number) }
     }
     for number in dead { end(number, forced: true) }
-    if sweeping == 0 { shared.persistence.flush() }
-    return sweeping != 0
+    if sweeping == 0 { sweepingTemplates = 1 }
+    return true
   }
 }

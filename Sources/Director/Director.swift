@@ -29,6 +29,8 @@ struct Director: ~Copyable {
   static let batch = 64
   /// How far ahead of the decisions records are asked for.
   static let ahead = 8
+  /// Records that a worker looks at for expiry after each batch: about 100 µs.
+  static let expiryBudget = 512
 
   let shared: SharedTables
   let counters: Counters
@@ -44,8 +46,12 @@ struct Director: ~Copyable {
   var random: SplitMix64
   /// New connections until the next one that `drop_packet` takes.
   var untilDropped: UInt32 = 0
+  /// How many places of the table `drop_entry` has yet to look at.
+  var dropping: UInt32 = 0
   /// Where the search for connections of removed servers is; 0 where it is done.
   var sweeping: UInt32 = 0
+  /// The same for templates, after that.
+  var sweepingTemplates: UInt32 = 0
   /// The search that was begun last.
   private var flushes: UInt64 = 0
   /// The server that a frame was last sent to.
@@ -81,6 +87,8 @@ struct Director: ~Copyable {
     settings = snapshot.settings
     timeouts = snapshot.settings.timeouts
     link = snapshot.link
+    // What memory says counts anew; a rate that was set begins where the last one has come to.
+    if settings.dropPacket == 2 { untilDropped = settings.defence.dropsEvery }
     if snapshot.flushes != flushes { (flushes, sweeping) = (snapshot.flushes, 1) }
   }
 

@@ -28,7 +28,7 @@ extension Director {
   /// Takes note of where the first fragment goes.
   private mutating func first(_ frame: Bytes, _ packet: Packet, _ key: FragmentKey, _ verdict: Verdict) -> Verdict {
     switch verdict {
-    case .transmit, .hold: fragments.decide(key, lastServer, now)
+    case .transmit, .hold, .cut: fragments.decide(key, lastServer, now)
     default: fragments.decide(key, nil, now)
     }
     return verdict

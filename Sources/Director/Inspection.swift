@@ -49,13 +49,13 @@ extension UserspacePlane {
   // MARK: Connections
 
   /// Records that are read at once from a worker, which meanwhile forwards nothing.
-  private static let slice: UInt32 = 2_048
+  static let slice: UInt32 = 2_048
 
   public func connections(
     _ filter: ConnectionFilter, _ body: @Sendable ([ConnectionStatus]) async -> Bool
   ) async throws(PlaneError) {
-    let vips = Dictionary(
-      mailboxes.first?.snapshot.vips.map { ($0.1, $0.0) } ?? [], uniquingKeysWith: { first, _ in first })
+    guard let snapshot = mailboxes.first?.snapshot else { return }
+    let listing = ConnectionRows(filter, snapshot, shared.servers)
     for mailbox in mailboxes {
       var next: UInt32 = 1
       repeat {
@@ -63,56 +63,25 @@ extension UserspacePlane {
         let (records, now): ([Connection], UInt32)
         (records, next, now) = await withCheckedContinuation { continuation in
           mailbox.ask { table, now in
-            var records: [Connection] = []
-            let next = table.visit(from: start, limit: Self.slice) { records.append($1) }
+            let (records, next) = table.slice(from: start, limit: Self.slice)
             continuation.resume(returning: (records, next, now))
           }
         }
-        guard await deliver(records, now, vips, filter, body) else { return }
+        guard await deliver(listing.rows(records, now), body) else { return }
       } while next != 0
     }
     var next: UInt32 = 1
     repeat {
-      var records: [Connection] = []
-      next = shared.persistence.visit(from: next, limit: Self.slice) { records.append($0) }
-      guard await deliver(records, Clock.ticks, vips, filter, body) else { return }
+      let records: [Connection]
+      (records, next) = shared.persistence.slice(from: next, limit: Self.slice)
+      guard await deliver(listing.rows(records, Clock.ticks), body) else { return }
     } while next != 0
   }
 
   private func deliver(
-    _ records: [Connection], _ now: UInt32, _ vips: [UInt16: IPAddress], _ filter: ConnectionFilter,
-    _ body: @Sendable ([ConnectionStatus]) async -> Bool
+    _ rows: [ConnectionStatus], _ body: @Sendable ([ConnectionStatus]) async -> Bool
   ) async -> Bool {
-    let rows = records.compactMap { row($0, now, vips) }.filter { matches($0, filter) }
-    return rows.isEmpty ? true : await body(rows)
-  }
-
-  private func row(_ record: Connection, _ now: UInt32, _ vips: [UInt16: IPAddress]) -> ConnectionStatus? {
-    let end = shared.servers[record.server].endpoint
-    let isMark = record.transport == 0
-    let mark = UInt32(record.vip) << 16 | UInt32(record.virtualPort)
-    guard let vip = isMark ? IPAddress(v4: mark) : vips[record.vip] else { return nil }
-    // Direct routing keeps the port, so the server's is the packet's: not that of FTP's service for its data.
-    let port = record.isInvalidated ? .max : isMark ? 0 : record.virtualPort
-    let isTemplate = record.flags.contains(.template)
-    let left = Int32(bitPattern: record.expires &- now)
-    let state = ConnectionState(rawValue: record.state) ?? .none
-    return ConnectionStatus(
-      transport: TransportProtocol(rawValue: record.transport)?.name ?? "ip",
-      client: Endpoint(record.client(end.address.family), record.clientPort),
-      virtual: Endpoint(vip, port), server: Endpoint(end.address, port),
-      state: isTemplate ? (record.flags.contains(.assured) ? "ASSURED" : "NONE") : state.name,
-      expires: left > 0 ? UInt32(left) / ticksPerSecond : 0, isTemplate: isTemplate)
-  }
-
-  private func matches(_ row: ConnectionStatus, _ filter: ConnectionFilter) -> Bool {
-    if let client = filter.client, !client.contains(row.client.address) { return false }
-    if let server = filter.server, row.server.address != server { return false }
-    if let state = filter.state, row.state != state { return false }
-    if case .endpoint(let transport, let end)? = filter.service {
-      return row.transport == transport.name && row.virtual == end
-    }
-    return true
+    rows.isEmpty ? !Task.isCancelled : await body(rows)
   }
 }
 

@@ -43,7 +43,7 @@ public final class OfflineDirector {
     if !hasStarted { start(ticks, milliseconds) }
     director.tick(ticks)
     while director.expire(budget: 1 << 16) {}
-    director.shared.persistence.expire(ticks, budget: .max)
+    director.shared.persistence.expire(ticks)
     for _ in 0..<director.fragments.expire(ticks) { director.counters.drop(.fragmentTimeout) }
     neighborhood.tick(milliseconds)
     var sent = released(milliseconds)
@@ -52,10 +52,8 @@ public final class OfflineDirector {
       director.counters.drop(.capturedShort)
       return sent
     }
-    sent += process(KeptFrame(octets: untagged, header: 0, tag: tag), milliseconds).map { [$0] } ?? []
-    for fragment in director.fragments.takeReady() {
-      sent += process(fragment, milliseconds).map { [$0] } ?? []
-    }
+    sent += process(KeptFrame(octets: untagged, header: 0, tag: tag), milliseconds)
+    for fragment in director.fragments.takeReady() { sent += process(fragment, milliseconds) }
     learn()
     return sent + released(milliseconds)
   }
@@ -71,8 +69,8 @@ public final class OfflineDirector {
     neighborhood.tick(milliseconds)
   }
 
-  /// The way of one untagged frame; what is sent, if anything.
-  private func process(_ frame: KeptFrame, _ milliseconds: UInt64) -> [UInt8]? {
+  /// The way of one untagged frame; what is sent.
+  private func process(_ frame: KeptFrame, _ milliseconds: UInt64) -> [[UInt8]] {
     var frame = frame
     let verdict = frame.lend(room: 1_024) { bytes -> (Verdict, length: Int) in
       let isARP = bytes.count >= Ethernet.length && bytes.u16(Ethernet.type) == Ethernet.arp
@@ -84,22 +82,32 @@ public final class OfflineDirector {
     switch verdict {
     case .transmit:
       director.counters.forwarded.add(1)
-      return frame.wire
+      return [frame.wire]
     case .answer:
       director.counters.answered.add(1)
-      return frame.wire
+      return [frame.wire]
+    case .cut(let server):
+      let pieces = frame.cut(mtu: director.link.mtu)
+      if director.shared.servers[server].mac.load(ordering: .relaxed) != 0 {
+        for _ in pieces { director.counters.forwarded.add(1) }
+        return pieces.map(\.wire)
+      }
+      for piece in pieces { hold(piece, server, milliseconds) }
     case .pass, .handOver: director.counters.passed.add(1)
     case .drop(let reason): director.counters.drop(reason)
     case .park(let key):
       if !director.fragments.wait(key, frame, director.now) { director.counters.drop(.fragmentQueueFull) }
-    case .hold(let server):
-      if held.hold(frame, for: server, now: milliseconds) {
-        director.counters.held.add(1)
-      } else {
-        director.counters.drop(.holdQueueFull)
-      }
+    case .hold(let server): hold(frame, server, milliseconds)
     }
-    return nil
+    return []
+  }
+
+  private func hold(_ frame: KeptFrame, _ server: UInt32, _ milliseconds: UInt64) {
+    if held.hold(frame, for: server, now: milliseconds) {
+      director.counters.held.add(1)
+    } else {
+      director.counters.drop(.holdQueueFull)
+    }
   }
 
   /// Takes over what the neighbourhood learnt. What it would send is left out: the capture has its own answers.

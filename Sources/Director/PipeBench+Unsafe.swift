@@ -84,8 +84,20 @@ public final class PipeService {
 
   /// Ends the connections whose time has come.
   public mutating func expire(now: UInt32) {
+    while expireSlice(now: now) {}
+  }
+
+  /// Ends as many of them as a worker does between two batches; whether there may be more.
+  public mutating func expireSlice(now: UInt32) -> Bool {
     director.tick(now)
-    while director.expire(budget: 1 << 16) {}
+    return director.expire(budget: Director.expiryBudget)
+  }
+
+  /// Copies as many records as a listing has a worker copy between two batches; how many, and where to go on, 0 at the
+  /// end.
+  public func listSlice(from start: UInt32) -> (count: Int, next: UInt32) {
+    let (records, next) = director.connections.slice(from: start, limit: UserspacePlane.slice)
+    return (records.count, next)
   }
 }
 

@@ -76,9 +76,9 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
     var template: UInt32 = 0
     let server: UInt32
     if let persistence = definition.persistence {
-      var key = PersistenceTable.key(new.client, port: port, vip: vip, definition.key, persistence.netmask)
-      key.high ^= callID
-      guard let found = self.template(key, new, persistence, shared, settings) else { return .noServer }
+      let key = PersistenceTable.key(
+        new.client, port: port, vip: vip, definition.key, persistence.netmask, callID: callID)
+      guard let found = self.template(key, callID, new, persistence, shared, settings) else { return .noServer }
       guard let found else { return .templatesFull }
       (template, server) = (found.number, found.server)
       shared.persistence.adopt(template, new.now, countsChild: active != nil)
@@ -99,13 +99,14 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
 
   /// The client's template, found or made; nil inside where there is no room, nil outside where there is no server.
   private mutating func template(
-    _ key: ConnectionKey, _ new: NewConnection, _ persistence: Persistence, _ shared: SharedTables, _ settings: Settings
+    _ key: ConnectionKey, _ callID: UInt64, _ new: NewConnection, _ persistence: Persistence, _ shared: SharedTables,
+    _ settings: Settings
   ) -> PersistenceTable.Template?? {
     let expireQuiescent = settings.expireQuiescentTemplate != 0
     if let found = shared.persistence.find(key, new.now, expireQuiescent: expireQuiescent) { return .some(found) }
     guard let server = pick(new) else { return nil }
     let lifetime = persistence.timeout * ticksPerSecond
-    return .some(shared.persistence.insert(key, server: server, lifetime: lifetime, new.now))
+    return .some(shared.persistence.insert(key, callID: callID, server: server, lifetime: lifetime, new.now))
   }
 
   /// Selects a server; nil where none can take the connection.

@@ -49,6 +49,7 @@ extension Director {
     guard reversed.sourcePort != Self.ftpData, connections.count < connections.capacity else {
       return .drop(.unclaimed)
     }
+    guard !match.usesCallID else { return .drop(.noCallId) }
     // Schedulers that go by the destination go by the embedded packet's: the kernel's `dh`, `lblc` and `lblcr` do.
     let new = NewConnection(
       client: reversed.source, clientPort: reversed.sourcePort, destination: embedded.destination, now: now)

@@ -219,6 +219,9 @@ public final class UserspacePlane: ForwardingPlane {
       guard !InterfaceAddresses.all().contains(where: { $0.address.address == server.endpoint.address }) else {
         throw .invalid("\(server.endpoint.address) is this director's own address: a real server is another host")
       }
+      guard !owned.withLock({ $0.contains(server.endpoint.address) }) else {
+        throw .invalid("\(server.endpoint.address) is a VIP: name the real server by an address of its own")
+      }
     default: break
     }
     try services.apply(change, now: Clock.ticks)
@@ -303,7 +306,7 @@ public final class UserspacePlane: ForwardingPlane {
     while (try? await Task.sleep(for: .seconds(1))) != nil, let plane = plane() {
       second += 1
       plane.digest.tick(Clock.milliseconds)
-      plane.shared.persistence.expire(Clock.ticks, budget: 100_000)
+      plane.shared.persistence.expire(Clock.ticks)
       let isChanged = plane.services.withLock { services in
         if second % 2 == 0 { services.estimate() }
         if second % 60 == 0 { services.collect(Clock.ticks) }

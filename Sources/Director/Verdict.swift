@@ -10,6 +10,8 @@ enum Verdict: Equatable {
   case pass
   /// Ours to forward, once the Ethernet address of this server is known. All else is rewritten already.
   case hold(server: UInt32)
+  /// Ours to forward like those, but longer than the interface's packets may be: to be cut into fragments.
+  case cut(server: UInt32)
   /// A fragment that came before the first of its datagram: to be kept until that comes.
   case park(FragmentKey)
   /// For the worker that owns its connection.
@@ -24,6 +26,7 @@ extension Director {
     case .transmit: "transmit to \(frame.mac(Ethernet.destination))"
     case .answer(let length): "answer with \(length) octets"
     case .pass: "pass to the host"
+    case .cut(let server): "cut into fragments for \(shared.servers[server].endpoint.address)"
     case .park: "wait for the first fragment"
     case .handOver(let worker): "hand over to worker \(worker)"
     case .hold(let server): "hold for \(shared.servers[server].endpoint.address)"

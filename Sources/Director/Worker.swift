@@ -59,10 +59,10 @@ final class WorkerMailbox: Sendable {
 
 /// A thread with a port of its own: takes frames a batch at a time through its director and sends what is to be sent.
 struct Worker<P: Port & ~Copyable>: ~Copyable {
-  /// Records that are looked at for expiry after each batch: about 50 µs.
-  private static var expiryBudget: Int { 512 }
   /// Records that are searched after each batch for connections of removed servers.
   private static var sweepLimit: UInt32 { 2_048 }
+  /// Records that `drop_entry` looks at after each batch.
+  private static var dropLimit: UInt32 { 512 }
   /// Milliseconds a worker sleeps at most, so that connections end in time.
   private static var nap: Int32 { 50 }
 
@@ -99,7 +99,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
       director.tick(Clock.ticks)
       if tap.isOpen.load(ordering: .relaxed) { tapped(count) } else { batch(count) }
       finish(count)
-      let isBehind = director.expire(budget: Self.expiryBudget)
+      let isBehind = tidy()
       let isWaited = maintain()
       if count == 0, !isBehind { rest(isWaited ? 5 : Self.nap) }
     }
@@ -139,6 +139,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
       director.counters.passed.add(1)
     case .hold(let server):
       hold(index, server)
+    case .cut(let server):
+      cut(index, server)
     case .park(let key):
       park(index, key)
     case .handOver(let worker):
@@ -167,6 +169,27 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     want(server)
   }
 
+  @inline(never)
+  private mutating func cut(_ index: Int, _ server: UInt32) {
+    cut(port.copy(index), server)
+  }
+
+  /// Sends a packet in fragments.
+  private mutating func cut(_ frame: KeptFrame, _ server: UInt32) {
+    let isResolved = director.shared.servers[server].mac.load(ordering: .relaxed) != 0
+    for piece in frame.cut(mtu: director.link.mtu) {
+      if isResolved { send(piece) } else { hold(piece, server) }
+    }
+  }
+
+  private mutating func send(_ frame: KeptFrame) {
+    if port.send(frame) {
+      director.counters.forwarded.add(1)
+    } else {
+      director.counters.drop(.transmitFailed)
+    }
+  }
+
   private mutating func finish(_ count: Int) {
     guard count > 0 else { return }
     if count == Director.batch { peak = max(peak, port.fill.waiting) }
@@ -184,13 +207,20 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     var frame = frame
     let verdict = frame.lend { bytes in (director.process(bytes), length: bytes.count) }
     switch verdict {
-    case .transmit where port.send(frame):
-      director.counters.forwarded.add(1)
-    case .transmit: director.counters.drop(.transmitFailed)
+    case .transmit: send(frame)
     case .hold(let server): hold(frame, server)
+    case .cut(let server): cut(frame, server)
     case .drop(let reason): director.counters.drop(reason)
     case .answer, .pass, .park, .handOver: director.counters.drop(.fragmentQueueFull)
     }
+  }
+
+  /// Ends connections, so few at a time that no frame waits for long; whether there are more to look at.
+  private mutating func tidy() -> Bool {
+    let isExpiring = director.expire(budget: Director.expiryBudget)
+    let isSweeping = director.sweep(limit: Self.sweepLimit)
+    let isDropping = director.dropEntries(limit: Self.dropLimit)
+    return isExpiring || isSweeping || isDropping
   }
 
   /// Takes over a new configuration, if there is one.
@@ -213,9 +243,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     if let new = replacement.take()?.take() { port = new }
     for question in mailbox.takeQuestions() { question(director.connections, director.now) }
     for _ in 0..<director.fragments.expire(director.now) { director.counters.drop(.fragmentTimeout) }
-    _ = director.sweep(limit: Self.sweepLimit)
     if meter.isDue {
-      director.dropEntries()
+      director.beginDropping()
       director.counters.load.store(meter.measure(), ordering: .relaxed)
       director.counters.ringDrops.add(port.overruns())
       tellFill()

@@ -175,18 +175,3 @@ extension Change {
     }
   }
 }
-
-extension ConnectionFilter {
-  public func matches(_ row: ConnectionStatus) -> Bool {
-    if let client, !client.contains(row.client.address) { return false }
-    if let server, server != row.server.address { return false }
-    if let state, state != row.state { return false }
-    switch service {
-    case nil: return true
-    case .endpoint(let transport, let endpoint): return transport.name == row.transport && endpoint == row.virtual
-    case .fwmark(let mark, let family):
-      // Only a mark's templates say so: their protocol is none, and the mark stands where the VIP does.
-      return row.transport == "ip" && row.virtual.address == IPAddress(v4: mark) && family == .v4
-    }
-  }
-}

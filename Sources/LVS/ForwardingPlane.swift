@@ -80,6 +80,29 @@ public struct ConnectionFilter: Hashable, Sendable, Codable {
   }
 }
 
+extension ConnectionFilter {
+  /// What the kernel calls the states of connections, of TCP, UDP and SCTP, and those of templates.
+  public static let states = [
+    "NONE", "ESTABLISHED", "SYN_SENT", "SYN_RECV", "FIN_WAIT", "TIME_WAIT", "CLOSE", "CLOSE_WAIT", "LAST_ACK", "LISTEN",
+    "SYNACK", "UDP", "INIT1", "INIT", "C-SENT", "C-REPLIED", "C-WAIT", "COOKIE", "C-ECHOED", "S-SENT", "S-RECEIVED",
+    "S-ACK-SENT", "REJECTED", "CLOSED", "ASSURED",
+  ]
+
+  /// Whether a row is to be listed, as far as the row itself says.
+  public func matches(_ row: ConnectionStatus) -> Bool {
+    if let client, !client.contains(row.client.address) { return false }
+    if let server, server != row.server.address { return false }
+    if let state, state != row.state { return false }
+    switch service {
+    case nil: return true
+    case .endpoint(let transport, let endpoint): return transport.name == row.transport && endpoint == row.virtual
+    case .fwmark(let mark, let family):
+      // Only a mark's templates say so: their protocol is none, and the mark stands where the VIP does.
+      return row.transport == "ip" && row.virtual.address == IPAddress(v4: mark) && family == .v4
+    }
+  }
+}
+
 /// An address range: `10.0.0.0/8`, `2001:db8::/32`, or one address.
 public struct Prefix: Hashable, Sendable, TextCodable {
   public static var kind: String { "an address range such as 10.0.0.0/8" }

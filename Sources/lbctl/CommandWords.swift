@@ -17,10 +17,17 @@ struct CommandWords {
     (["lbctl"] + words.filter(Lbctl.commandNames.contains).prefix(1) + ["--help"]).joined(separator: " ")
   }
 
-  /// What stood before the command now stands at the end, and every `-p` has its number.
+  /// What stood before the command now stands at the end, and every `-p` has its number. A negative number is a value,
+  /// to be refused as that: to the parser it would be an option.
   var prepared: [String] {
     let start = globalCount
-    return Self.withPersistence(words[start...]) + words[..<start]
+    let negative = ["set", "timeouts"].contains(words[start...].first) ? words.firstIndex(where: Self.isNegative) : nil
+    guard let negative else { return Self.withPersistence(words[start...]) + words[..<start] }
+    return words[start..<negative] + words[..<start] + ["--"] + words[negative...]
+  }
+
+  private static func isNegative(_ word: String) -> Bool {
+    word.hasPrefix("-") && word.utf8.count > 1 && word.utf8.dropFirst().allSatisfy { (48...57).contains($0) }
   }
 
   /// Names a command that there is not; the parser would complain of its options instead.

@@ -55,6 +55,10 @@ struct List: AsyncParsableCommand {
     if layout != .connections, client != nil || server != nil || state != nil {
       throw ValidationError("--client, --server and --state go with --connections")
     }
+    if let state, !ConnectionFilter.states.contains(state.uppercased()) {
+      let states = ConnectionFilter.states.joined(separator: ", ")
+      throw ValidationError("there is no state '\(state)' (there are \(states))")
+    }
   }
 
   func run() async throws {
@@ -84,15 +88,17 @@ struct List: AsyncParsableCommand {
   }
 
   private func listConnections() async throws {
+    if let key = service.named { _ = try await options.table.service(key) }
     let filter = ConnectionFilter(client: client, service: service.named, server: server, state: state?.uppercased())
     if options.json {
       return try await options.table.connectionLines(filter) { try write($0) }
     }
-    var text = ConnectionListing.title
+    var title = ConnectionListing.title
     try await options.table.connections(filter) { rows in
-      try write(text + rows.map(ConnectionListing.row).joined())
-      text = ""
+      try write(title)
+      try write(Data(ConnectionListing.rows(rows)))
+      title = ""
     }
-    try write(text)
+    try write(title)
   }
 }

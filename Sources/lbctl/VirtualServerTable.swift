@@ -93,7 +93,7 @@ struct KernelTable: VirtualServerTable {
   }
 
   func connectionLines(_ filter: ConnectionFilter, _ receive: (Data) async throws -> Void) async throws {
-    try await connections(filter) { try await receive(Data($0.map(\.jsonLine).joined().utf8)) }
+    try await connections(filter) { try await receive(Data(ConnectionStatus.jsonLines($0))) }
   }
 }
 

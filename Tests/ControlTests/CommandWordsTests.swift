@@ -19,6 +19,9 @@ struct CommandWordsTests {
       ("edit-service --persistent 300 -s rr", "edit-service --persistent 300 -s rr"),
       ("--json add-service -p", "add-service -p 360 --json"),
       ("list -p", "list -p"),
+      ("set conn_reuse_mode -1", "set conn_reuse_mode -- -1"),
+      ("--json timeouts 1 -2 3", "timeouts 1 --json -- -2 3"),
+      ("add-rs -w -1", "add-rs -w -1"),
       ("", ""),
     ])
   func prepared(_ line: String, _ prepared: String) {

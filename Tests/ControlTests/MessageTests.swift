@@ -64,15 +64,16 @@ struct MessageTests {
   func connection(_ number: Int) throws {
     var row = MemoryPlane.row(number)
     row.isTemplate = number == 0
-    let line = Data(row.jsonLine.dropLast().utf8)
-    #expect(try JSON.decode(ConnectionStatus.self, from: line) == row)
-    #expect(try ConnectionStatus(jsonLine: line) == row)
-    #expect(try ConnectionStatus(jsonLine: JSON.encode(row)) == row)
+    if number == 1 { row.client = endpoint("[2001:db8::1]:65535") }
+    let line = ConnectionStatus.jsonLines([row])
+    #expect(try JSON.decode(ConnectionStatus.self, from: Data(line)) == row)
+    #expect(try ConnectionStatus.rows(inLines: line + line) == [row, row])
+    #expect(try ConnectionStatus.rows(inLines: Array(JSON.encode(row) + "\n".utf8)) == [row])
   }
 
-  @Test("A line that is no connection is refused", arguments: ["", "{}", #"{"error":"x","code":"y"}"#])
+  @Test("A line that is no connection is refused", arguments: ["\n", "{}", #"{"error":"x","code":"y"}"#])
   func noConnection(_ line: String) {
-    #expect(throws: ErrorReply.self) { try ConnectionStatus(jsonLine: Data(line.utf8)) }
+    #expect(throws: ErrorReply.self) { try ConnectionStatus.rows(inLines: Array(line.utf8)) }
   }
 
   @Test(

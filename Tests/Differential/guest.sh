@@ -19,7 +19,7 @@ load() {
   done
 }
 
-for module in tun xt_mark ip{,6}table_mangle ip_vs ip_vs_{rr,wrr,lc,wlc,lblc,lblcr,dh,sh,mh,sed,nq,fo,ovf}; do
+for module in tun xt_mark ip{,6}table_mangle ip_vs ip_vs_pe_sip ip_vs_{rr,wrr,lc,wlc,lblc,lblcr,dh,sh,mh,sed,nq,fo,ovf}; do
   load "$module"
 done
 ip link set lo up

@@ -2,7 +2,7 @@
 
     history.py --seed N --steps N >HISTORIES.json
 
-A history is {name, family, marks, steps}. Services, servers and mark rules are written in the words of the project's
+A history is {name, family, mtu, marks, steps}. Services, servers and mark rules are written in the words of the project's
 configuration; a step is one change, one packet (`from` a client `to` a VIP), one ICMP error about a flow, or a wait.
 """
 
@@ -13,7 +13,13 @@ import sys
 
 SCHEDULERS = "rr wrr lc wlc lblc lblcr dh sh mh sed nq fo ovf".split()
 TRANSPORTS = ["tcp"] * 6 + ["udp"] * 2 + ["sctp"] * 2 + ["ops"]
-LAYOUTS = ["one"] * 5 + ["two"] * 3 + ["all ports"] * 2 + ["mark"] * 2 + ["ftp"]
+LAYOUTS = ["one"] * 5 + ["two"] * 3 + ["all ports"] * 2 + ["mark"] * 2 + ["ftp"] + ["sip"] * 2
+# What SIP messages say of their Call-ID, `{}`; the last ones make it hard to find, or say nothing.
+CALLS = (["Call-ID: {}\r\n"] * 8 + ["call-id  :\t{}\r\n", "i: {}\r\n", "I:{}\r\n", "Call-ID: {}\n", "Call-ID: {}\r"]
+         + ["Call-ID:\r\n {}\r\n", "Call-ID\r\n\t: {}\r\n", "Via: x\r\n  y\r\nCall-ID: {}@host\r\n"]
+         + ["X: y\r\n\r\nCall-ID: {}\r\n", "\nCall-ID: {}\r\n", "Call-ID: ;\r\nCall-ID: {}\r\n", "Call-ID {}\r\n"]
+         + ["Call-ID: {};x\r\n", "Call-ID: {}@\r\n", "Call-ID: {} \r\n", "Call-ID: {}", "Call-IDs: {}\r\n", "id: {}\r\n"]
+         + ["Call-ID: {}" + "x" * 255 + "\r\n", "Call-ID: {}" + "x" * 253 + "\r\n", "Call-ID:\r\n", "Subject: {}\r\n", ""])
 WEIGHTS = [0, 1, 1, 1, 1, 2, 2, 3, 4, 5, 7, 10, 100]
 LENGTH = 150
 MARK = 7
@@ -37,12 +43,17 @@ class History:
         self.layout = choice(["mark"] * 4 + LAYOUTS if scheduler in ("dh", "lblc", "lblcr") else LAYOUTS)
         if self.layout == "ftp":
             self.transport, self.onePacket = "tcp", False
-        self.isPersistent = self.layout == "all ports" or chance(0.3)
+        if self.layout == "sip":
+            self.transport, self.onePacket = "udp", chance(0.3)
+        self.isPersistent = self.layout in ("all ports", "sip") or chance(0.3)
+        self.mtu = choice([1500, 1500, 1500, 600 if self.family == 4 else 1280])
+        self.dropsPackets = chance(0.1)
         self.hasThresholds = chance(0.35)
         self.services, self.steps, self.flows, self.port = {}, [], [], 1024
         self.vips = [self.vip(n) for n in range(3)]
         self.plan()
-        self.name = " ".join([scheduler, str(number), f"IPv{self.family}", transport, self.layout]
+        kind = "ops" if self.onePacket else self.transport
+        self.name = " ".join([scheduler, str(number), f"IPv{self.family}", kind, self.layout]
                              + ["persistent"] * self.isPersistent + ["waits"] * self.waits)
 
     def chance(self, probability):
@@ -78,6 +89,8 @@ class History:
         elif self.layout == "all ports":
             self.keys = [f"{kind}:{first}:0"] + [f"{kind}:{first}:80"] * self.chance(0.5)
             self.targets = [f"{first}:{port}" for port in (80, 443, 8080)]
+        elif self.layout == "sip":
+            self.keys, self.targets = [f"udp:{first}:5060"], [f"{first}:5060"]
         elif self.layout == "ftp":
             self.keys = [f"{kind}:{first}:21"]
             self.targets = [f"{first}:{port}" for port in (21, 21, 20, 40000)]
@@ -98,6 +111,8 @@ class History:
             definition["persistence"] = {"timeout": self.lifetime() if self.waits else self.random.choice([120, 300])}
             if self.chance(0.5):
                 definition["persistence"]["netmask"] = "255.255.255.0" if self.family == 4 else "64"
+            if self.layout == "sip" and self.chance(0.95):
+                definition["persistenceEngine"] = "sip"
         if self.onePacket:
             definition["onePacket"] = True
         return definition
@@ -139,7 +154,7 @@ class History:
             self.services[key].remove(number)
             self.step("removeServer", of=key, server={"address": self.server(number, self.serverPort(key))})
         elif kind == "service":
-            if self.layout != "all ports" and self.chance(0.2):
+            if self.layout not in ("all ports", "sip") and self.chance(0.2):
                 self.isPersistent = not self.isPersistent
             if self.transport == "udp" and self.chance(0.1):
                 self.onePacket = not self.onePacket
@@ -160,7 +175,16 @@ class History:
             ("conn_reuse_mode", [0, 1, 1, 2, 3]), ("expire_nodest_conn", [0, 0, 1]),
             ("expire_quiescent_template", [0, 1]), ("sloppy_tcp", [0, 0, 1]), ("sloppy_sctp", [0, 0, 1]),
             ("secure_tcp", [0, 3]), ("schedule_icmp", [0] if self.waits else [0, 1])])
+        if self.dropsPackets and self.chance(0.5):
+            return self.dropPackets()
         self.step("set", key=key, value=str(self.random.choice(values)))
+
+    def dropPackets(self):
+        """Every so-manieth new connection, or none. The rate is taken over when the defence goes up."""
+        self.step("set", key="drop_packet", value="0")
+        if self.chance(0.7):
+            self.step("set", key="am_droprate", value=str(self.random.randint(1, 5)))
+            self.step("set", key="drop_packet", value="3")
 
     # Packets
 
@@ -179,7 +203,20 @@ class History:
             words["chunk"] = self.random.choice(SCTP_FIRST if isFirst else SCTP_LATER)
         if self.chance(0.05):
             words["ttl"] = self.random.choice([1, 2])
+        if self.layout == "sip":
+            words["payload"] = self.message()
+        elif self.chance(0.06):
+            words["fragments"] = self.random.choice([[0, 1], [1, 0], [0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]])
+        elif self.chance(0.06):
+            words["length"] = self.mtu + self.random.choice([-1, 0, 1, 2, 8, 100, 700])
+            words["whole"] = self.chance(0.6)
         self.step("packet", **words)
+
+    def message(self):
+        """A SIP message as text."""
+        call = self.random.choice(["a1", "b2", "c3", "d4@host", "e5.x-y_z"])
+        return "INVITE sip:a@b SIP/2.0\r\nTo: c\r\n" + self.random.choice(CALLS).replace("{}", call) + (
+            "" if self.chance(0.2) else "Max-Forwards: 70\r\n\r\n")
 
     def newFlow(self):
         self.port += 1
@@ -205,9 +242,8 @@ class History:
     def make(self):
         for _ in range(self.random.randint(0, 3)):
             self.setting()
-        if self.chance(0.1):
-            self.step("set", key="am_droprate", value=str(self.random.randint(1, 5)))
-            self.step("set", key="drop_packet", value="3")
+        if self.dropsPackets:
+            self.dropPackets()
         if self.waits:
             self.step("timeouts", tcp=5, tcpFin=2, udp=2)
         # Both keep the VIPs while no other service has them, the kernel its hooks.
@@ -224,7 +260,7 @@ class History:
             # to an eighth, fall between them.
             if self.waits and len(self.steps) % 45 == 44:
                 self.step("wait", until=3 * (1 + len(self.steps) // 45))
-        history = {"name": self.name, "family": self.family, "steps": self.steps}
+        history = {"name": self.name, "family": self.family, "mtu": self.mtu, "steps": self.steps}
         if self.layout == "mark":
             prefix = "10.1.0.100/30" if self.family == 4 else "fd00:1::100/126"
             history["marks"] = [{"destination": prefix, "mark": MARK}]

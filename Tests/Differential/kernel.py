@@ -98,8 +98,8 @@ def service(key, definition):
         timeout = persistence["timeout"]
         mask = persistence.get("netmask", "255.255.255.255" if v4 else "128")
         netmask = struct.unpack("=I", socket.inet_aton(mask))[0] if v4 else int(mask)
-    return (service_id(key) + attribute(6, definition["scheduler"].encode() + b"\0")
-            + attribute(7, struct.pack("=II", flags, 0xFFFFFFFF)) + u32(8, timeout) + u32(9, netmask))
+    engine = attribute(11, definition.get("persistenceEngine", "").encode() + b"\0") if persistence else b""
+    return (service_id(key) + attribute(6, definition["scheduler"].encode() + b"\0") + engine + attribute(7, struct.pack("=II", flags, 0xFFFFFFFF)) + u32(8, timeout) + u32(9, netmask))
 
 
 def server_id(text):
@@ -138,12 +138,12 @@ def flow_name(protocol, client, client_port, virtual, port):
 class Kernel:
     """A fresh namespace with the director's address, the VIPs and neighbours that need no ARP."""
 
-    def __init__(self, family, marks):
+    def __init__(self, family, marks, mtu=1500):
         if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
             raise OSError(ctypes.get_errno(), "unshare")
         self.tap = os.open("/run/tun", os.O_RDWR | os.O_NONBLOCK)
         fcntl.ioctl(self.tap, TUNSETIFF, struct.pack("16sH", b"eth0", IFF_TAP | IFF_NO_PI))
-        self.family = family
+        self.family, self.mtu = family, mtu
         self.quiet()
         subprocess.run(["ip", "-batch", "-"], input=self.setup(), text=True, check=True)
         for rule in marks:
@@ -161,7 +161,7 @@ class Kernel:
                 file.write(str(value))
 
     def setup(self):
-        lines = ["link set lo up", "link set eth0 address 02:00:00:00:00:01", "link set eth0 up"]
+        lines = ["link set lo up", f"link set eth0 mtu {self.mtu} address 02:00:00:00:00:01", "link set eth0 up"]
         if self.family == 4:
             lines += ["addr add 10.1.0.1/16 dev eth0"] + [f"addr add 10.1.0.{100 + n}/32 dev lo" for n in range(4)]
             neighbours = [(f"10.1.1.{n}", n) for n in range(1, 10)]
@@ -207,15 +207,19 @@ class Kernel:
         else:
             raise ValueError(operation)
 
-    def send(self, frame):
-        """Puts a frame on the wire: what the director made of it, `none` where that is nothing."""
+    def send(self, *frames):
+        """Puts frames on the wire: what the director made of them, `none` where that is nothing."""
         self.receive()
-        os.write(self.tap, frame)
+        for frame in frames:
+            self.write(frame)
         answers = self.receive()
         if not answers:
             select.select([self.tap], [], [], 0.002)
             answers = self.receive()
         return " and ".join(answers) or "none"
+
+    def write(self, frame):
+        os.write(self.tap, frame)
 
     def receive(self):
         answers = []

@@ -5,7 +5,8 @@ import struct
 
 DIRECTOR, CLIENT = bytes.fromhex("020000000001"), bytes.fromhex("0200000000c1")
 SERVERS = bytes.fromhex("0200000001")
-ICMP, TCP, UDP, ICMPV6, SCTP = 1, 6, 17, 58, 132
+ICMP, TCP, UDP, FRAGMENT, ICMPV6, SCTP = 1, 6, 17, 44, 58, 132
+DONT_FRAGMENT, MORE_FRAGMENTS = 0x4000, 0x2000
 NUMBERS = {"tcp": TCP, "udp": UDP, "sctp": SCTP}
 FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16}
 
@@ -30,26 +31,47 @@ def summed(source, destination, protocol, payload, place):
     return payload[:place] + struct.pack("!H", checksum(pseudo + payload)) + payload[place + 2:]
 
 
-def ip(source, destination, protocol, payload, ttl=64):
+def ip(source, destination, protocol, payload, ttl=64, flags=0, identification=1):
+    """`flags` with the offset as the IPv4 header has them."""
     if source.version == 6:
         return struct.pack("!IHBB", 6 << 28, len(payload), protocol, ttl) + source.packed + destination.packed + payload
-    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), 1, 0, ttl, protocol, 0, source.packed,
+    header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), identification, flags, ttl, protocol, 0, source.packed,
                          destination.packed)
     return header[:10] + struct.pack("!H", checksum(header)) + header[12:] + payload
 
 
-def packet(transport, source, destination, flags="", chunk=0, ttl=64):
-    """An IP packet of a flow between two (address, port)."""
+def packet(transport, source, destination, flags="", chunk=0, ttl=64, payload=b"", whole=False):
+    """An IP packet of a flow between two (address, port). `whole`: not to be cut on its way."""
     (client, client_port), (address, port) = source, destination
     ports = struct.pack("!HH", client_port, port)
     if transport == "tcp":
         bits = sum(FLAGS[letter] for letter in flags)
-        body = summed(client, address, TCP, ports + struct.pack("!IIBBHHH", 1, 2, 0x50, bits, 0x2000, 0, 0), 16)
+        body = summed(client, address, TCP, ports + struct.pack("!IIBBHHH", 1, 2, 0x50, bits, 0x2000, 0, 0) + payload, 16)
     elif transport == "udp":
-        body = summed(client, address, UDP, ports + struct.pack("!HH4B", 12, 0, 1, 2, 3, 4), 6)
+        payload = payload or bytes([1, 2, 3, 4])
+        body = summed(client, address, UDP, ports + struct.pack("!HH", 8 + len(payload), 0) + payload, 6)
     else:
-        body = ports + struct.pack("!IIBBH", 1, 0, chunk, 0, 4)
-    return ip(client, address, NUMBERS[transport], body, ttl)
+        body = ports + struct.pack("!IIBBH", 1, 0, chunk, 0, 4 + len(payload)) + payload
+    return ip(client, address, NUMBERS[transport], body, ttl, DONT_FRAGMENT if whole else 0)
+
+
+def fragments(packet, identification, count):
+    """The fragments of an IP packet: so many, all but the last of 32 octets."""
+    v4 = packet[0] >> 4 == 4
+    source, destination = (ipaddress.ip_address(part) for part in (
+        (packet[12:16], packet[16:20]) if v4 else (packet[8:24], packet[24:40])))
+    protocol, ttl, data = (packet[9], packet[8], packet[20:]) if v4 else (packet[6], packet[7], packet[40:])
+    pieces = []
+    for number in range(count):
+        last = number == count - 1
+        piece = data[32 * number:] if last else data[32 * number:32 * number + 32]
+        if v4:
+            pieces.append(ip(source, destination, protocol, piece, ttl, 4 * number | (0 if last else MORE_FRAGMENTS),
+                             identification))
+        else:
+            header = struct.pack("!BBHI", protocol, 0, 32 * number | (0 if last else 1), identification)
+            pieces.append(ip(source, destination, FRAGMENT, header + piece, ttl))
+    return pieces
 
 
 def error(router, destination, kind, code, about):

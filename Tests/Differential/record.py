@@ -26,15 +26,28 @@ def now():
     return int(time.monotonic() * 100)
 
 
-def frame(step):
+def frames(step, number):
+    """What a step puts on the wire; where that is more than the step says plainly, it is written down there."""
     source, destination = packets.endpoint(step["from"]), packets.endpoint(step["to"])
     if step["op"] == "packet":
-        packet = packets.packet(step["transport"], source, destination, step.get("flags", ""), step.get("chunk", 0),
-                                step.get("ttl", 64))
-    else:
-        about = packets.packet(step["transport"], destination, source, "SA")
-        packet = packets.error(ipaddress.ip_address(step["router"]), destination[0], step["type"], step["code"], about)
-    return packets.frame(packet)
+        payload = step.get("payload", "").encode()
+        if "fragments" in step:
+            payload = bytes(range(32 * len(step["fragments"])))
+        words = (step["transport"], source, destination, step.get("flags", ""), step.get("chunk", 0), step.get("ttl", 64))
+        packet = packets.packet(*words, payload)
+        if "length" in step:
+            packet = packets.packet(*words, bytes(step["length"] - len(packet) + (4 if step["transport"] == "udp" else 0)),
+                                    step["whole"])
+        pieces = [packet]
+        if "fragments" in step:
+            pieces = packets.fragments(packet, number + 1, len(step["fragments"]))
+            pieces = [pieces[place] for place in step["fragments"]]
+        if payload or "length" in step:
+            step["frames"] = [packets.frame(piece).hex() for piece in pieces]
+        return [packets.frame(piece) for piece in pieces]
+    about = packets.packet(step["transport"], destination, source, "SA")
+    packet = packets.error(ipaddress.ip_address(step["router"]), destination[0], step["type"], step["code"], about)
+    return [packets.frame(packet)]
 
 
 def settled(kernel, flow):
@@ -48,13 +61,13 @@ def settled(kernel, flow):
 
 
 def record(history):
-    kernel = Kernel(history["family"], history.get("marks", []))
+    kernel = Kernel(history["family"], history.get("marks", []), history["mtu"])
     begin, counts, flushes = now(), {}, False
     burst, waits = begin, any(step["op"] == "wait" for step in history["steps"])
     for number, step in enumerate(history["steps"]):
         step["at"] = now() - begin
         if step["op"] in ("packet", "error"):
-            step["out"] = kernel.send(frame(step))
+            step["out"] = kernel.send(*frames(step, number))
         elif step["op"] == "wait":
             burst = begin + 100 * step["until"]
             time.sleep(max(0, burst - now()) / 100)

@@ -69,6 +69,11 @@ TABLE = [
     ("add-rs -t 10.77.0.100:80 -r 10.77.0.22:80 -m", 1, "-m"),
     ("add-rs -t 10.77.0.100:80 -r 10.77.0.22:80 -i", 1, "-i"),
     ("add-rs -t 10.77.0.100:80 -r 10.77.0.2:80", 1, "own address"),
+    ("add-rs -t 10.77.0.100:80 -r 10.77.0.100", 1, "a VIP"),
+    ("set conn_reuse_mode -1", 1, "0 to 3"),
+    ("timeouts 900 -120 300", 2, "-120"),
+    ("list -c --state OPEN", 2, "OPEN"),
+    ("list -c -t 10.77.0.100:99", 1, "no service"),
     ("capture --filter port=x -w /dev/null", 1, "port=x"),
 ]
 

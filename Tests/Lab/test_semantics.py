@@ -8,6 +8,9 @@ import pytest
 from director import ON_EVERY_DATA_PLANE
 from lab import VIP
 from traffic import UdpEcho, web as requests
+from wire import Wire
+
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IP_PMTUDISC_DO = 10, 0, 2
 
 RULE = ("--dst", VIP, "--proto", "tcp", "--dport", "80-8080", "--set", "7")
 
@@ -67,6 +70,35 @@ def test_datagrams_in_fragments_arrive_whole(lab, director, size):
     director.lbctl("add-service", "-u", f"{VIP}:7", "-s", "rr")
     add_servers(director, "-u", f"{VIP}:7")
     assert len(set(udp_names(lab, 5, size))) == 1, "one flow, one server"
+
+
+@pytest.fixture
+def long_datagram(lab):
+    """A veth takes in four octets more than it sends, room for a tag: so a packet can come that is too long to go on."""
+    lab.client.ip("link", "set", "eth0", "mtu", 1504)
+    yield bytes(number % 251 for number in range(1504 - 28))
+    lab.client.ip("link", "set", "eth0", "mtu", 1500)
+
+
+def test_a_datagram_that_is_too_long_is_cut_or_answered_with_the_mtu(lab, director, long_datagram):
+    director.lbctl("add-service", "-u", f"{VIP}:7", "-s", "rr")
+    director.lbctl("add-rs", "-u", f"{VIP}:7", "-r", lab.servers[0].address, "-g")
+    with UdpEcho(lab.servers[0]), Wire(lab.servers[0]) as wire, \
+            lab.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(3)
+        client.connect((VIP, 7))
+        client.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+        client.send(long_datagram)
+        assert client.recv(65536) == lab.servers[0].name.encode() + b" " + long_datagram
+        pieces = wire.collect(lambda frame: frame.ip and frame.ip.destination == VIP)
+        assert [len(frame.ip.payload) for frame in pieces] == [1480, 4]
+        client.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO)
+        client.send(long_datagram)
+        with pytest.raises(OSError, match="too long"):
+            client.recv(65536)
+        client.send(long_datagram[:1500 - 28])
+        assert client.recv(65536).endswith(long_datagram[:1500 - 28])
+    lab.client.ip("route", "flush", "cache")
 
 
 def test_one_packet_scheduling_spreads_the_datagrams_of_one_socket(lab, director):

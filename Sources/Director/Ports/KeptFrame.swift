@@ -17,6 +17,30 @@ struct KeptFrame {
     }
   }
 
+  /// The frame in IPv4 fragments of at most `mtu` octets, each complete and ready to be sent.
+  func cut(mtu: Int) -> [KeptFrame] {
+    var whole = self
+    whole.completeChecksum()
+    return IPv4Fragmentation.frames(of: Array(whole.octets[header...]), mtu: mtu).map { frame in
+      KeptFrame(octets: [UInt8](repeating: 0, count: header) + frame, header: header, tag: tag)
+    }
+  }
+
+  /// Does what the metadata says is left to do: the checksum, whose field holds the sum of the pseudo header so far.
+  private mutating func completeChecksum() {
+    guard header == VirtioHeader.length, octets[0] & VirtioHeader.needsChecksum != 0 else { return }
+    octets.lend { [header] bytes in
+      let start = header + Int(bytes.native16(VirtioHeader.checksumStart))
+      let field = start + Int(bytes.native16(VirtioHeader.checksumOffset))
+      if field + 2 <= bytes.count {
+        let sum = Checksum.finish(Checksum.sum(bytes, start, bytes.count - start))
+        // For UDP a zero would say that there is none.
+        bytes.set(field, sum == 0 ? .max : sum)
+      }
+      return ((), length: bytes.count)
+    }
+  }
+
   /// Says that the frame is the director's own: nobody is to complete or cut it.
   mutating func clearMetadata() {
     for index in 0..<header { octets[index] = 0 }
@@ -41,11 +65,13 @@ struct KeptFrame {
 enum VirtioHeader {
   static let length = 10
   static let needsChecksum: UInt8 = 1
+  static let checksumStart = 6
+  static let checksumOffset = 8
 
   /// Moves what the header says to `distance` octets further on.
   static func shift(_ bytes: Bytes, by distance: UInt16) {
     func move(_ offset: Int) { bytes.setNative(offset, bytes.native16(offset) &+ distance) }
-    if bytes.u8(0) & needsChecksum != 0 { move(6) }
+    if bytes.u8(0) & needsChecksum != 0 { move(checksumStart) }
     if bytes.u8(1) != 0 { move(2) }
   }
 }

@@ -129,8 +129,8 @@ import LVS
     unsafe wheel.schedule(number, records)
   }
 
-  /// The next record whose time has come, off the wheel but still in the table; 0 when there is none or `budget`
-  /// records have been looked at.
+  /// The next record whose time has come, off the wheel but still in the table; 0 when there is none or the wheel has
+  /// turned and records have been looked at `budget` times.
   mutating func nextExpired(_ now: UInt32, budget: inout Int) -> UInt32 {
     unsafe wheel.nextExpired(now, budget: &budget, records)
   }
@@ -155,6 +155,14 @@ import LVS
       number += 1
     }
     return end == UInt64(touched) ? 0 : number
+  }
+
+  /// Copies of the records with numbers from `start` on, of at most `limit` places; where to go on, or 0 at the end.
+  func slice(from start: UInt32, limit: UInt32) -> ([Connection], next: UInt32) {
+    var records: [Connection] = []
+    records.reserveCapacity(Int(min(limit, touched &- min(max(start, 1), touched) &+ 1)))
+    let next = visit(from: start, limit: limit) { records.append($1) }
+    return (records, next)
   }
 
   private mutating func take() -> UInt32? {

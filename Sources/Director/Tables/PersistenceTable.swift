@@ -10,7 +10,12 @@ final class PersistenceTable: Sendable {
   /// How much longer a template stays when its time is up and connections of it live. From then on that is its lifetime.
   private static let grace = 60 * ticksPerSecond
 
+  /// Templates that are looked at while workers wait for the lock.
+  private static let slice = 512
+
   private let table: Mutex<ConnectionTable>
+  /// By number, what is mixed into the keys of those templates that go by a Call-ID. Locked inside `table`'s lock.
+  private let callIDs = Mutex<[UInt32: UInt64]>([:])
   private let servers: ServerTable
 
   init(capacity: Int, seed: UInt64, servers: ServerTable) throws(SystemError) {
@@ -28,10 +33,18 @@ final class PersistenceTable: Sendable {
   ///
   /// The port is the service's where the packet's is the same; FTP's and all-port services' templates cover every
   /// port, and those of a firewall mark have the mark in the VIP's place.
-  static func key(_ client: IPAddress, port: UInt16, vip: UInt16, _ service: ServiceKey, _ netmask: Netmask)
-    -> ConnectionKey
-  {
+  ///
+  /// - Parameter callID: the hash of the message's Call-ID, where the service's engine goes by that, else 0.
+  static func key(
+    _ client: IPAddress, port: UInt16, vip: UInt16, _ service: ServiceKey, _ netmask: Netmask, callID: UInt64
+  ) -> ConnectionKey {
     let masked = netmask.apply(client)
+    var key = key(masked, port: port, vip: vip, service)
+    key.high ^= callID
+    return key
+  }
+
+  private static func key(_ masked: IPAddress, port: UInt16, vip: UInt16, _ service: ServiceKey) -> ConnectionKey {
     switch service {
     case .endpoint(let transport, let end):
       let covered = port == end.port && port != 21 ? port : 0
@@ -63,10 +76,11 @@ final class PersistenceTable: Sendable {
   /// A new template to `server`; nil where the table is full.
   ///
   /// - Parameter lifetime: in hundredths of a second. It keeps that, whatever its service's becomes.
-  func insert(_ key: ConnectionKey, server: UInt32, lifetime: UInt32, _ now: UInt32) -> Template? {
+  func insert(_ key: ConnectionKey, callID: UInt64, server: UInt32, lifetime: UInt32, _ now: UInt32) -> Template? {
     table.withLock { table -> Template? in
       let number = table.insert(key, table.hash(key))
       guard number != 0 else { return nil }
+      if callID != 0 { callIDs.withLock { $0[number] = callID } }
       table[number].server = server
       table[number].flags = .template
       table[number].packets = lifetime
@@ -97,26 +111,30 @@ final class PersistenceTable: Sendable {
     }
   }
 
-  /// Removes the templates whose time is up, at most `budget` at once.
-  func expire(_ now: UInt32, budget: Int) {
-    table.withLock { table in
-      var budget = budget
-      while true {
-        let number = table.nextExpired(now, budget: &budget)
-        guard number != 0 else { return }
-        _ = end(number, &table, now)
+  /// Removes the templates whose time is up.
+  func expire(_ now: UInt32) {
+    var isBehind = true
+    while isBehind {
+      isBehind = table.withLock { table in
+        var left = Self.slice
+        while true {
+          let number = table.nextExpired(now, budget: &left)
+          guard number != 0 else { return left == 0 }
+          _ = end(number, &table, now)
+        }
       }
     }
   }
 
-  /// Removes the templates of removed servers that control no connection.
-  func flush() {
+  /// Removes some of the templates of removed servers that control no connection; where to go on, or 0 at the end.
+  func sweep(from start: UInt32, limit: UInt32) -> UInt32 {
     table.withLock { table in
       var dead: [UInt32] = []
-      _ = table.visit(from: 1, limit: .max) { number, template in
+      let next = table.visit(from: start, limit: limit) { number, template in
         if template.parent == 0, !servers[template.server].isAvailable.load(ordering: .relaxed) { dead.append(number) }
       }
       for number in dead { remove(number, &table) }
+      return next
     }
   }
 
@@ -124,9 +142,18 @@ final class PersistenceTable: Sendable {
     table.withLock { table in table.startClock(now) }
   }
 
-  /// Visits some templates; where to go on, or 0 at the end.
-  func visit(from start: UInt32, limit: UInt32, _ body: (Connection) -> Void) -> UInt32 {
-    table.withLock { table in table.visit(from: start, limit: limit) { body($1) } }
+  /// Copies of some templates, with their clients' addresses; where to go on, or 0 at the end.
+  func slice(from start: UInt32, limit: UInt32) -> ([Connection], next: UInt32) {
+    table.withLock { table in
+      callIDs.withLock { callIDs in
+        var templates: [Connection] = []
+        let next = table.visit(from: start, limit: limit) { number, template in
+          templates.append(template)
+          if let callID = callIDs[number] { templates[templates.count - 1].high ^= callID }
+        }
+        return (templates, next)
+      }
+    }
   }
 
   /// Ends a template whose time is up, or grants it more where it controls connections; whether it is gone.
@@ -143,6 +170,7 @@ final class PersistenceTable: Sendable {
 
   private func remove(_ number: UInt32, _ table: inout ConnectionTable) {
     servers[table[number].server].templates.wrappingSubtract(1, ordering: .relaxed)
+    callIDs.withLock { if !$0.isEmpty { $0[number] = nil } }
     table.remove(number)
   }
 }

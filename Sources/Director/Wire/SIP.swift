@@ -1,4 +1,5 @@
-/// As much of SIP (RFC 3261) as the `sip` persistence engine reads: the Call-ID.
+/// As much of SIP (RFC 3261) as the `sip` persistence engine reads: the Call-ID, with the kernel's own idea of where it
+/// is (`ct_sip_get_header`, `get_callid`), so that what one takes for a Call-ID the other does too.
 enum SIP {
   /// A Call-ID longer than this is none (`IP_VS_PEDATA_MAXLEN`).
   static let maximumLength = 255
@@ -6,36 +7,51 @@ enum SIP {
   /// The keyed hash of the Call-ID of a message, or nil where it has none. Header names are compared without case; `i`
   /// is the short form of Call-ID.
   static func callID(_ message: Bytes, seed: UInt64) -> UInt64? {
-    var line = 0
-    while let next = endOfLine(message, line) {
-      line = next
-      guard let value = valueOfCallID(message, line) else { continue }
-      return hash(message, value, seed)
+    var from = 0
+    while let start = startOfValue(message, from) {
+      guard let length = lengthOfValue(message, start) else {
+        from = start
+        continue
+      }
+      // A value is followed by the end of its line.
+      guard length <= maximumLength, isEndOfLine(message, start + length) else { return nil }
+      return hash(message, start..<start + length, seed)
     }
     return nil
   }
 
-  /// Where the line after the one at `start` begins; nil where there is none.
-  private static func endOfLine(_ message: Bytes, _ start: Int) -> Int? {
-    var at = start
-    while at < message.count, message.u8(at) != UInt8(ascii: "\n") { at += 1 }
-    return at + 1 < message.count ? at + 1 : nil
+  /// Where the value of the next Call-ID begins; nil where there is none, or where the header has no colon or no value.
+  private static func startOfValue(_ message: Bytes, _ from: Int) -> Int? {
+    var at = from
+    while at < message.count {
+      guard isEndOfLine(message, at) else {
+        at += 1
+        continue
+      }
+      at = afterEndOfLine(message, at)
+      guard at < message.count else { return nil }
+      guard !isBlank(message, at), let colon = afterName(message, at) else {
+        at += 1
+        continue
+      }
+      guard let colon = skipBlanks(message, colon), message.u8(colon) == UInt8(ascii: ":") else { return nil }
+      return skipBlanks(message, colon + 1)
+    }
+    return nil
   }
 
-  /// The range of the value where the line at `start` is a Call-ID header with one.
-  private static func valueOfCallID(_ message: Bytes, _ start: Int) -> Range<Int>? {
-    guard var at = afterName(message, start) else { return nil }
-    at = skipBlanks(message, at)
-    guard at < message.count, message.u8(at) == UInt8(ascii: ":") else { return nil }
-    let first = skipBlanks(message, at + 1)
-    var last = first
-    while last < message.count, message.u8(last) > UInt8(ascii: " ") { last += 1 }
-    return (1...maximumLength).contains(last - first) ? first..<last : nil
+  /// Past a line's end: CR, LF or both.
+  private static func afterEndOfLine(_ message: Bytes, _ at: Int) -> Int {
+    guard at + 1 < message.count, message.u8(at) == UInt8(ascii: "\r") else { return at + 1 }
+    return message.u8(at + 1) == UInt8(ascii: "\n") ? at + 2 : at + 1
   }
 
   private static func afterName(_ message: Bytes, _ start: Int) -> Int? {
     if start + 7 <= message.count, isCallID(message, start) { return start + 7 }
-    return start < message.count && message.u8(start) | 0x20 == UInt8(ascii: "i") ? start + 1 : nil
+    guard start + 1 < message.count, message.u8(start) | 0x20 == UInt8(ascii: "i"),
+      !isLetter(message.u8(start + 1))
+    else { return nil }
+    return start + 1
   }
 
   /// `call-id` in any case.
@@ -44,10 +60,56 @@ enum SIP {
       && message.u16(start + 5) | 0x2020 == 0x6964
   }
 
-  private static func skipBlanks(_ message: Bytes, _ start: Int) -> Int {
+  /// The next octet that is no blank, be it on a continuation line; nil where there is none.
+  private static func skipBlanks(_ message: Bytes, _ start: Int) -> Int? {
     var at = start
-    while at < message.count, message.u8(at) == UInt8(ascii: " ") || message.u8(at) == UInt8(ascii: "\t") { at += 1 }
-    return at
+    while at < message.count, isBlank(message, at) { at += 1 }
+    guard at < message.count else { return nil }
+    guard isEndOfLine(message, at) else { return at }
+    at = afterEndOfLine(message, at)
+    guard at < message.count, isBlank(message, at) else { return nil }
+    while at < message.count, isBlank(message, at) { at += 1 }
+    return at < message.count ? at : nil
+  }
+
+  /// `word` or `word@word`; nil where there is none.
+  private static func lengthOfValue(_ message: Bytes, _ start: Int) -> Int? {
+    let local = lengthOfWord(message, start)
+    let at = start + local
+    guard local > 0, at < message.count, message.u8(at) == UInt8(ascii: "@") else { return local > 0 ? local : nil }
+    let domain = lengthOfWord(message, at + 1)
+    return domain > 0 ? local + 1 + domain : nil
+  }
+
+  private static func lengthOfWord(_ message: Bytes, _ start: Int) -> Int {
+    var at = start
+    while at < message.count, isOfWord(message.u8(at)) { at += 1 }
+    return at - start
+  }
+
+  private static func isOfWord(_ octet: UInt8) -> Bool {
+    if isLetter(octet) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(octet) { return true }
+    switch octet {
+    case UInt8(ascii: "!"), UInt8(ascii: "\""), UInt8(ascii: "%"), UInt8(ascii: "'"), UInt8(ascii: "("),
+      UInt8(ascii: ")"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."),
+      UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "?"),
+      UInt8(ascii: "["), UInt8(ascii: "\\"), UInt8(ascii: "]"), UInt8(ascii: "_"), UInt8(ascii: "`"),
+      UInt8(ascii: "{"), UInt8(ascii: "}"), UInt8(ascii: "~"):
+      return true
+    default: return false
+    }
+  }
+
+  private static func isLetter(_ octet: UInt8) -> Bool {
+    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(octet | 0x20)
+  }
+
+  private static func isBlank(_ message: Bytes, _ at: Int) -> Bool {
+    message.u8(at) == UInt8(ascii: " ") || message.u8(at) == UInt8(ascii: "\t")
+  }
+
+  private static func isEndOfLine(_ message: Bytes, _ at: Int) -> Bool {
+    at < message.count && (message.u8(at) == UInt8(ascii: "\r") || message.u8(at) == UInt8(ascii: "\n"))
   }
 
   private static func hash(_ message: Bytes, _ range: Range<Int>, _ seed: UInt64) -> UInt64 {

@@ -7,6 +7,7 @@ import Testing
 /// A history that `Tests/Differential` made up and drove through a kernel's IPVS, with what that did at each step.
 private struct History: Decodable, Sendable, CustomTestStringConvertible {
   var name: String
+  var mtu: Int?
   var marks: [MarkRule]?
   var steps: [Step]
 
@@ -31,6 +32,8 @@ private struct Step: Decodable, Sendable {
   var flags: String?
   var chunk: UInt8?
   var ttl: UInt8?
+  /// What was on the wire, in hexadecimal, where that is more than one plain packet.
+  var frames: [String]?
   var router: String?
   var type: UInt8?
   var code: UInt8?
@@ -65,7 +68,7 @@ struct DifferentialTests {
 
   @Test("do the same at every step of made-up histories", arguments: recording)
   fileprivate func replay(_ history: History) throws {
-    let replay = try Replay(history.marks ?? [])
+    let replay = try Replay(history)
     for (number, step) in history.steps.enumerated() {
       let differences = try replay.differences(step)
       for difference in differences {
@@ -89,10 +92,10 @@ private final class Replay {
   /// Whether the two went apart as they are meant to, so that what follows need not be the same.
   private(set) var hasParted = false
 
-  init(_ marks: [MarkRule]) throws {
-    director = try TestDirector()
+  init(_ history: History) throws {
+    director = try TestDirector(mtu: history.mtu ?? 1_500)
     begin = director.now
-    if !marks.isEmpty { director.setMarks(marks) }
+    if let marks = history.marks { director.setMarks(marks) }
   }
 
   /// Carries one step out: what came out otherwise than at the kernel.
@@ -105,7 +108,7 @@ private final class Replay {
       differences.append("\(what): director \(more), kernel \(missing)")
     }
     if let expected = step.out {
-      let outcome = self.outcome(try frame(step))
+      let outcome = self.outcome(try step.frames.map { $0.map(octets) } ?? [try frame(step)])
       if !isExplained(outcome, expected, step) { compare("outcome", [outcome], [expected]) }
     } else {
       try change(step)
@@ -193,10 +196,30 @@ private final class Replay {
     }
   }
 
+  /// What comes out for some frames, those too that waited for one of them.
+  private func outcome(_ frames: [[UInt8]]) -> String {
+    let outcomes = frames.flatMap { frame in
+      [outcome(frame)] + director.ready().map(outcome)
+    }
+    let sent = outcomes.filter { $0 != "none" }
+    return sent.isEmpty ? "none" : sent.joined(separator: " and ")
+  }
+
+  private func octets(_ hexadecimal: String) -> [UInt8] {
+    stride(from: 0, to: hexadecimal.utf8.count, by: 2).map { place in
+      let start = hexadecimal.index(hexadecimal.startIndex, offsetBy: place)
+      return UInt8(hexadecimal[start..<hexadecimal.index(start, offsetBy: 2)], radix: 16) ?? 0
+    }
+  }
+
   private func outcome(_ frame: [UInt8]) -> String {
     let (verdict, result) = director.process(frame)
     switch verdict {
     case .transmit: return String(result[5])
+    case .cut:
+      let pieces = KeptFrame(octets: result, header: 0).cut(mtu: director.link.mtu)
+      return pieces.map { String($0.octets[5]) }.joined(separator: " and ")
+    case .park(let key): return director.park(frame, key) ? "none" : "no room"
     case .answer:
       let isV4 = result[Ethernet.length] >> 4 == 4
       let (transport, header) = isV4 ? (IPv4.transport, IPv4.length) : (IPv6.nextHeader, IPv6.length)
@@ -209,7 +232,7 @@ private final class Replay {
       }
       return "icmp \(message[message.startIndex])/\(message[message.startIndex + 1]) from \(source)"
     case .drop: return "none"
-    case .pass, .hold, .park, .handOver: return "\(verdict)"
+    case .pass, .hold, .handOver: return "\(verdict)"
     }
   }
 }

@@ -82,7 +82,23 @@ struct ForwardingTests {
     #expect(director.process(large, segment: 1_500).verdict == .transmit)
     #expect(director.process(large, segment: 1_501).verdict == .answer(length: Ethernet.length + 576))
     frame.dontFragment = false
-    #expect(director.process(frame.tcp("S", from: 1_001, to: 80, payload: 1_461)).verdict == .transmit)
+    let mayBeCut = frame.tcp("S", from: 1_001, to: 80, payload: 9_000)
+    #expect(director.process(mayBeCut, segment: 1_501).verdict == .transmit)
+  }
+
+  @Test("has a packet that is too big and may be cut go to its server in fragments")
+  func cut() throws {
+    let director = try director()
+    let frame = TestFrame()
+    let (verdict, result) = director.process(frame.tcp("S", from: 1_001, to: 80, payload: 1_461))
+    guard case .cut = verdict else {
+      Issue.record("\(verdict)")
+      return
+    }
+    #expect(result[Ethernet.length + IPv4.ttl] == 63)
+    let pieces = KeptFrame(octets: result, header: 0).cut(mtu: director.link.mtu)
+    #expect(pieces.map(\.octets.count) == [Ethernet.length + 1_500, Ethernet.length + 21])
+    #expect(pieces.allSatisfy { $0.octets[..<12] == result[..<12] })
   }
 
   @Test("holds a packet whose server's address is not known, rewritten but for the destination")

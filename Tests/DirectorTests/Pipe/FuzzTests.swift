@@ -162,6 +162,12 @@ struct FuzzTests {
       if result != frame { Issue.record("passed, but changed: \(frame)") }
       return "pass"
     case .hold: return "hold"
+    case .cut:
+      let pieces = KeptFrame(octets: result, header: 0).cut(mtu: director.link.mtu)
+      if pieces.contains(where: { $0.octets.count > Ethernet.length + director.link.mtu }) {
+        Issue.record("cut wrongly: \(frame)")
+      }
+      return "cut"
     case .handOver: return "hand over"
     case .park(let key):
       _ = director.park(frame, key)

@@ -21,7 +21,8 @@ struct StarvationWatchTests {
     ])
   func starves(_ second: (interrupts: UInt64, drops: UInt64, isNamed: Bool)) {
     var watch = StarvationWatch()
-    #expect(watch.look([(0, 9), (1, 9)], times: [0: (100, 1_000), 1: (100, 1_000)]).isEmpty, "nothing to compare with")
+    #expect(
+      watch.look([(0, 9), (1, 9)], times: [0: (100, 1_000), 1: (100, 1_000)]).isEmpty, "nothing to compare with")
     let lines = watch.look(
       [(0, 9), (1, 9 + second.drops)], times: [0: (190, 1_100), 1: (100 + second.interrupts, 1_100)])
     #expect(lines.map { $0.hasPrefix("worker 1 loses frames") } == (second.isNamed ? [true] : []))

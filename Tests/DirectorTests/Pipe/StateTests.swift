@@ -77,6 +77,11 @@ struct StateTests {
     }
   }
 
+  @Test("have the names that a listing can be filtered by")
+  func names() {
+    #expect(ConnectionState.allCases.allSatisfy { ConnectionFilter.states.contains($0.name) })
+  }
+
   /// Sends the frames and compares state and seconds left, which the kernel shows less the part of a second gone.
   private func check(
     _ director: TestDirector, _ expected: [StateValue], name: String, _ frames: (TestFrame) -> [[UInt8]]

@@ -7,7 +7,9 @@ struct XDPLoanTests {
   private let frame = (0..<60).map { UInt8($0) }
 
   /// The frame as the director sees it, and as it goes out when `length` octets of it are left.
-  private func carry(_ wire: [UInt8], length: Int? = nil, room: Int = 0) -> (seen: [UInt8], tag: UInt16?, sent: [UInt8]) {
+  private func carry(
+    _ wire: [UInt8], length: Int? = nil, room: Int = 0
+  ) -> (seen: [UInt8], tag: UInt16?, sent: [UInt8]) {
     var octets = wire
     return octets.lend(room: room) { bytes in
       let loan = XDPLoan(bytes, from: 0)
@@ -33,7 +35,8 @@ struct XDPLoanTests {
   @Test("may leave as an answer that is longer or shorter, its tag included", arguments: [20, 40, 70, 80])
   func answer(_ length: Int) {
     let carried = carry(Ethernet.tagged(frame, vlan: 7), length: length, room: 40)
-    #expect(carried.sent.count == length + 4 && Array(carried.sent[..<18]) == Array(Ethernet.tagged(frame, vlan: 7)[..<18]))
+    #expect(carried.sent.count == length + 4)
+    #expect(Array(carried.sent[..<18]) == Array(Ethernet.tagged(frame, vlan: 7)[..<18]))
   }
 
   @Test("that is too short for a tag has none", arguments: [0, 1, 13, 14, 17])

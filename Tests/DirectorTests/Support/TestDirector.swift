@@ -9,8 +9,10 @@ final class TestDirector {
   private(set) var now: UInt32 = 1_000
   let link: Link
 
-  init(connections: Int = 1 << 16, leavesChecksums: Bool = false, ownership: Ownership = .sole) throws {
-    link = Link(mac: TestFrame.director, mtu: 1_500, leavesChecksums: leavesChecksums)
+  init(
+    connections: Int = 1 << 16, mtu: Int = 1_500, leavesChecksums: Bool = false, ownership: Ownership = .sole
+  ) throws {
+    link = Link(mac: TestFrame.director, mtu: mtu, leavesChecksums: leavesChecksums)
     let (shared, counters) = (try SharedTables(templates: 1 << 12, seed: 1), try Counters())
     services = Services(shared: shared, counters: [counters], seed: 1)
     director = try Director(
@@ -72,7 +74,7 @@ final class TestDirector {
       (now, left) = (now + step, left - step)
       director.tick(now)
       while director.expire(budget: 1_000) {}
-      services.shared.persistence.expire(now, budget: .max)
+      services.shared.persistence.expire(now)
     } while left > 0
   }
 
@@ -114,6 +116,7 @@ final class TestDirector {
     case .pass: return "pass"
     case .hold: return "hold"
     case .park: return "park"
+    case .cut: return "cut"
     case .handOver: return "hand over"
     }
   }
@@ -137,7 +140,10 @@ final class TestDirector {
     return result
   }
 
-  func dropEntries() { director.dropEntries() }
+  func dropEntries() {
+    director.beginDropping()
+    while director.dropEntries(limit: 7) {}
+  }
 
   /// Keeps a frame that came before the first of its datagram.
   func park(_ frame: [UInt8], _ key: FragmentKey) -> Bool {
@@ -149,9 +155,7 @@ final class TestDirector {
 
   /// The persistence templates, client address first.
   var templates: [Connection] {
-    var result: [Connection] = []
-    _ = services.shared.persistence.visit(from: 1, limit: .max) { result.append($0) }
-    return result
+    services.shared.persistence.slice(from: 1, limit: .max).0
   }
 
   var connectionCount: Int { director.connections.count }

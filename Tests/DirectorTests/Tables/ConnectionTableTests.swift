@@ -134,7 +134,7 @@ struct TimerWheelTests {
       table.time(table.insert(key, table.hash(key)), expires: 70_000)
     }
     var (calls, ended) = (0, 0)
-    while ended < 1_000, calls < 1_000 {
+    while ended < 1_000, calls < 10_000 {
       var budget = 10
       while case let number = table.nextExpired(70_000, budget: &budget), number != 0 {
         table.remove(number)
@@ -142,9 +142,10 @@ struct TimerWheelTests {
       }
       calls += 1
     }
-    // Each record is looked at twice as the coarser wheels hand it down, and once when it is due.
+    // Each record is looked at twice as the coarser wheels hand it down, and once when it is due; and there are 70,000
+    // hundredths of a second to make up for.
     #expect(ended == 1_000)
-    #expect((300...320).contains(calls))
+    #expect((7_300...7_320).contains(calls))
   }
 }
 

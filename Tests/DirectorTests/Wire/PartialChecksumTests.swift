@@ -16,7 +16,8 @@ struct PartialChecksumTests {
   private static func whole(_ transport: UInt8, _ length: Int, _ isV4: Bool) -> [UInt8] {
     let payload = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ length) }
     return transport == TCP.number
-      ? frame(isV4).tcp("S", from: 1_000, to: 80, payload: length) : frame(isV4).udp(from: 1_000, to: 80, payload: payload)
+      ? frame(isV4).tcp("S", from: 1_000, to: 80, payload: length)
+      : frame(isV4).udp(from: 1_000, to: 80, payload: payload)
   }
 
   /// As a local stack hands it over: the field holds the folded sum of the pseudo header.
