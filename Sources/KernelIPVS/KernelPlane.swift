@@ -28,6 +28,18 @@ public actor KernelPlane: ForwardingPlane {
     _ = try exchange(Request(change))
   }
 
+  /// Carries each change out by itself, in order.
+  ///
+  /// - Returns: of each why it was refused; nil where it is in force.
+  public func carryOut(_ changes: [Change]) -> [KernelError?] {
+    changes.map { change in
+      do throws(KernelError) {
+        try carryOut(change)
+        return nil
+      } catch { return error }
+    }
+  }
+
   public func services() throws(KernelError) -> [ServiceStatus] {
     var services: [ServiceStatus] = []
     for message in try exchange(.services) {

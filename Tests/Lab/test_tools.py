@@ -5,11 +5,12 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from director import BINARIES
 from host import command
-from lab import VIP
+from lab import OTHER_VIP, VIP
 from traffic import spread, web as requests
 
 PAGE = "uploads/alive.html"
@@ -142,3 +143,93 @@ def test_the_classic_script_kicks_and_adds_servers(lab, tools):
         assert set(requests(lab.client, 4)) == {second.name}, "persistent for 300 seconds"
     assert tools.ipvsadm("-C") == (0, "", "")
     assert tools.director.listing().count("\n") == 3
+
+
+# All that ipvsadm's words can say of a plane that routes directly, in ipvsadm's own order.
+RULES = f"""
+-A -t {VIP}:80 -s wrr
+-a -t {VIP}:80 -r 10.77.0.21:80 -g -w 0
+-a -t {VIP}:80 -r 10.77.0.22:80 -g -w 65535 -x 1000 -y 500
+-a -t {VIP}:80 -r 10.77.0.23:80 -g -w 3 -x 7
+-A -t {VIP}:443 -s sh -p 60 -b sh-fallback,sh-port
+-A -t {OTHER_VIP}:0 -s lc -p 360 -M 255.255.0.0
+-A -u {VIP}:53 -s rr -o
+-a -u {VIP}:53 -r 10.77.0.21:53 -g -w 1
+-A -u {VIP}:5060 -s rr -p 60 --pe sip
+-A --sctp-service {VIP}:5060 -s nq
+-a --sctp-service {VIP}:5060 -r 10.77.0.22:5060 -g -w 1
+-A -t [2001:db8::1]:443 -s mh -p 90 -M 64 -b mh-fallback,mh-port
+-a -t [2001:db8::1]:443 -r [2001:db8::2]:443 -g -w 10 -x 2 -y 1
+-A -f 7 -s wlc -p 600 -M 255.255.255.0
+-a -f 7 -r 10.77.0.21:0 -g -w 1
+-A -f 8 -6 -s wrr -p 300 -M 64
+-A -f 9 -s sed -b flag-1,flag-3
+""".lstrip()
+
+
+def test_rules_are_saved_and_restored_whole_thresholds_included(lab, tools):
+    assert tools.ipvsadm("-R", input=RULES) == (0, "", "")
+    saved = tools.ipvsadm("-Sn")[1]
+    assert sorted(saved.splitlines()) == sorted(RULES.splitlines())
+    listings = [tools.ipvsadm(f"-Ln {layout}")[1] for layout in ("", "--thresholds", "--persistent-conn", "--tun-info")]
+    assert tools.ipvsadm("-C") == (0, "", "")
+    assert tools.ipvsadm("-Sn") == (0, "", "")
+    assert tools.ipvsadm("", name="ipvsadm-restore", input=f"# saved\n{saved}") == (0, "", "")
+    assert tools.ipvsadm("-n", name="ipvsadm-save") == (0, saved, "")
+    assert listings == [
+        tools.ipvsadm(f"-Ln {layout}")[1] for layout in ("", "--thresholds", "--persistent-conn", "--tun-info")]
+
+
+# What stands on standard input, what is said on standard error, the exit status, how many rules there are afterwards.
+RESTORES = [
+    (f"-A -t {VIP}:80 -s rr\n-A -t {VIP}:80 -s rr\n-a -t {VIP}:80 -r 10.77.0.21\n", "Service already exists\n", 0, 2),
+    (f"-a -t {VIP}:80 -r 10.77.0.21\n-A -t {VIP}:80\n-d -t {VIP}:80 -r 10.77.0.21\n",
+     "Service not defined\nNo such destination\n", 255, 1),
+    (f"-A -t {VIP}:80\n-a -t {VIP}:80\n-A -t {VIP}:81\n",
+     "You need to supply the 'real-server' option for the 'add-server' command\n", 2, 1),
+    (f"-A -t {VIP}:80 --nonsense\n-A -t {VIP}:81\n", "--nonsense: unknown option\n", 0, 1),
+    (f"-A -t {VIP}:80 -s nonsense\n-A -t {VIP}:80", "Scheduler or persistence engine not found\n", 0, 1),
+    (f"-A -t {VIP}:80\n-a -t {VIP}:80 -r 10.77.0.21 -w 70000\n", "Numerical result out of range\n", 255, 1),
+    (f"-A -t {VIP}:80\n-C\n-A -t {VIP}:81\n-D -t {VIP}:82\n-Z\n", "No such service\n", 0, 1),
+]
+
+
+@pytest.mark.parametrize("rules, said, status, count", RESTORES, ids=range(len(RESTORES)))
+def test_a_restore_says_which_lines_are_refused_and_carries_out_the_rest(tools, rules, said, status, count):
+    assert tools.ipvsadm("-R", input=rules) == (status, "", said)
+    assert len(tools.ipvsadm("-Sn")[1].splitlines()) == count
+
+
+def sockets(process):
+    folder = Path("/proc", str(process.pid), "fd")
+    links = [os.readlink(descriptor) for descriptor in folder.iterdir()]
+    return [link for link in links if link.startswith("socket:")]
+
+
+def test_a_restore_is_one_connection_and_takes_lines_as_they_come(tools):
+    restore = subprocess.Popen(
+        [tools.folder / "ipvsadm", "-R"], env=tools.environment, stdin=subprocess.PIPE, text=True)
+    seen = set()
+    lines = [f"-A -t {VIP}:80", *(f"-a -t {VIP}:80 -r {server.address}" for server in tools.lab.servers)]
+    for count, line in enumerate(lines, 1):
+        restore.stdin.write(f"{line}\n")
+        restore.stdin.flush()
+        end = time.monotonic() + 5
+        while len(tools.ipvsadm("-Sn")[1].splitlines()) != count:
+            assert time.monotonic() < end, f"not in force: {line}"
+        seen.update(sockets(restore))
+    restore.stdin.close()
+    assert restore.wait(5) == 0
+    assert len(seen) == 1
+
+
+def test_ten_thousand_rules_are_restored_at_once(tools):
+    rules = "".join(
+        f"-A -t {VIP}:{port} -s wlc\n" + "".join(
+            f"-a -t {VIP}:{port} -r 10.78.{server}.1:{port} -g -w 1\n" for server in range(9))
+        for port in range(1000, 2000))
+    begin = time.monotonic()
+    assert tools.ipvsadm("-R", input=rules) == (0, "", "")
+    assert time.monotonic() - begin < 10
+    assert len(tools.ipvsadm("-Sn")[1].splitlines()) == 10_000
+    assert tools.ipvsadm("-C") == (0, "", "")

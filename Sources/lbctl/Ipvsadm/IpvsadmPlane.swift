@@ -52,10 +52,13 @@ enum IpvsadmPlane {
     }
   }
 
-  func carryOut(_ change: Change) async throws {
+  /// Carries each change out by itself, in order.
+  ///
+  /// - Returns: of each why it was refused; nil where it is in force.
+  func attempt(_ changes: [Change]) async throws -> [(any Error)?] {
     switch self {
-    case .kernel(let plane, _): try await plane.carryOut(change)
-    case .userspace(let client): try await client.apply([change])
+    case .kernel(let plane, _): await plane.carryOut(changes)
+    case .userspace(let client): try await client.attempt(changes)
     }
   }
 

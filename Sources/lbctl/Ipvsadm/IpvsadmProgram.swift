@@ -7,7 +7,7 @@ import LVS
 struct IpvsadmProgram {
   /// What the program was called by; it stands in the help and in some errors.
   let name: String
-  let plane: IpvsadmPlane
+  var plane: IpvsadmPlane
   /// Whether a restore passes over lines that begin with `#`; ipvsadm by itself trips over them.
   let skipsComments: Bool
 
@@ -37,7 +37,7 @@ struct IpvsadmProgram {
     return nil
   }
 
-  private static func say(_ text: String, to file: FileHandle) {
+  static func say(_ text: String, to file: FileHandle) {
     file.write(Data("\(text)\n".utf8))
   }
 
@@ -47,30 +47,32 @@ struct IpvsadmProgram {
       try write(await IpvsadmListing(plane: plane, options: []).all())
       return 0
     }
-    let command: IpvsadmCommand
-    do throws(IpvsadmExit) {
-      command = try CommandParser.parse(words, program: name)
-    } catch {
-      // A line that popt cannot read ends alone; every other mistake ends the restoring too.
-      guard isRestoring, error.isUnreadable else { throw error }
-      Self.say(error.text, to: .standardError)
-      return error.status
-    }
+    return try await run(try CommandParser.parse(words, program: name), isRestoring: isRestoring)
+  }
+
+  func run(_ command: IpvsadmCommand, isRestoring: Bool) async throws -> Int32 {
     switch command.verb {
     case .list: return try await list(command)
     case .save: return try await list(command)
     case .restore:
       guard !isRestoring else { throw IpvsadmExit.tryHelp(name) }
-      return try await restore()
+      return try await IpvsadmRestore.run(self)
     default: break
     }
     do {
       try await carryOut(command)
       return 0
     } catch {
-      Self.say(KernelWords.text(error, command.verb), to: .standardError)
-      return 255
+      return Self.refuse(error, command.verb)
     }
+  }
+
+  /// Tells why the plane refused a command.
+  ///
+  /// - Returns: the status that goes with it.
+  static func refuse(_ error: any Error, _ verb: IpvsadmVerb) -> Int32 {
+    say(KernelWords.text(error, verb), to: .standardError)
+    return 255
   }
 
   private func carryOut(_ command: IpvsadmCommand) async throws {
@@ -81,7 +83,7 @@ struct IpvsadmProgram {
     case .flush: try await plane.flush()
     case .zero: try await plane.zero(command.key.key)
     case .list, .save, .restore: break
-    default: if let change = command.change { try await plane.carryOut(change) }
+    default: if let change = command.change, let error = try await plane.attempt([change])[0] { throw error }
     }
   }
 
@@ -94,19 +96,6 @@ struct IpvsadmProgram {
       Self.say(KernelWords.text(error, command.verb), to: .standardError)
       return 1
     }
-  }
-
-  /// Carries out the lines of standard input over the one plane.
-  ///
-  /// - Returns: the status of the last one, as ipvsadm does.
-  private func restore() async throws -> Int32 {
-    var status: Int32 = 0
-    while let line = readLine() {
-      if skipsComments, line.hasPrefix("#") { continue }
-      let words = line.split(whereSeparator: \.isWhitespace).map(String.init).filter { $0 != "ipvsadm" }
-      if !words.isEmpty { status = try await run(words, isRestoring: true) }
-    }
-    return status
   }
 }
 
