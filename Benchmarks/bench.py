@@ -46,6 +46,15 @@ def as_root(name):
     return run
 
 
+def in_the_guest(rounds):
+    """Beside Debian's ipvsadm, in User-Mode Linux."""
+    project = HERE.parent
+    subprocess.run([project / "scripts/packages", "kernel"], check=True, stdout=sys.stderr)
+    return json.loads(subprocess.run(
+        [project / "scripts/kernel", sys.executable, "-B", HERE / "ipvsadm.py", str(rounds or 7)], check=True,
+        stdout=subprocess.PIPE, text=True).stdout)
+
+
 def within(name, rounds):
     step_forward()
     if name == "forward":
@@ -91,6 +100,7 @@ PARTS = {
     "connections": ("New connections through the pipe in memory", comparison("connections"), figures),
     "forward": ("Frames through two namespaces and back", as_root("forward"), forwarders),
     "latency": ("The round trip of one datagram in the lab", as_root("latency"), figures),
+    "ipvsadm": ("ipvsadm's command line on the kernel plane, beside Debian's ipvsadm", in_the_guest, figures),
     "schedulers": ("Schedulers", comparison("schedulers"), schedulers),
 }
 

@@ -8,7 +8,10 @@ public actor KernelPlane: ForwardingPlane {
 
   /// - Throws: `KernelError.noIPVS` where the kernel has none.
   public init() throws(KernelError) {
-    let socket = try IPVSSocket()
+    self.init(try IPVSSocket())
+  }
+
+  init(_ socket: sending IPVSSocket) {
     exchange = { request throws(KernelError) in try socket.exchange(request) }
     connectionFile = ProcConnection.file
   }

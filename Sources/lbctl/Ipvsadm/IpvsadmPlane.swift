@@ -23,14 +23,25 @@ enum IpvsadmPlane {
       let plane = try KernelPlane()
       return .kernel(plane, try await plane.info())
     } catch let error {
-      if name == nil, (try? await client.timeouts()) != nil { return .userspace(client) }
-      let reason =
-        if case KernelError.refused(let command, let errno) = error { KernelWords.text(command, errno) } else {
-          "Protocol not available"
-        }
-      throw .usage(
-        "Can't initialize ipvs: \(reason)\nAre you sure that IP Virtual Server is built in the kernel or as module?")
+      guard name == nil else { throw .usage(noKernel(error)) }
+      do {
+        _ = try await client.timeouts()
+        return .userspace(client)
+      } catch let silence {
+        throw .usage(noKernel(error, "; \(silence)"))
+      }
     }
+  }
+
+  /// ipvsadm's words, and before them, where modprobe has its own, what can be done.
+  ///
+  /// - Parameter silence: why no lbd answers instead.
+  private static func noKernel(_ error: any Error, _ silence: String = "") -> String {
+    let words = "Are you sure that IP Virtual Server is built in the kernel or as module?"
+    if case KernelError.refused(let command, let errno) = error {
+      return "Can't initialize ipvs: \(KernelWords.text(command, errno))\n\(words)"
+    }
+    return "ipvsadm: \(error)\(silence)\nCan't initialize ipvs: Protocol not available\n\(words)"
   }
 
   /// What the listings call the size of the connection table.
