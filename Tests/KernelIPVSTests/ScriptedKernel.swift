@@ -71,7 +71,8 @@ final class ScriptedKernel: Sendable {
       return contents.map { netlinkMessage(type: type, flags: flags, sequence: sequence, [1, 1, 0, 0] + $0) }
         + [netlinkMessage(type: 3, flags: flags, sequence: sequence, [0, 0, 0, 0])]
     case .error(let errno):
-      return [netlinkMessage(type: 2, flags: 0, sequence: sequence, (-errno).hostBytes + [UInt8](repeating: 0, count: 16))]
+      let request = [UInt8](repeating: 0, count: 16)
+      return [netlinkMessage(type: 2, flags: 0, sequence: sequence, (-errno).hostBytes + request)]
     case .datagram(let bytes): return [bytes]
     }
   }

@@ -15,7 +15,8 @@ private func message(_ change: Change, counters: (type: UInt16, content: [UInt8]
   var writer = AttributeWriter()
   var inner = AttributeWriter()
   inner.put(counters.type | AttributeWriter.nested, counters.content)
-  writer.put(top | AttributeWriter.nested, Array(try #require(try Attributes(attributes[...]).value(top))) + inner.bytes)
+  let bare = try #require(try Attributes(attributes[...]).value(top))
+  writer.put(top | AttributeWriter.nested, bare + inner.bytes)
   return writer.bytes
 }
 
