@@ -8,7 +8,7 @@ import pytest
 
 from programs import LBCTL, LBD, run
 
-VIP = "10.77.0.100"
+VIP, VIP6 = "10.77.0.100", "fd77::100"
 SOCKET = "/run/lbd.sock"
 RULES = "-A -t {vip}:80 -s rr\n-a -t {vip}:80 -r 10.77.0.21:80 -g -w 1\n-a -t {vip}:80 -r 10.77.0.22:80 -g -w 1\n"
 
@@ -41,18 +41,20 @@ def lan():
         ip("link", "set", name, "master", "lan", "up")
         ip("-n", name, "link", "set", "lo", "up")
         ip("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
+        ip("-n", name, "addr", "add", f"fd77::{address.split('.')[3]}/64", "dev", "eth0", "nodad")
         ip("-n", name, "link", "set", "eth0", "up")
         if name.startswith("rs"):
             for key in ("all", "eth0"):
                 inside(name, "sysctl", "-qw", f"net.ipv4.conf.{key}.arp_ignore=1",
                        f"net.ipv4.conf.{key}.arp_announce=2")
             ip("-n", name, "addr", "add", f"{VIP}/32", "dev", "lo")
+            ip("-n", name, "addr", "add", f"{VIP6}/128", "dev", "lo", "nodad")
             folder = f"/run/{name}"
             os.makedirs(folder, exist_ok=True)
             with open(f"{folder}/index.html", "w") as page:
                 page.write(f"{name}\n")
             servers.append(subprocess.Popen(
-                ["ip", "netns", "exec", name, "/usr/bin/python3", "-m", "http.server", "80", "-d", folder],
+                ["ip", "netns", "exec", name, "/usr/bin/python3", "-m", "http.server", "80", "-b", "::", "-d", folder],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     yield
     for server in servers:
@@ -103,8 +105,8 @@ def addresses():
     return inside("director", "ip", "-o", "addr", "show", "dev", "eth0")[1]
 
 
-def answers(count):
-    got = [inside("client", "curl", "-s", "-m", "10", f"http://{VIP}/")[1].strip() for _ in range(count)]
+def answers(count, vip=VIP):
+    got = [inside("client", "curl", "-gs", "-m", "10", f"http://{vip}/")[1].strip() for _ in range(count)]
     return sorted(got)
 
 
@@ -136,6 +138,36 @@ def test_what_others_change_is_told_and_put_right(lbd):
     assert "service tcp:10.5.5.5:80 was added to the kernel by another program: lbd leaves it alone" in said()
     status, _, error = steer("del-service -t 10.5.5.5:80")
     assert (status, error.startswith("lbctl: no service tcp:10.5.5.5:80")) == (1, True)
+
+
+def test_an_ipv6_vip_is_probed_for_announced_and_forwarded_for(lbd):
+    lbd("--data-plane", "kernel")
+    watch = subprocess.Popen(
+        ["ip", "netns", "exec", "client", "tcpdump", "-lnvi", "eth0", "icmp6 and (ip6[40] == 135 or ip6[40] == 136)"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    watch.stderr.readline()
+    assert steer(f"add-service -t [{VIP6}]:80 -s rr") == (0, "", ""), said()
+    assert f"inet6 {VIP6}/128" in addresses() and "tentative" not in addresses()
+    for number in (21, 22):
+        assert steer(f"add-rs -t [{VIP6}]:80 -r fd77::{number}") == (0, "", "")
+    assert answers(4, f"[{VIP6}]") == ["rs1", "rs1", "rs2", "rs2"]
+    watch.terminate()
+    heard = watch.communicate()[0]
+    assert heard.count(":: > ff02::1:ff00:100: [icmp6 sum ok] ICMP6, neighbor solicitation") == 3
+    assert f"{VIP6} > ff02::1: [icmp6 sum ok] ICMP6, neighbor advertisement" in heard and "[override]" in heard
+    assert steer(f"del-service -t [{VIP6}]:80")[0] == 0
+    assert VIP6 not in addresses()
+
+
+def test_an_ipv6_vip_that_another_host_has_is_refused(lbd):
+    lbd("--data-plane", "kernel")
+    ip("-n", "rs2", "addr", "add", f"{VIP6}/128", "dev", "eth0", "nodad")
+    try:
+        status, _, error = steer(f"add-service -t [{VIP6}]:80")
+        assert (status, error.count("\n")) == (1, 1) and f"{VIP6} is answered for by" in error
+        assert VIP6 not in addresses() and rules() == ""
+    finally:
+        ip("-n", "rs2", "addr", "del", f"{VIP6}/128", "dev", "eth0")
 
 
 def test_a_killed_lbd_leaves_the_kernel_forwarding_and_the_next_one_takes_over(lbd):
