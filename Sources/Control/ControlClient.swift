@@ -5,7 +5,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Speaks the API: one connection for each request, or one for all within `connected`.
+/// Speaks the API: one connection for each request, or one for all once it is `connected`.
 public struct ControlClient: Sendable {
   public let socket: ControlSocket
   private var connection: ControlConnection?
@@ -14,14 +14,14 @@ public struct ControlClient: Sendable {
     self.socket = socket
   }
 
-  /// Calls `body` with a client that makes all of its requests over one connection.
-  public func connected<Value>(_ body: (ControlClient) async throws -> Value) async throws -> Value {
-    try await ControlConnection.open(connect()) { connection in
-      var client = self
-      client.connection = connection
-      return try await body(client)
-    }
+  /// A client that makes all of its requests over one connection, until it is disconnected.
+  public func connected() async throws -> ControlClient {
+    var client = self
+    client.connection = ControlConnection(try await connect())
+    return client
   }
+
+  public func disconnect() { connection?.close() }
 
   /// Sends a request and hands the body of its answer over piece by piece.
   ///
@@ -46,7 +46,7 @@ public struct ControlClient: Sendable {
         var parts = inbound.makeAsyncIterator()
         try await Self.answer({ try await parts.next() }, receive)
       }
-    } catch is IOError {
+    } catch is IOError, is ChannelError {
       throw Self.brokenOff
     }
   }

@@ -11,24 +11,21 @@ struct ControlConnection: Sendable {
 
   private let waiting: AsyncStream<Waiting>.Continuation
 
-  /// Serves what `body` asks for over the channel, until it returns.
-  static func open<Value>(
-    _ channel: NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>,
-    _ body: (ControlConnection) async throws -> Value
-  ) async throws -> Value {
+  /// Serves what is asked for over the channel until it is closed.
+  init(_ channel: NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>) {
     let (requests, waiting) = AsyncStream<Waiting>.makeStream()
-    async let serving: Void = serve(requests, on: channel)
-    let result: Result<Value, any Error>
-    do { result = .success(try await body(ControlConnection(waiting: waiting))) } catch { result = .failure(error) }
-    waiting.finish()
-    try? await serving
-    return try result.get()
+    self.waiting = waiting
+    Task { try? await Self.serve(requests, on: channel) }
   }
+
+  func close() { waiting.finish() }
 
   /// - Returns: the whole answer.
   func exchange(_ request: [HTTPClientRequestPart]) async throws -> ByteBuffer {
     try await withCheckedThrowingContinuation { answer in
-      waiting.yield(Waiting(request: request, answer: answer))
+      guard case .enqueued = waiting.yield(Waiting(request: request, answer: answer)) else {
+        return answer.resume(throwing: ControlClient.brokenOff)
+      }
     }
   }
 

@@ -70,14 +70,15 @@ struct ControlServerTests {
   @Test("One connection carries request after request, refused ones too, until the daemon ends")
   func oneConnection() async throws {
     let gone = try await Served.run { served in
-      try await served.client.connected { client in
-        try await client.apply([.addService(VirtualService(Self.web), force: false)])
-        await #expect(throws: ErrorReply.self) { _ = try await client.services(key("udp:192.0.2.100:53")) }
-        #expect(try await client.services().map(\.service.key) == [Self.web])
-      }
-      return served.client
+      let client = try await served.client.connected()
+      try await client.apply([.addService(VirtualService(Self.web), force: false)])
+      await #expect(throws: ErrorReply.self) { _ = try await client.services(key("udp:192.0.2.100:53")) }
+      #expect(try await client.services().map(\.service.key) == [Self.web])
+      client.disconnect()
+      await #expect(throws: ErrorReply.self) { try await client.flush() }
+      return try await served.client.connected()
     }
-    await #expect(throws: ErrorReply.self) { try await gone.connected { try await $0.flush() } }
+    await #expect(throws: ErrorReply.self) { try await gone.flush() }
   }
 
   @Test("A configuration is reached with the least changes, and flush empties it")

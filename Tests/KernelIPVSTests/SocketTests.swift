@@ -31,7 +31,7 @@ private let serverMessage: [UInt8] = {
 @Suite("The kernel's answers in bytes")
 struct SocketTests {
   @Test("A dump that was interrupted is asked for again until it is whole")
-  func interrupted() async throws {
+  func interrupted() throws {
     let kernel = ScriptedKernel { command, count, _ in
       switch (command, count) {
       case (.getService, 1): .messages([], isInterrupted: true)
@@ -42,7 +42,7 @@ struct SocketTests {
       default: .messages([serverMessage])
       }
     }
-    let services = try await kernel.plane().services()
+    let services = try kernel.table().services()
     #expect(services.map(\.definition) == [ServiceDefinition(service, servers: [server])])
     #expect(kernel.asked == [.getService, .getService, .getService, .getService, .getDestination, .getDestination])
   }
@@ -58,7 +58,7 @@ struct SocketTests {
   }
 
   @Test("Counters of 32 bits are read where there are none of 64", arguments: [UInt16(10), 12])
-  func counters(_ type: UInt16) async throws {
+  func counters(_ type: UInt16) throws {
     var content = AttributeWriter()
     for (number, value) in zip(UInt16(1)..., [7, 100, 200, 300_000, 400_000, 1, 2, 3, 4, 5]) {
       // The old kernel's bytes are of 64 bits among the others.
@@ -68,7 +68,7 @@ struct SocketTests {
     let bytes = content.bytes
     let listed = try message(.addService(service, force: false), counters: (type, bytes))
     let kernel = ScriptedKernel { command, _, _ in .messages(command == .getService ? [listed] : []) }
-    let status = try #require(try await kernel.plane().services().first)
+    let status = try #require(try kernel.table().services().first)
     #expect(
       status.statistics
         == Statistics(connections: 7, packets: 100, bytes: 300_000, outPackets: 200, outBytes: 400_000))
@@ -89,18 +89,18 @@ struct SocketTests {
   }
 
   @Test("A module that was loaded anew is spoken to by its new number")
-  func loadedAnew() async throws {
+  func loadedAnew() throws {
     let kernel = ScriptedKernel { command, _, _ in command == .newService ? .error(0) : .messages([]) }
-    let plane = try kernel.plane()
-    try await plane.carryOut(.addService(service, force: false))
+    let table = try kernel.table()
+    try table.carryOut(.addService(service, force: false))
     kernel.load(as: 31)
-    try await plane.carryOut(.addService(service, force: false))
+    try table.carryOut(.addService(service, force: false))
     #expect(kernel.asked == [.newService, .newService, .newService])
   }
 
   @Test("Without the module there is nothing to speak to; its loading is tried")
   func missing() {
-    #expect(throws: KernelError.noIPVS) { _ = try ScriptedKernel(family: nil) { _, _, _ in .error(0) }.plane() }
+    #expect(throws: KernelError.noIPVS) { _ = try ScriptedKernel(family: nil) { _, _, _ in .error(0) }.table() }
   }
 
   @Test("What another hand took away between reading and writing is missed in words, and nothing more is done")
@@ -129,9 +129,9 @@ struct SocketTests {
     arguments: [
       ([0, 0, 0, 0], "the kernel's answer to getInfo cannot be read"), ([], "no way to the kernel's IPVS: no answer"),
     ])
-  func unreadable(_ bytes: [UInt8], _ line: String) async throws {
-    let plane = try ScriptedKernel { _, _, _ in .datagram(bytes) }.plane()
-    let error = await #expect(throws: KernelError.self) { _ = try await plane.info() }
+  func unreadable(_ bytes: [UInt8], _ line: String) throws {
+    let table = try ScriptedKernel { _, _, _ in .datagram(bytes) }.table()
+    let error = #expect(throws: KernelError.self) { _ = try table.info() }
     #expect(error?.description == line)
   }
 }

@@ -7,35 +7,35 @@ struct IpvsadmListing {
   let plane: IpvsadmPlane
   let options: Set<IpvsadmOption>
 
-  func print(_ command: IpvsadmCommand) async throws {
-    if command.verb == .save { return try write(await rules()) }
-    if options.contains(.connection) { return try await printConnections() }
-    if let key = command.key.key { return try write(await one(key)) }
-    if options.contains(.timeout) { return try write(await timeouts()) }
-    if options.contains(.daemon) { return try write(await daemons()) }
-    try write(await all())
+  func print(_ command: IpvsadmCommand) throws {
+    if command.verb == .save { return try write(rules()) }
+    if options.contains(.connection) { return try printConnections() }
+    if let key = command.key.key { return try write(one(key)) }
+    if options.contains(.timeout) { return try write(timeouts()) }
+    if options.contains(.daemon) { return try write(daemons()) }
+    try write(all())
   }
 
-  func all() async throws -> String {
-    layout.text(try await services(), size: plane.tableSize, style: style)
+  func all() throws -> String {
+    layout.text(try services(), size: plane.tableSize, style: style)
   }
 
-  private func one(_ key: ServiceKey) async throws -> String {
-    let service = try await plane.service(key)
+  private func one(_ key: ServiceKey) throws -> String {
+    let service = try plane.service(key)
     return layout.text(
       [options.contains(.nosort) ? service : ListingOrder.withSortedServers(service)], isWhole: false, style: style)
   }
 
   /// On the user-space plane with the limits that ipvsadm itself forgets.
-  private func rules() async throws -> String {
+  private func rules() throws -> String {
     var listing = RuleListing()
     listing.name = name
     if case .userspace = plane { listing.showsThresholds = true }
-    return listing.text(try await services())
+    return listing.text(try services())
   }
 
-  private func services() async throws -> [ServiceStatus] {
-    let services = try await plane.services()
+  private func services() throws -> [ServiceStatus] {
+    let services = try plane.services()
     return options.contains(.nosort) ? services : ListingOrder.sorted(services)
   }
 
@@ -53,27 +53,29 @@ struct IpvsadmListing {
     return style
   }
 
-  private var name: (Endpoint, TransportProtocol?) -> String {
+  private var name: @Sendable (Endpoint, TransportProtocol?) -> String {
     if options.contains(.numeric) { return { endpoint, _ in endpoint.description } }
     return { endpoint, transport in HostNames.text(endpoint, transport) }
   }
 
-  private func timeouts() async throws -> String {
-    let timeouts = try await plane.timeouts()
+  private func timeouts() throws -> String {
+    let timeouts = try plane.timeouts()
     return "Timeout (tcp tcpfin udp): \(timeouts.tcp) \(timeouts.tcpFin) \(timeouts.udp)\n"
   }
 
-  private func daemons() async throws -> String {
-    try await plane.daemons().map { $0.listing + "\n" }.joined()
+  private func daemons() throws -> String {
+    try plane.daemons().map { $0.listing + "\n" }.joined()
   }
 
-  private func printConnections() async throws {
+  private func printConnections() throws {
     let withEngines = options.contains(.persistentConn)
     try write(withEngines ? ConnectionListing.titleWithEngines : ConnectionListing.title)
     switch plane {
     case .userspace(let client):
-      try await client.connections(ConnectionFilter()) { rows in
-        try write(rows.map { ConnectionListing.row($0, name: name) }.joined())
+      try wait { [name] in
+        try await client.connections(ConnectionFilter()) { rows in
+          try write(rows.map { ConnectionListing.row($0, name: name) }.joined())
+        }
       }
     case .kernel:
       var rows = try ProcConnections()

@@ -14,13 +14,13 @@ struct IpvsadmProgram {
   /// Runs one command line, the words after the program's name.
   ///
   /// - Returns: the exit status.
-  static func run(_ words: [String], name: String = "ipvsadm", skipsComments: Bool = false) async -> Int32 {
+  static func run(_ words: [String], name: String = "ipvsadm", skipsComments: Bool = false) -> Int32 {
     let choice = PlaneChoice(words)
     do {
       if let ending = helpAlone(choice.words, name) { throw ending }
-      let plane = try await IpvsadmPlane.open(choice, ProcessInfo.processInfo.environment)
+      let plane = try IpvsadmPlane.open(choice, ProcessInfo.processInfo.environment)
       let program = IpvsadmProgram(name: name, plane: plane, skipsComments: skipsComments)
-      return try await program.run(choice.words, isRestoring: false)
+      return try program.run(choice.words, isRestoring: false)
     } catch let ending as IpvsadmExit {
       say(ending.text, to: ending.status == 0 ? .standardOutput : .standardError)
       return ending.status
@@ -42,25 +42,25 @@ struct IpvsadmProgram {
   }
 
   /// - Parameter isRestoring: whether the words come from standard input, where a second `-R` would go in circles.
-  func run(_ words: [String], isRestoring: Bool) async throws -> Int32 {
+  func run(_ words: [String], isRestoring: Bool) throws -> Int32 {
     guard !words.isEmpty else {
-      try write(await IpvsadmListing(plane: plane, options: []).all())
+      try write(IpvsadmListing(plane: plane, options: []).all())
       return 0
     }
-    return try await run(try CommandParser.parse(words, program: name), isRestoring: isRestoring)
+    return try run(try CommandParser.parse(words, program: name), isRestoring: isRestoring)
   }
 
-  func run(_ command: IpvsadmCommand, isRestoring: Bool) async throws -> Int32 {
+  func run(_ command: IpvsadmCommand, isRestoring: Bool) throws -> Int32 {
     switch command.verb {
-    case .list: return try await list(command)
-    case .save: return try await list(command)
+    case .list: return try list(command)
+    case .save: return try list(command)
     case .restore:
       guard !isRestoring else { throw IpvsadmExit.tryHelp(name) }
-      return try await IpvsadmRestore.run(self)
+      return try IpvsadmRestore.run(self)
     default: break
     }
     do {
-      try await carryOut(command)
+      try carryOut(command)
       return 0
     } catch {
       return Self.refuse(error, command.verb)
@@ -75,22 +75,22 @@ struct IpvsadmProgram {
     return 255
   }
 
-  private func carryOut(_ command: IpvsadmCommand) async throws {
+  private func carryOut(_ command: IpvsadmCommand) throws {
     switch command.verb {
-    case .set: try await plane.set(command.timeouts)
-    case .startDaemon: try await plane.start(command.daemon)
-    case .stopDaemon: try await plane.stop(command.daemon)
-    case .flush: try await plane.flush()
-    case .zero: try await plane.zero(command.key.key)
+    case .set: try plane.set(command.timeouts)
+    case .startDaemon: try plane.start(command.daemon)
+    case .stopDaemon: try plane.stop(command.daemon)
+    case .flush: try plane.flush()
+    case .zero: try plane.zero(command.key.key)
     case .list, .save, .restore: break
-    default: if let change = command.change, let error = try await plane.attempt([change])[0] { throw error }
+    default: if let change = command.change, let error = try plane.attempt([change])[0] { throw error }
     }
   }
 
   /// ipvsadm ends a listing that fails with 1.
-  private func list(_ command: IpvsadmCommand) async throws -> Int32 {
+  private func list(_ command: IpvsadmCommand) throws -> Int32 {
     do {
-      try await IpvsadmListing(plane: plane, options: command.options).print(command)
+      try IpvsadmListing(plane: plane, options: command.options).print(command)
       return 0
     } catch {
       Self.say(KernelWords.text(error, command.verb), to: .standardError)

@@ -8,21 +8,16 @@ struct IpvsadmRestore {
   private var waiting: [(change: Change, verb: IpvsadmVerb)] = []
 
   /// - Returns: the status of the last line, as ipvsadm does.
-  static func run(_ program: IpvsadmProgram) async throws -> Int32 {
-    guard case .userspace(let client) = program.plane else { return try await lines(program) }
-    return try await client.connected { client in
-      var program = program
-      program.plane = .userspace(client)
-      return try await lines(program)
+  static func run(_ program: IpvsadmProgram) throws -> Int32 {
+    var program = program
+    if case .userspace(let client) = program.plane {
+      program.plane = .userspace(try wait { try await client.connected() })
     }
-  }
-
-  private static func lines(_ program: IpvsadmProgram) async throws -> Int32 {
     var restore = IpvsadmRestore(program: program)
     var input = InputLines()
     while let lines = input.next() {
-      for line in lines { try await restore.take(line) }
-      try await restore.carryOut()
+      for line in lines { try restore.take(line) }
+      try restore.carryOut()
     }
     return restore.status
   }
@@ -31,7 +26,7 @@ struct IpvsadmRestore {
     self.program = program
   }
 
-  private mutating func take(_ line: String) async throws {
+  private mutating func take(_ line: String) throws {
     if program.skipsComments, line.hasPrefix("#") { return }
     let words = line.split(whereSeparator: \.isWhitespace).map(String.init).filter { $0 != "ipvsadm" }
     if words.isEmpty { return }
@@ -39,7 +34,7 @@ struct IpvsadmRestore {
     do throws(IpvsadmExit) {
       command = try CommandParser.parse(words, program: program.name)
     } catch {
-      try await carryOut()
+      try carryOut()
       // A line that popt cannot read ends alone; every other mistake ends the restoring too.
       guard error.isUnreadable else { throw error }
       IpvsadmProgram.say(error.text, to: .standardError)
@@ -49,15 +44,15 @@ struct IpvsadmRestore {
     if let change = command.change {
       waiting.append((change, command.verb))
     } else {
-      try await carryOut()
-      status = try await program.run(command, isRestoring: true)
+      try carryOut()
+      status = try program.run(command, isRestoring: true)
     }
   }
 
   /// Carries out the changes that wait.
-  private mutating func carryOut() async throws {
+  private mutating func carryOut() throws {
     guard !waiting.isEmpty else { return }
-    let refusals = try await program.plane.attempt(waiting.map(\.change))
+    let refusals = try program.plane.attempt(waiting.map(\.change))
     for (line, refusal) in zip(waiting, refusals) {
       status = refusal.map { IpvsadmProgram.refuse($0, line.verb) } ?? 0
     }
