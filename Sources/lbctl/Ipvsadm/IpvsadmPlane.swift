@@ -1,5 +1,4 @@
 import Control
-import Foundation
 import KernelIPVS
 import LVS
 
@@ -10,9 +9,9 @@ enum IpvsadmPlane {
 
   /// The plane that was chosen, by name or by `LBCTL_PLANE`; where none was, the kernel, or an lbd that answers where
   /// the kernel has no IPVS.
-  static func open(_ choice: PlaneChoice, _ environment: [String: String]) throws(IpvsadmExit) -> IpvsadmPlane {
-    let name = choice.plane ?? environment["LBCTL_PLANE"]
-    let socket = choice.socket ?? environment["LBCTL_SOCKET"] ?? ControlSocket.standardPath
+  static func open(_ choice: PlaneChoice) throws(IpvsadmExit) -> IpvsadmPlane {
+    let name = choice.plane ?? environment("LBCTL_PLANE")
+    let socket = choice.socket ?? environment("LBCTL_SOCKET") ?? ControlSocket.standardPath
     let client = ControlClient(ControlSocket(socket))
     switch name {
     case "userspace": return .userspace(client)

@@ -1,5 +1,5 @@
 import Control
-import Foundation
+import Glibc
 import KernelIPVS
 import LVS
 
@@ -18,14 +18,14 @@ struct IpvsadmProgram {
     let choice = PlaneChoice(words)
     do {
       if let ending = helpAlone(choice.words, name) { throw ending }
-      let plane = try IpvsadmPlane.open(choice, ProcessInfo.processInfo.environment)
+      let plane = try IpvsadmPlane.open(choice)
       let program = IpvsadmProgram(name: name, plane: plane, skipsComments: skipsComments)
       return try program.run(choice.words, isRestoring: false)
     } catch let ending as IpvsadmExit {
-      say(ending.text, to: ending.status == 0 ? .standardOutput : .standardError)
+      say(ending.text, to: ending.status == 0 ? STDOUT_FILENO : STDERR_FILENO)
       return ending.status
     } catch {
-      say("\(error)", to: .standardError)
+      say("\(error)", to: STDERR_FILENO)
       return 255
     }
   }
@@ -37,8 +37,8 @@ struct IpvsadmProgram {
     return nil
   }
 
-  static func say(_ text: String, to file: FileHandle) {
-    file.write(Data("\(text)\n".utf8))
+  static func say(_ text: String, to descriptor: Int32) {
+    try? lbctl.write("\(text)\n", to: descriptor)
   }
 
   /// - Parameter isRestoring: whether the words come from standard input, where a second `-R` would go in circles.
@@ -71,7 +71,7 @@ struct IpvsadmProgram {
   ///
   /// - Returns: the status that goes with it.
   static func refuse(_ error: any Error, _ verb: IpvsadmVerb) -> Int32 {
-    say(KernelWords.text(error, verb), to: .standardError)
+    say(KernelWords.text(error, verb), to: STDERR_FILENO)
     return 255
   }
 
@@ -93,7 +93,7 @@ struct IpvsadmProgram {
       try IpvsadmListing(plane: plane, options: command.options).print(command)
       return 0
     } catch {
-      Self.say(KernelWords.text(error, command.verb), to: .standardError)
+      Self.say(KernelWords.text(error, command.verb), to: STDERR_FILENO)
       return 1
     }
   }

@@ -1,3 +1,4 @@
+import Glibc
 import LVS
 
 /// `ipvsadm -R`: carries out the lines of standard input over the one plane. Changes that come together are handed over
@@ -37,7 +38,7 @@ struct IpvsadmRestore {
       try carryOut()
       // A line that popt cannot read ends alone; every other mistake ends the restoring too.
       guard error.isUnreadable else { throw error }
-      IpvsadmProgram.say(error.text, to: .standardError)
+      IpvsadmProgram.say(error.text, to: STDERR_FILENO)
       status = error.status
       return
     }

@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 
 /// The two scripts that come with ipvsadm.
 enum IpvsadmScripts {
@@ -11,7 +11,7 @@ enum IpvsadmScripts {
            With the -n option, prints out the table in numeric format.
 
         """
-      FileHandle.standardError.write(Data(help.utf8))
+      try? write(help, to: STDERR_FILENO)
       return 1
     }
     return IpvsadmProgram.run(planeWords(words) + ["-S"] + choice.words.filter { $0 == "-n" }.prefix(1))
