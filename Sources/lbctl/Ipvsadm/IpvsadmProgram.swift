@@ -87,14 +87,13 @@ struct IpvsadmProgram {
     }
   }
 
-  /// ipvsadm ends a listing that fails with 1.
+  /// A listing that fails ends the program with 1, within a restore too.
   private func list(_ command: IpvsadmCommand) throws -> Int32 {
     do {
       try IpvsadmListing(plane: plane, options: command.options).print(command)
       return 0
     } catch {
-      Self.say(KernelWords.text(error, command.verb), to: STDERR_FILENO)
-      return 1
+      throw IpvsadmExit(status: 1, text: KernelWords.text(error, command.verb))
     }
   }
 }

@@ -29,7 +29,7 @@ struct IpvsadmRestore {
 
   private mutating func take(_ line: String) throws {
     if program.skipsComments, line.hasPrefix("#") { return }
-    let words = line.split(whereSeparator: \.isWhitespace).map(String.init).filter { $0 != "ipvsadm" }
+    let words = line.split { " \t\r".contains($0) }.map(String.init).filter { $0 != "ipvsadm" }
     if words.isEmpty { return }
     let command: IpvsadmCommand
     do throws(IpvsadmExit) {
