@@ -32,9 +32,13 @@ let package = Package(
     .target(name: "LVS", swiftSettings: strict),
     .target(name: "CLinux"),
     .target(
-      name: "Director", dependencies: ["LVS", "CLinux", "CNFTables"],
+      name: "Director", dependencies: ["LVS", "CLinux", "CNFTables", "CBPF"], exclude: ["Ports/XDP/redirect.bpf.c"],
       // Optimised in debug builds too: millions of frames go through it in the tests.
-      swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))]),
+      swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))],
+      plugins: ["CompileBPF"]),
+    .systemLibrary(name: "CBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+    .plugin(name: "CompileBPF", capability: .buildTool(), dependencies: ["EmbedBPF"]),
+    .executableTarget(name: "EmbedBPF", path: "Plugins/EmbedBPF", swiftSettings: strict),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .systemLibrary(

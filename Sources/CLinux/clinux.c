@@ -22,6 +22,8 @@ int cl_pin(int processor) {
   return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
 
+int cl_processor(void) { return sched_getcpu(); }
+
 int cl_has_capability(int number) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
@@ -60,6 +62,19 @@ int cl_large_receive(const char *name) {
   int failed = ioctl(descriptor, SIOCETHTOOL, &request);
   close(descriptor);
   return failed ? -1 : (value.data & ETH_FLAG_LRO) != 0;
+}
+
+int cl_receive_queues(const char *name) {
+  int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) return 0;
+  struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  request.ifr_data = (char *)&channels;
+  int failed = ioctl(descriptor, SIOCETHTOOL, &request);
+  close(descriptor);
+  return failed ? 0 : (int)(channels.combined_count + channels.rx_count);
 }
 
 struct cl_batch {

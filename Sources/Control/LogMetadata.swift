@@ -58,6 +58,7 @@ extension DirectorEvent {
     case .interfaceChanged(let name, let mac): ["event": "interface-changed", "interface": "\(name)", "mac": "\(mac)"]
     case .found(let finding): ["event": "found", "kind": "\(finding.kind.name)", "subject": "\(finding.subject)"]
     case .cured(let finding): ["event": "cured", "kind": "\(finding.kind.name)", "subject": "\(finding.subject)"]
+    case .attached: ["event": "attached"]
     case .warning: ["event": "warning"]
     case .repeated(let event, let times): event.metadata.merging(["times": "\(times)"]) { _, new in new }
     }

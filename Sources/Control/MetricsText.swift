@@ -95,7 +95,10 @@ public struct MetricsText: Sendable {
     }
     add("lvs_worker_frames_total", "counter", "Frames that the worker handled.", each(\.frames))
     add("lvs_worker_batches_total", "counter", "Batches in which the frames came.", each(\.batches))
+    add("lvs_worker_ring_fill", "gauge", "Most frames that waited at once within the last second.", each(\.ringFill))
+    add("lvs_worker_ring_size", "gauge", "Frames that can wait.", each(\.ringSize))
     add("lvs_worker_ring_drops_total", "counter", "Frames lost because the ring was full.", each(\.ringDrops))
+    add("lvs_worker_handed_over_total", "counter", "Frames given to the worker that owns them.", each(\.handedOver))
     add("lvs_worker_transmit_errors_total", "counter", "Frames that the kernel would not send.", each(\.transmitErrors))
     add("lvs_worker_connections", "gauge", "Connections that the worker owns.", each(\.connections))
     add("lvs_worker_load", "gauge", "Share of the last second spent working, 0 to 1.", each(\.load))

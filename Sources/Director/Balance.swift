@@ -205,6 +205,7 @@ extension Director {
     } else {
       IPv6.decrementHopLimit(frame, packet.ip)
     }
+    if link.leavesChecksums, packet.fragment == .none { PartialChecksum.complete(frame, packet) }
     let mac = shared.servers[server].mac.load(ordering: .relaxed)
     Ethernet.readdress(frame, from: link.mac, to: MACAddress(mac))
     return mac == 0 ? .hold(server: server) : .transmit

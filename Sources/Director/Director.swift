@@ -13,6 +13,7 @@ struct Inspection: BitwiseCopyable {
   enum Outcome: BitwiseCopyable {
     case open
     case pass
+    case foreign(owner: UInt32)
     case drop(DropReason)
   }
 }
@@ -51,11 +52,14 @@ struct Director: ~Copyable {
   var lastServer: UInt32 = 0
   /// What Call-IDs are hashed with; the same for all workers.
   let seed: UInt64
+  let ownership: Ownership
   /// One place for each frame of a batch, and one for a frame that comes alone.
   private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
-  init(shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64) throws(SystemError)
-  {
+  init(
+    shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64,
+    ownership: Ownership = .sole
+  ) throws(SystemError) {
     self.shared = shared
     self.counters = counters
     self.connections = try ConnectionTable(capacity: connections, seed: seed)
@@ -67,6 +71,7 @@ struct Director: ~Copyable {
     fragments = FragmentTable(seed: seed)
     random = SplitMix64(seed: seed)
     self.seed = seed
+    self.ownership = ownership
   }
 
   /// Takes over a new configuration.
@@ -97,6 +102,7 @@ struct Director: ~Copyable {
     switch inspect(frame, &inspections[place]) {
     case nil: break
     case .drop(let reason): inspections[place].outcome = .drop(reason)
+    case .handOver(let owner): inspections[place].outcome = .foreign(owner: owner)
     default: inspections[place].outcome = .pass
     }
   }
@@ -109,8 +115,10 @@ struct Director: ~Copyable {
     let (source, destination) = (inspection.packet.source, inspection.packet.destination)
     guard source.isUnicast, !source.isLoopback, source != destination else { return .drop(.badSource) }
     inspection.vip = vip
-    guard inspection.packet.fragment == .none else { return nil }
-    if let verdict = inspection.packet.parseTransport(frame) { return verdict }
+    let isWhole = inspection.packet.fragment == .none
+    if isWhole, let verdict = inspection.packet.parseTransport(frame) { return verdict }
+    if let owner = foreignOwner(frame, inspection.packet) { return .handOver(to: owner) }
+    guard isWhole else { return nil }
     inspection.hash = connections.hash(ConnectionKey(inspection.packet, vip))
     connections.prefetchBucket(inspection.hash)
     return nil
@@ -128,6 +136,7 @@ struct Director: ~Copyable {
     switch inspections[place].outcome {
     case .open: break
     case .pass: return .pass
+    case .foreign(let owner): return .handOver(to: owner)
     case .drop(let reason): return .drop(reason)
     }
     guard inspections[place].packet.fragment == .none else {

@@ -26,14 +26,14 @@ struct HoldQueue {
     return true
   }
 
-  /// Hands out the frames whose servers were found, addressed to them, in the order they came; how many were given up.
-  mutating func release(_ now: UInt64, _ servers: ServerTable, _ send: (KeptFrame) -> Void) -> Int {
-    var (given, kept) = (0, [Held]())
+  /// Takes out the frames whose servers were found, addressed to them, in the order they came; how many were given up.
+  mutating func release(_ now: UInt64, _ servers: ServerTable) -> (frames: [KeptFrame], given: Int) {
+    var (frames, given, kept) = ([KeptFrame](), 0, [Held]())
     for var entry in held {
       let mac = servers[entry.server].mac.load(ordering: .relaxed)
       if mac != 0 {
         entry.frame.lend { ($0.set(Ethernet.destination, MACAddress(mac)), length: $0.count) }
-        send(entry.frame)
+        frames.append(entry.frame)
       } else if entry.until <= now {
         given += 1
       } else {
@@ -41,6 +41,6 @@ struct HoldQueue {
       }
     }
     held = kept
-    return given
+    return (frames, given)
   }
 }

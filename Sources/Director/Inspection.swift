@@ -14,8 +14,10 @@ extension UserspacePlane {
     mailboxes.enumerated().map { index, mailbox in
       let counters = mailbox.counters
       return WorkerStatus(
-        id: index, frames: counters.frames.now, batches: counters.batches.now, ringDrops: counters.ringDrops.now,
-        transmitErrors: counters.transmitErrors.now,
+        id: index, processor: counters.runsOn, frames: counters.frames.now, batches: counters.batches.now,
+        ringFill: UInt64(counters.ringFill.load(ordering: .relaxed)),
+        ringSize: UInt64(counters.ringSize.load(ordering: .relaxed)), ringDrops: counters.ringDrops.now,
+        handedOver: counters.handedOver.now, transmitErrors: counters.transmitErrors.now,
         connections: UInt64(counters.connections.load(ordering: .relaxed)),
         load: Double(counters.load.load(ordering: .relaxed)) / 1_000)
     }

@@ -110,7 +110,7 @@ final class NeighborhoodWorker: Sendable {
     guard !isStopping.load(ordering: .relaxed) else { return false }
     loop.receive(now, counters)
     loop.tick(now)
-    Descriptor.wait(loop.descriptor, bell.descriptor, milliseconds: Self.beat)
+    Descriptor.wait([loop.descriptor, bell.descriptor], milliseconds: Self.beat)
     bell.hush()
     return true
   }

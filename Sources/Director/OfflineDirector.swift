@@ -88,7 +88,7 @@ public final class OfflineDirector {
     case .answer:
       director.counters.answered.add(1)
       return frame.wire
-    case .pass: director.counters.passed.add(1)
+    case .pass, .handOver: director.counters.passed.add(1)
     case .drop(let reason): director.counters.drop(reason)
     case .park(let key):
       if !director.fragments.wait(key, frame, director.now) { director.counters.drop(.fragmentQueueFull) }
@@ -116,10 +116,9 @@ public final class OfflineDirector {
 
   /// The frames that waited for a server which was found since.
   private func released(_ milliseconds: UInt64) -> [[UInt8]] {
-    var frames: [[UInt8]] = []
-    let given = held.release(milliseconds, director.shared.servers) { frames.append($0.wire) }
+    let (frames, given) = held.release(milliseconds, director.shared.servers)
     for _ in frames { director.counters.forwarded.add(1) }
     for _ in 0..<given { director.counters.drop(.neighborUnreachable) }
-    return frames
+    return frames.map(\.wire)
   }
 }

@@ -40,4 +40,6 @@ struct Link: Sendable, Equatable {
   var mtu: Int
   /// What becomes of packets for a VIP that no service or connection wants.
   var rejectsUnclaimed = true
+  /// Whether checksums may come in that a local sender left to its device, without a sign of it.
+  var leavesChecksums = false
 }

@@ -12,6 +12,8 @@ public final class UserspacePlane: ForwardingPlane {
     /// The 802.1Q VLAN that the director works on; nil for untagged frames.
     public var vlan: UInt16?
     public var workers = 1
+    /// Through AF_XDP; nil for packet sockets.
+    public var xdp: XDPMode?
     /// Connections of each worker at most.
     public var connections = 1 << 20
     /// Probes for another owner before a VIP is taken, and milliseconds between two.
@@ -60,7 +62,7 @@ public final class UserspacePlane: ForwardingPlane {
   let neighborhood: NeighborhoodWorker
   let neighborhoodCounters: Counters
   let mailboxes: [WorkerMailbox]
-  private let threads: WorkerThreads
+  private let workerGroup: any WorkerGroup
   let tap = Tap()
   let gate = Gate()
   let digest: EventDigest
@@ -79,35 +81,38 @@ public final class UserspacePlane: ForwardingPlane {
     try Self.requireCapabilities(options)
     watch = Mutex(InterfaceWatch(interface))
     let link = Link(
-      mac: options.virtualMAC ?? interface.mac, mtu: interface.mtu, rejectsUnclaimed: options.unclaimedReject)
+      mac: options.virtualMAC ?? interface.mac, mtu: interface.mtu, rejectsUnclaimed: options.unclaimedReject,
+      leavesChecksums: options.xdp != nil)
     self.link = Mutex(link)
     guardian = options.hostGuard ? try HostGuard(interface: options.interface, vlan: options.vlan) : nil
+    let seed = UInt64.random(in: .min ... .max)
     do throws(SystemError) {
-      let seed = UInt64.random(in: .min ... .max)
-      let shared = try SharedTables(seed: seed)
+      shared = try SharedTables(seed: seed)
       shared.persistence.startClock(Clock.ticks)
       let first = Snapshot(generation: 0, vips: [], services: [], rules: [], settings: Settings(), link: link)
       var mailboxes: [WorkerMailbox] = []
       for _ in 0..<options.workers { mailboxes.append(try WorkerMailbox(first)) }
-      let resolved = ResolvedServers(shared.servers)
-      let neighborhoodCounters = try Counters()
-      let neighborhood = try NeighborhoodWorker(
+      self.mailboxes = mailboxes
+      resolved = ResolvedServers(shared.servers)
+      neighborhoodCounters = try Counters()
+      neighborhood = try NeighborhoodWorker(
         Neighborhood(
           mac: interface.mac, virtual: options.virtualMAC, addresses: interface.addresses, fixedSender: options.address,
           timing: options.timing, peers: options.peers),
         interface: interface.index, vlan: options.vlan, counters: neighborhoodCounters,
         happened: Self.listener(resolved, claims, mailboxes, digest))
-      for peer in options.peerAddresses { neighborhood.resolve(peer, fixed: nil) }
-      let tap = tap
-      threads = try WorkerThreads(
-        options, interface, mailboxes, shared, tap, seed: seed,
-        want: { neighborhood.want(shared.servers[$0].endpoint.address) })
-      services = Mutex(Services(shared: shared, counters: mailboxes.map(\.counters), seed: seed))
-      (self.shared, self.resolved, self.neighborhood) = (shared, resolved, neighborhood)
-      (self.mailboxes, self.neighborhoodCounters) = (mailboxes, neighborhoodCounters)
     } catch {
       throw .unavailable(error.description)
     }
+    services = Mutex(Services(shared: shared, counters: mailboxes.map(\.counters), seed: seed))
+    for peer in options.peerAddresses { neighborhood.resolve(peer, fixed: nil) }
+    let (shared, neighborhood) = (shared, neighborhood)
+    workerGroup = try Self.startWorkers(
+      WorkerContext(
+        options: options, mailboxes: mailboxes, shared: shared, tap: tap, seed: seed,
+        want: { neighborhood.want(shared.servers[$0].endpoint.address) },
+        told: { digest.report(.attached($0), now: Clock.milliseconds) }),
+      interface)
     upkeep = Mutex([])
     upkeep.withLock { tasks in
       tasks = [
@@ -117,9 +122,25 @@ public final class UserspacePlane: ForwardingPlane {
     }
   }
 
+  private static func startWorkers(_ context: WorkerContext, _ interface: Interface) throws(PlaneError)
+    -> any WorkerGroup
+  {
+    let (options, bells) = (context.options, context.mailboxes.map(\.bell))
+    guard let mode = options.xdp else {
+      return try WorkerThreads(context, interface) { interface throws(PlaneError) in
+        try .packetRings(interface, options)
+      }
+    }
+    return try WorkerThreads(context, interface) { interface throws(PlaneError) in
+      try .sockets(interface, mode, options, bells: bells)
+    }
+  }
+
   /// Asked for ahead, since the library behind the host guard has words of its own for it.
   private static func requireCapabilities(_ options: Options) throws(PlaneError) {
-    let needed = [("CAP_NET_RAW", CAP_NET_RAW)] + (options.hostGuard ? [("CAP_NET_ADMIN", CAP_NET_ADMIN)] : [])
+    var needed = [("CAP_NET_RAW", CAP_NET_RAW)]
+    if options.hostGuard || options.xdp != nil { needed.append(("CAP_NET_ADMIN", CAP_NET_ADMIN)) }
+    if options.xdp != nil { needed.append(("CAP_BPF", CAP_BPF)) }
     let missing = needed.filter { cl_has_capability($0.1) == 0 }.map(\.0)
     guard missing.isEmpty else {
       throw .unavailable("lbd lacks \(missing.joined(separator: " and ")): run it as root, or see systemd/lbd.service")
@@ -158,7 +179,7 @@ public final class UserspacePlane: ForwardingPlane {
     await gate.enter()
     upkeep.withLock { tasks in for task in tasks { task.cancel() } }
     neighborhood.stop()
-    threads.stop(mailboxes)
+    workerGroup.stop(mailboxes)
     try? guardian?.protect([])
     await gate.leave()
   }
@@ -235,7 +256,8 @@ public final class UserspacePlane: ForwardingPlane {
       (services.snapshot(link: link), services.vips, services.serversByAddress)
     }
     let before = owned.withLock { $0 }
-    try? threads.filter(before.union(vips), vlan: options.vlan)
+    let station = watch.withLock { $0.interface.mac }
+    try? workerGroup.filter(before.union(vips), station: station)
     try guardian?.protect(before.union(vips))
     resolve(servers)
     for vip in before.subtracting(vips) { neighborhood.remove(vip) }
@@ -249,7 +271,7 @@ public final class UserspacePlane: ForwardingPlane {
     for vip in vips.subtracting(before) { claim(vip) }
     for vip in before.subtracting(vips) { digest.report(.vipReleased(vip), now: Clock.milliseconds) }
     owned.withLock { $0 = vips }
-    try? threads.filter(vips, vlan: options.vlan)
+    try? workerGroup.filter(vips, station: station)
     try guardian?.protect(vips)
   }
 
@@ -290,8 +312,8 @@ public final class UserspacePlane: ForwardingPlane {
     if isNew {
       do throws(SystemError) {
         try neighborhood.rebind(interface, vlan: options.vlan, virtual: options.virtualMAC)
-        try threads.rebind(interface, mailboxes)
       } catch { throw .unavailable(error.description) }
+      try workerGroup.rebind(interface)
       try guardian?.renew(interface: interface.name)
     }
     try await commit()
@@ -302,6 +324,7 @@ public final class UserspacePlane: ForwardingPlane {
   /// Once a second until the plane is gone: templates end, rates move on, what was removed is forgotten.
   private static func upkeep(_ plane: () -> UserspacePlane?) async {
     var second = 0
+    var starvation = StarvationWatch()
     while (try? await Task.sleep(for: .seconds(1))) != nil, let plane = plane() {
       second += 1
       plane.digest.tick(Clock.milliseconds)
@@ -312,6 +335,9 @@ public final class UserspacePlane: ForwardingPlane {
         return services.settings.defend(freePages: Memory.freePages)
       }
       if isChanged { await plane.recommit() }
+      for line in starvation.look(plane.mailboxes.map { ($0.counters.runsOn, $0.counters.ringDrops.now) }) {
+        plane.digest.report(.warning(line), now: Clock.milliseconds)
+      }
     }
   }
 }

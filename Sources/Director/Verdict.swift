@@ -12,6 +12,8 @@ enum Verdict: Equatable {
   case hold(server: UInt32)
   /// A fragment that came before the first of its datagram: to be kept until that comes.
   case park(FragmentKey)
+  /// For the worker that owns its connection.
+  case handOver(to: UInt32)
   case drop(DropReason)
 }
 
@@ -23,6 +25,7 @@ extension Director {
     case .answer(let length): "answer with \(length) octets"
     case .pass: "pass to the host"
     case .park: "wait for the first fragment"
+    case .handOver(let worker): "hand over to worker \(worker)"
     case .hold(let server): "hold for \(shared.servers[server].endpoint.address)"
     case .drop(let reason): "drop \(reason.name)"
     }

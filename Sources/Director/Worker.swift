@@ -9,7 +9,6 @@ final class WorkerMailbox: Sendable {
   private let isStopping = Atomic<Bool>(false)
   private let latest: Mutex<Snapshot>
   private let adopted = Mutex<[(generation: UInt64, resume: @Sendable () -> Void)]>([])
-  private let newPort = Mutex<PortBox?>(nil)
   private let questions = Mutex<[@Sendable (borrowing ConnectionTable, UInt32) -> Void]>([])
 
   init(_ snapshot: Snapshot) throws(SystemError) {
@@ -52,19 +51,6 @@ final class WorkerMailbox: Sendable {
     }
   }
 
-  /// Has the worker go on with another port.
-  func replace(_ port: PortBox) {
-    newPort.withLock { $0 = port }
-    bell.ring()
-  }
-
-  func takePort() -> PortBox? {
-    newPort.withLock { port in
-      defer { port = nil }
-      return port
-    }
-  }
-
   func stop() {
     isStopping.store(true, ordering: .relaxed)
     bell.ring()
@@ -72,31 +58,34 @@ final class WorkerMailbox: Sendable {
 }
 
 /// A thread with a port of its own: takes frames a batch at a time through its director and sends what is to be sent.
-struct Worker: ~Copyable {
+struct Worker<P: Port & ~Copyable>: ~Copyable {
   /// Records that are looked at for expiry after each batch: about 50 µs.
-  private static let expiryBudget = 512
+  private static var expiryBudget: Int { 512 }
   /// Records that are searched after each batch for connections of removed servers.
-  private static let sweepLimit: UInt32 = 2_048
+  private static var sweepLimit: UInt32 { 2_048 }
   /// Milliseconds a worker sleeps at most, so that connections end in time.
-  private static let nap: Int32 = 50
+  private static var nap: Int32 { 50 }
 
   private var director: Director
-  private var port: PacketRing
+  private var port: P
+  /// Where another port comes from when the interface was replaced.
+  private let replacement: Replacement<P>
   private let mailbox: WorkerMailbox
   private let tap: Tap
   /// Asks for the Ethernet address of a server.
   private let want: @Sendable (UInt32) -> Void
   private var held = HoldQueue()
   private var meter = LoadMeter()
-  private var filtered: UInt64
+  /// The most frames that were seen waiting since the figures were last told.
+  private var peak = 0
 
   init(
-    director: consuming Director, port: consuming PacketRing, mailbox: WorkerMailbox, tap: Tap,
+    director: consuming Director, port: consuming P, replacement: Replacement<P>, mailbox: WorkerMailbox, tap: Tap,
     want: @escaping @Sendable (UInt32) -> Void
   ) {
-    filtered = director.snapshot.generation
     self.director = director
     self.port = port
+    self.replacement = replacement
     self.mailbox = mailbox
     self.tap = tap
     self.want = want
@@ -152,6 +141,9 @@ struct Worker: ~Copyable {
       hold(index, server)
     case .park(let key):
       park(index, key)
+    case .handOver(let worker):
+      director.counters.handedOver.add(1)
+      port.handOver(index, to: worker)
     case .drop(let reason):
       director.counters.drop(port.frame(index).count == 0 ? .capturedShort : reason)
     }
@@ -177,11 +169,13 @@ struct Worker: ~Copyable {
 
   private mutating func finish(_ count: Int) {
     guard count > 0 else { return }
-    let refused = port.flush()
+    if count == Director.batch { peak = max(peak, port.fill.waiting) }
+    let losses = port.flush()
     director.counters.frames.add(UInt64(count))
     director.counters.batches.add(1)
-    for _ in 0..<refused { director.counters.drop(.transmitFailed) }
-    director.counters.transmitErrors.add(UInt64(refused))
+    for _ in 0..<losses.refused { director.counters.drop(.transmitFailed) }
+    for _ in 0..<losses.notHandedOver { director.counters.drop(.handoverQueueFull) }
+    director.counters.transmitErrors.add(UInt64(losses.refused))
     for frame in director.fragments.takeReady() { resume(frame) }
   }
 
@@ -190,12 +184,12 @@ struct Worker: ~Copyable {
     var frame = frame
     let verdict = frame.lend { bytes in (director.process(bytes), length: bytes.count) }
     switch verdict {
-    case .transmit where PacketSocket.send(frame.wire, on: port.socket.descriptor.number):
+    case .transmit where port.send(frame):
       director.counters.forwarded.add(1)
     case .transmit: director.counters.drop(.transmitFailed)
     case .hold(let server): hold(frame, server)
     case .drop(let reason): director.counters.drop(reason)
-    case .answer, .pass, .park: director.counters.drop(.fragmentQueueFull)
+    case .answer, .pass, .park, .handOver: director.counters.drop(.fragmentQueueFull)
     }
   }
 
@@ -210,28 +204,50 @@ struct Worker: ~Copyable {
   /// What is not urgent: frames that wait, questions, figures. Whether frames still wait.
   private mutating func maintain() -> Bool {
     if !held.isEmpty {
-      let (port, counters) = (port.socket.descriptor.number, director.counters)
-      let given = held.release(Clock.milliseconds, director.shared.servers) { frame in
-        if PacketSocket.send(frame.wire, on: port) { counters.forwarded.add(1) } else { counters.drop(.transmitFailed) }
+      let (frames, given) = held.release(Clock.milliseconds, director.shared.servers)
+      for frame in frames {
+        if port.send(frame) { director.counters.forwarded.add(1) } else { director.counters.drop(.transmitFailed) }
       }
-      for _ in 0..<given { counters.drop(.neighborUnreachable) }
+      for _ in 0..<given { director.counters.drop(.neighborUnreachable) }
     }
-    if let new = mailbox.takePort()?.take() { port = new }
+    if let new = replacement.take()?.take() { port = new }
     for question in mailbox.takeQuestions() { question(director.connections, director.now) }
     for _ in 0..<director.fragments.expire(director.now) { director.counters.drop(.fragmentTimeout) }
     _ = director.sweep(limit: Self.sweepLimit)
     if meter.isDue {
       director.dropEntries()
       director.counters.load.store(meter.measure(), ordering: .relaxed)
-      director.counters.ringDrops.add(UInt64(port.socket.drops()))
+      director.counters.ringDrops.add(port.overruns())
+      tellFill()
       director.counters.connections.store(director.connections.count, ordering: .relaxed)
     }
     return !held.isEmpty
   }
 
+  private mutating func tellFill() {
+    let fill = port.fill
+    director.counters.ringFill.store(max(peak, fill.waiting), ordering: .relaxed)
+    director.counters.ringSize.store(fill.room, ordering: .relaxed)
+    director.counters.processor.store(Thread.processor, ordering: .relaxed)
+    peak = 0
+  }
+
   private func rest(_ milliseconds: Int32) {
-    Descriptor.wait(port.socket.descriptor.number, mailbox.bell.descriptor, milliseconds: milliseconds)
-    mailbox.bell.hush()
+    port.wait(mailbox.bell, milliseconds: milliseconds)
+  }
+}
+
+/// Another port for a worker, left there by whoever opened it.
+final class Replacement<P: Port & ~Copyable>: Sendable {
+  private let box = Mutex<PortBox<P>?>(nil)
+
+  func put(_ port: PortBox<P>) { box.withLock { $0 = port } }
+
+  func take() -> PortBox<P>? {
+    box.withLock { box in
+      defer { box = nil }
+      return box
+    }
   }
 }
 

@@ -3,65 +3,76 @@ import Glibc
 import LVS
 import Synchronization
 
-/// The workers' threads with their sockets.
-final class WorkerThreads: Sendable {
-  /// Frames that the kernel can keep for each worker while that is busy.
-  private static let ringSlots = 4096
+/// All workers of a plane, whatever their ports are.
+protocol WorkerGroup: Sendable {
+  /// Has the kernel hand over frames for these VIPs and no others; `station` is the interface's now.
+  func filter(_ vips: Set<IPAddress>, station: MACAddress) throws(SystemError)
+  /// Has all workers go on at another interface. They get nothing before the next filter.
+  func rebind(_ interface: Interface) throws(PlaneError)
+  /// Ends the threads; their ports close with them.
+  func stop(_ mailboxes: [WorkerMailbox])
+}
 
+/// What all workers of a plane have in common.
+struct WorkerContext: Sendable {
+  let options: UserspacePlane.Options
+  let mailboxes: [WorkerMailbox]
+  let shared: SharedTables
+  let tap: Tap
+  let seed: UInt64
+  /// Asks for the Ethernet address of a server.
+  let want: @Sendable (UInt32) -> Void
+  /// Tells how the workers are connected.
+  let told: @Sendable (String) -> Void
+}
+
+/// The workers' threads, each with a port of its own.
+final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
   private let threads: Mutex<[Thread]>
-  private let sockets: Mutex<[Int32]>
-  private let virtual: MACAddress?
+  private let attachment: Mutex<Attachment<P>>
+  private let replacements: [Replacement<P>]
+  private let attach: @Sendable (Interface) throws(PlaneError) -> Attachment<P>
+  private let told: @Sendable (String) -> Void
 
   init(
-    _ options: UserspacePlane.Options, _ interface: Interface, _ mailboxes: [WorkerMailbox], _ shared: SharedTables,
-    _ tap: Tap, seed: UInt64, want: @escaping @Sendable (UInt32) -> Void
-  ) throws(SystemError) {
-    var (threads, sockets) = ([Thread](), [Int32]())
-    virtual = options.virtualMAC
-    for (index, mailbox) in mailboxes.enumerated() {
-      let port = try Self.open(interface, count: mailboxes.count)
-      sockets.append(port.socket.descriptor.number)
-      var director = try Director(
-        shared: shared, counters: mailbox.counters, snapshot: mailbox.snapshot, connections: options.connections,
-        seed: seed)
-      director.connections.startClock(Clock.ticks)
-      let box = WorkerBox(Worker(director: director, port: port, mailbox: mailbox, tap: tap, want: want))
-      let processor = mailboxes.count > 1 ? Self.processor(for: index) : nil
-      threads.append(
-        try Thread(name: "worker \(index)") {
-          if let processor { _ = Thread.pin(processor) }
-          box.run()
-        })
+    _ context: WorkerContext, _ interface: Interface,
+    attach: @escaping @Sendable (Interface) throws(PlaneError) -> Attachment<P>
+  ) throws(PlaneError) {
+    let attachment = try attach(interface)
+    replacements = context.mailboxes.map { _ in Replacement() }
+    var threads: [Thread] = []
+    do throws(SystemError) {
+      for (index, replacement) in replacements.enumerated() {
+        threads.append(try Self.start(index, attachment, replacement, context))
+      }
+    } catch {
+      throw .unavailable(error.description)
     }
+    (self.attach, told) = (attach, context.told)
     self.threads = Mutex(threads)
-    self.sockets = Mutex(sockets)
+    self.attachment = Mutex(attachment)
+    if let description = attachment.description { told(description) }
   }
 
-  /// A port at the interface that takes in nothing yet, in a group with those of the other workers.
-  private static func open(_ interface: Interface, count: Int) throws(SystemError) -> PacketRing {
-    let socket = try PacketSocket(interface: interface.index)
-    try socket.enableMetadata()
-    if count == 1 { try socket.ignoreOutgoing() }
-    try socket.attach(.nothing)
-    socket.enlargeBuffers(64 << 20)
-    let port = try PacketRing(socket, slots: ringSlots, mtu: interface.mtu)
-    try port.socket.bind()
-    // A group is of one interface.
-    let group = UInt16(truncatingIfNeeded: UInt32(getpid()) ^ interface.index << 10)
-    if count > 1 { try port.socket.join(group: group, .fanout(count: count)) }
-    return port
-  }
-
-  /// Has all workers go on at another interface. They get nothing before the next filter.
-  func rebind(_ interface: Interface, _ mailboxes: [WorkerMailbox]) throws(SystemError) {
-    var boxes: [(PortBox, Int32)] = []
-    for _ in mailboxes {
-      let port = try Self.open(interface, count: mailboxes.count)
-      let number = port.socket.descriptor.number
-      boxes.append((PortBox(port), number))
+  private static func start(
+    _ index: Int, _ attachment: Attachment<P>, _ replacement: Replacement<P>, _ context: WorkerContext
+  ) throws(SystemError) -> Thread {
+    guard let port = attachment.ports[index].take() else { preconditionFailure("a port has one worker") }
+    let (mailbox, count) = (context.mailboxes[index], context.mailboxes.count)
+    var director = try Director(
+      shared: context.shared, counters: mailbox.counters, snapshot: mailbox.snapshot,
+      connections: context.options.connections, seed: context.seed,
+      ownership: attachment.isUnsorted ? Ownership(worker: UInt32(index), workers: UInt32(count)) : .sole)
+    director.connections.startClock(Clock.ticks)
+    let box = WorkerBox(
+      Worker(
+        director: director, port: port, replacement: replacement, mailbox: mailbox, tap: context.tap,
+        want: context.want))
+    let processor = count > 1 ? processor(for: index) : nil
+    return try Thread(name: "worker \(index)") {
+      if let processor { _ = Thread.pin(processor) }
+      box.run()
     }
-    sockets.withLock { $0 = boxes.map(\.1) }
-    for (mailbox, box) in zip(mailboxes, boxes) { mailbox.replace(box.0) }
   }
 
   /// Workers fill the processors from the last one on, since interrupts tend to go to the first.
@@ -70,13 +81,17 @@ final class WorkerThreads: Sendable {
     return count - 1 - index % count
   }
 
-  /// Lets the kernel copy frames for these VIPs only.
-  func filter(_ vips: Set<IPAddress>, vlan: UInt16?) throws(SystemError) {
-    let filter = vips.isEmpty ? SocketFilter.nothing : .balanced(vips: vips.sorted(), vlan: vlan, station: virtual)
-    for socket in sockets.withLock({ $0 }) { try PacketSocket.attach(filter, to: socket) }
+  func filter(_ vips: Set<IPAddress>, station: MACAddress) throws(SystemError) {
+    try attachment.withLock { attachment throws(SystemError) in try attachment.filter(vips, station) }
   }
 
-  /// Ends the threads; their sockets close with them.
+  func rebind(_ interface: Interface) throws(PlaneError) {
+    let new = try attach(interface)
+    for (replacement, port) in zip(replacements, new.ports) { replacement.put(port) }
+    attachment.withLock { $0 = new }
+    if let description = new.description { told(description) }
+  }
+
   func stop(_ mailboxes: [WorkerMailbox]) {
     for mailbox in mailboxes { mailbox.stop() }
     threads.withLock { threads in
@@ -86,25 +101,11 @@ final class WorkerThreads: Sendable {
   }
 }
 
-/// A port on its way to a worker, which takes it out once.
-final class PortBox: @unchecked Sendable {
-  private var port: PacketRing?
-
-  init(_ port: consuming PacketRing) {
-    self.port = consume port
-  }
-
-  func take() -> PacketRing? {
-    let taken = port.take()
-    return taken
-  }
-}
-
 /// A worker that a thread's closure can take along. Only that thread ever touches it.
-private final class WorkerBox: @unchecked Sendable {
-  private var worker: Worker
+private final class WorkerBox<P: Port & ~Copyable>: @unchecked Sendable {
+  private var worker: Worker<P>
 
-  init(_ worker: consuming Worker) {
+  init(_ worker: consuming Worker<P>) {
     self.worker = worker
   }
 

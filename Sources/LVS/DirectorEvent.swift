@@ -16,6 +16,8 @@ public indirect enum DirectorEvent: Sendable, Hashable {
   case interfaceGone(String)
   /// The interface has another Ethernet address, or is a new one of the same name.
   case interfaceChanged(String, MACAddress)
+  /// How the director is connected to its interface, in words.
+  case attached(String)
   /// Something that breaks direct routing was found, or is not found any more.
   case found(Finding)
   case cured(Finding)
@@ -44,7 +46,7 @@ extension DirectorEvent: CustomStringConvertible {
     case .interfaceChanged(let name, let mac): "interface \(name) has the address \(mac) now"
     case .found(let finding): "found: \(finding.seen) (\(finding.fix))"
     case .cured(let finding): "no longer so: \(finding.seen)"
-    case .warning(let text): text
+    case .warning(let text), .attached(let text): text
     case .repeated(let event, let times): "\(times) times again: \(event)"
     }
   }
@@ -53,7 +55,9 @@ extension DirectorEvent: CustomStringConvertible {
   public var isWarning: Bool {
     switch self {
     case .vipContested, .vipYielded, .serverLost, .interfaceDown, .interfaceGone, .found, .warning: true
-    case .vipTaken, .vipReleased, .serverResolved, .serverMoved, .interfaceUp, .interfaceChanged, .cured: false
+    case .vipTaken, .vipReleased, .serverResolved, .serverMoved, .interfaceUp, .interfaceChanged, .attached,
+      .cured:
+      false
     case .repeated(let event, _): event.isWarning
     }
   }

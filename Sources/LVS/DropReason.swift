@@ -36,6 +36,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case fragmentTimeout
   case fragmentOverlap
   case transmitFailed
+  /// The worker that owns the connection could not keep up with what others handed over.
+  case handoverQueueFull
 
   /// The name in metrics and listings: `no_server`.
   public var name: String {

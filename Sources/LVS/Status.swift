@@ -133,8 +133,13 @@ public struct WorkerStatus: Sendable, Codable, Hashable {
   public var processor: Int?
   public var frames: UInt64
   public var batches: UInt64
+  /// The most frames that waited in the ring at once within the last second, and how many can.
+  public var ringFill: UInt64
+  public var ringSize: UInt64
   /// Frames that the kernel dropped because the ring was full.
   public var ringDrops: UInt64
+  /// Frames that were given to the worker that owns their connection.
+  public var handedOver: UInt64
   /// Frames that the kernel would not transmit.
   public var transmitErrors: UInt64
   public var connections: UInt64
@@ -142,14 +147,18 @@ public struct WorkerStatus: Sendable, Codable, Hashable {
   public var load: Double
 
   public init(
-    id: Int, processor: Int? = nil, frames: UInt64 = 0, batches: UInt64 = 0, ringDrops: UInt64 = 0,
-    transmitErrors: UInt64 = 0, connections: UInt64 = 0, load: Double = 0
+    id: Int, processor: Int? = nil, frames: UInt64 = 0, batches: UInt64 = 0, ringFill: UInt64 = 0,
+    ringSize: UInt64 = 0, ringDrops: UInt64 = 0, handedOver: UInt64 = 0, transmitErrors: UInt64 = 0,
+    connections: UInt64 = 0, load: Double = 0
   ) {
     self.id = id
     self.processor = processor
     self.frames = frames
     self.batches = batches
+    self.ringFill = ringFill
+    self.ringSize = ringSize
     self.ringDrops = ringDrops
+    self.handedOver = handedOver
     self.transmitErrors = transmitErrors
     self.connections = connections
     self.load = load

@@ -1,11 +1,13 @@
 import ArgumentParser
 import Control
+import Director
 import LVS
 import Logging
 
 struct NetworkOptions: ParsableArguments {
   enum DataPlane: String, ExpressibleByArgument, CaseIterable {
     case afPacket = "af-packet"
+    case afXDP = "af-xdp"
     /// The kernel's own IPVS.
     case kernel
   }
@@ -21,8 +23,15 @@ struct NetworkOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Run on this VLAN of a trunk port.", valueName: "id"))
   var vlan: UInt16?
 
-  @Option(help: "Who forwards: lbd itself through packet sockets, or the kernel's own IPVS.")
+  @Option(help: "Who forwards: lbd itself through packet sockets or AF_XDP, or the kernel's own IPVS.")
   var dataPlane = DataPlane.afPacket
+
+  @Option(
+    help: """
+      How AF_XDP is used: in the driver (without copying where it can, or always copying), or generic, in the network \
+      stack, which drops frames above the MTU.
+      """)
+  var xdpMode = XDPMode.native
 
   @Option(help: "Worker threads.")
   var workers = 1
@@ -32,12 +41,15 @@ struct NetworkOptions: ParsableArguments {
 
   func validate() throws {
     if let vlan, !(1...4094).contains(vlan) { throw ValidationError("VLAN \(vlan) is not in 1 to 4094") }
+    if xdpMode != .native, dataPlane != .afXDP { throw ValidationError("--xdp-mode goes with --data-plane af-xdp") }
     if !(1...256).contains(workers) { throw ValidationError("\(workers) workers are not in 1 to 256") }
     if !(1024...1 << 30).contains(connections) {
       throw ValidationError("\(connections) connections are not in 1024 to \(1 << 30)")
     }
   }
 }
+
+extension XDPMode: ExpressibleByArgument {}
 
 struct VIPOptions: ParsableArguments {
   enum Unclaimed: String, ExpressibleByArgument, CaseIterable {

@@ -20,6 +20,7 @@ func openPlane(
   options.address = lbd.network.address
   options.vlan = lbd.network.vlan
   options.workers = lbd.network.workers
+  options.xdp = lbd.network.dataPlane == .afXDP ? lbd.network.xdpMode : nil
   options.connections = lbd.network.connections
   options.probeCount = lbd.vips.probeCount
   options.probeInterval = lbd.vips.probeInterval
@@ -39,7 +40,7 @@ func openPlane(
   options.unclaimedReject = lbd.vips.unclaimed == .reject
   options.hostGuard = !lbd.vips.noHostGuard
   return switch lbd.network.dataPlane {
-  case .afPacket: try UserspacePlane(options, events: events)
+  case .afPacket, .afXDP: try UserspacePlane(options, events: events)
   case .kernel: try await KernelDirector(options, claimed: configured, events: events)
   }
 }

@@ -23,7 +23,9 @@ struct MetricsTextTests {
       verdicts: VerdictCounts(
         forwarded: 9, answered: 1, passed: 3, held: 2, dropped: ["no_server": 5, "hop_limit": 0]),
       workers: [
-        WorkerStatus(id: 0, frames: 20, batches: 4, ringDrops: 1, transmitErrors: 2, connections: 5, load: 0.25)
+        WorkerStatus(
+          id: 0, frames: 20, batches: 4, ringFill: 3, ringSize: 4096, ringDrops: 1, handedOver: 6, transmitErrors: 2,
+          connections: 5, load: 0.25)
       ],
       neighbors: [NeighborStatus(address: IPAddress("192.0.2.11")!, mac: nil, state: .incomplete, confirmed: nil)],
       vips: [VIPStatus(address: IPAddress("192.0.2.100")!, state: .owned)])
@@ -91,9 +93,18 @@ struct MetricsTextTests {
     # HELP lvs_worker_batches_total Batches in which the frames came.
     # TYPE lvs_worker_batches_total counter
     lvs_worker_batches_total{worker="0"} 4
+    # HELP lvs_worker_ring_fill Most frames that waited at once within the last second.
+    # TYPE lvs_worker_ring_fill gauge
+    lvs_worker_ring_fill{worker="0"} 3
+    # HELP lvs_worker_ring_size Frames that can wait.
+    # TYPE lvs_worker_ring_size gauge
+    lvs_worker_ring_size{worker="0"} 4096
     # HELP lvs_worker_ring_drops_total Frames lost because the ring was full.
     # TYPE lvs_worker_ring_drops_total counter
     lvs_worker_ring_drops_total{worker="0"} 1
+    # HELP lvs_worker_handed_over_total Frames given to the worker that owns them.
+    # TYPE lvs_worker_handed_over_total counter
+    lvs_worker_handed_over_total{worker="0"} 6
     # HELP lvs_worker_transmit_errors_total Frames that the kernel would not send.
     # TYPE lvs_worker_transmit_errors_total counter
     lvs_worker_transmit_errors_total{worker="0"} 2

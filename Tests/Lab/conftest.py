@@ -9,6 +9,15 @@ from lab import Lab
 QUICK_PROBES = ("--probe-interval", "20")
 
 
+def pytest_addoption(parser):
+    parser.addoption("--data-plane", default="af-packet", help="what the directors forward with")
+
+
+@pytest.fixture(scope="session")
+def data_plane(request):
+    return request.config.getoption("--data-plane")
+
+
 @pytest.fixture(scope="session")
 def lab():
     with Lab() as lab:
@@ -16,12 +25,12 @@ def lab():
 
 
 @pytest.fixture
-def start(lab):
+def start(lab, data_plane):
     """Starts directors with options; each must live until the test is over and then end cleanly."""
     running = []
 
     def start(*options, probes=QUICK_PROBES, **places):
-        director = Director(lab, *probes, *options, **places)
+        director = Director(lab, *probes, "--data-plane", data_plane, *options, **places)
         running.append(director)
         return director.start()
 

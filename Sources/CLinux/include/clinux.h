@@ -12,6 +12,7 @@
 #include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
+#include <linux/if_xdp.h>
 #include <linux/virtio_net.h>
 #include <net/if.h>
 #include <poll.h>
@@ -29,6 +30,12 @@
 #include <unistd.h>
 
 static inline void cl_prefetch(const void *_Nonnull address) { __builtin_prefetch(address, 1, 3); }
+
+/// Where the rings of an AF_XDP socket are mapped.
+static const off_t cl_xdp_receive_place = XDP_PGOFF_RX_RING;
+static const off_t cl_xdp_transmit_place = XDP_PGOFF_TX_RING;
+static const off_t cl_xdp_fill_place = XDP_UMEM_PGOFF_FILL_RING;
+static const off_t cl_xdp_completion_place = XDP_UMEM_PGOFF_COMPLETION_RING;
 
 /// Nanoseconds of the monotonic clock.
 static inline uint64_t cl_monotonic(void) {
@@ -53,6 +60,9 @@ void cl_name_thread(const char *_Nonnull name);
 /// Pins the calling thread to one processor; 0 or an errno.
 int cl_pin(int processor);
 
+/// The processor that the calling thread runs on.
+int cl_processor(void);
+
 /// Whether the process has a capability (CAP_NET_RAW, …) in effect.
 int cl_has_capability(int number);
 
@@ -61,6 +71,9 @@ int cl_interface(const char *_Nonnull name, uint64_t *_Nonnull mac, int *_Nonnul
 
 /// 1 where an interface has large receive offload on, 0 where not, -1 where it does not tell.
 int cl_large_receive(const char *_Nonnull name);
+
+/// How many receive queues an interface has in use; 0 where it does not tell.
+int cl_receive_queues(const char *_Nonnull name);
 
 /// Up to 64 frames to transmit with one system call.
 struct cl_batch;

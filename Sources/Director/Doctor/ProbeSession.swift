@@ -44,7 +44,7 @@ struct ProbeSession {
       for frame in frames.prefix(Self.burst) { _ = answers.socket.send(Ethernet.tagged(frame, vlan: vlan)) }
       frames = frames.dropFirst(Self.burst)
       Descriptor.wait(
-        answers.socket.descriptor.number, foreign.socket.descriptor.number, milliseconds: frames.isEmpty ? 20 : 1)
+        [answers.socket.descriptor.number, foreign.socket.descriptor.number], milliseconds: frames.isEmpty ? 20 : 1)
       takeAnswers()
       while let length = PacketSocket.receive(into: &buffer, from: foreign.socket.descriptor.number), length >= 6 {
         others[buffer.lend { ($0.mac(0), length: $0.count) }, default: 0] += 1

@@ -12,7 +12,7 @@ import Synchronization
 /// The metadata (`virtio_net_hdr`) lies right before the frame, so both go out again in one piece. A frame larger than
 /// its slot is queued whole beside the ring and is fetched with a call of its own: only super-frames are, for which
 /// the copying costs more than the call.
-@safe struct PacketRing: ~Copyable {
+@safe struct PacketRing: Port, ~Copyable {
   static let batch = Director.batch
   /// The largest frame that a device hands over: 64 KiB and headers.
   static let largest = 68 * 1024
@@ -81,7 +81,6 @@ import Synchronization
     unsafe slot.assumingMemoryBound(to: Atomic<UInt32>.self)
   }
 
-  /// Borrows what has arrived, at most a batch; how many frames it is.
   mutating func receive() -> Int {
     count = 0
     largeUsed = 0
@@ -127,28 +126,25 @@ import Synchronization
       segment: max(Int(size) + Int(headers) - Ethernet.length, 1))
   }
 
-  /// A frame of the batch; empty where it was captured short.
   @inline(__always)
   func frame(_ index: Int) -> Bytes {
     precondition(index < count)
     return unsafe Bytes(loans[index].start, count: loans[index].length, capacity: loans[index].capacity)
   }
 
-  /// The size that a super-frame will be cut into, without its Ethernet header; 0 for an ordinary frame.
   @inline(__always)
   func segment(_ index: Int) -> Int {
     precondition(index < count)
     return unsafe loans[index].segment
   }
 
-  /// Has a frame of the batch sent as it is, its metadata with it.
   @inline(__always)
   mutating func transmit(_ index: Int) {
     precondition(index < count)
     unsafe queue(loans[index], loans[index].length)
   }
 
-  /// Has a frame sent that became an answer of the director's: it has no metadata and a length of its own.
+  /// An answer has no metadata.
   mutating func answer(_ index: Int, length: Int) {
     unsafe precondition(index < count && length <= loans[index].capacity)
     let header = unsafe loans[index].start - Self.metadata
@@ -177,8 +173,7 @@ import Synchronization
     unsafe VirtioHeader.shift(Bytes(start - metadata, count: metadata, capacity: metadata), by: UInt16(Self.tag))
   }
 
-  /// Sends what was queued and gives the batch back to the kernel; how many frames the kernel refused.
-  mutating func flush() -> Int {
+  mutating func flush() -> Losses {
     var (first, refused) = (0, 0)
     while first < queued {
       let sent = unsafe cl_batch_send(socket.descriptor.number, outgoing, Int32(first), Int32(queued &- first))
@@ -193,14 +188,39 @@ import Synchronization
     for index in 0..<count { unsafe Self.status(slot(index)).pointee.store(Status.kernel, ordering: .releasing) }
     head = (head &+ count) & (slots &- 1)
     count = 0
-    return refused
+    return Losses(refused: refused)
   }
 
-  /// A copy of a frame that can be sent later.
   func copy(_ index: Int) -> KeptFrame {
     precondition(index < count)
     let (start, length) = unsafe (loans[index].start - Self.metadata, loans[index].length + Self.metadata)
     let octets = unsafe Array(UnsafeRawBufferPointer(start: start, count: length))
     return unsafe KeptFrame(octets: octets, header: Self.metadata, tag: loans[index].tag)
+  }
+
+  func send(_ frame: KeptFrame) -> Bool { socket.send(frame.wire) }
+
+  /// The kernel gives each frame to its owner (`SocketFilter.fanout`).
+  func handOver(_ index: Int, to worker: UInt32) { preconditionFailure("a packet ring gets its own frames only") }
+
+  func overruns() -> UInt64 { UInt64(socket.drops()) }
+
+  /// Frames lie one behind the other, so the last of them is found by halves.
+  var fill: (waiting: Int, room: Int) {
+    var (low, high) = (0, slots)
+    while low < high {
+      let middle = (low + high) / 2
+      if unsafe Self.status(slot(middle)).pointee.load(ordering: .relaxed) & Status.user != 0 {
+        low = middle + 1
+      } else {
+        high = middle
+      }
+    }
+    return (low, slots)
+  }
+
+  func wait(_ bell: Bell, milliseconds: Int32) {
+    Descriptor.wait([socket.descriptor.number, bell.descriptor], milliseconds: milliseconds)
+    bell.hush()
   }
 }

@@ -19,6 +19,14 @@ struct PacketSocket: ~Copyable {
     self.interface = interface
   }
 
+  /// Opens a socket that only sends.
+  static func outlet(of interface: UInt32) throws(SystemError) -> PacketSocket {
+    let socket = try PacketSocket(interface: interface)
+    try socket.attach(.nothing)
+    try socket.bind()
+    return socket
+  }
+
   /// Carries checksum and segmentation metadata before each frame.
   func enableMetadata() throws(SystemError) {
     try descriptor.set(Self.packetLevel, PACKET_VNET_HDR, Int32(1), call: "PACKET_VNET_HDR")
@@ -127,6 +135,12 @@ struct PacketSocket: ~Copyable {
 
   /// Sends one frame; whether the kernel took it.
   func send(_ frame: [UInt8]) -> Bool { Self.send(frame, on: descriptor.number) }
+
+  func send(_ frame: Bytes) -> Bool {
+    unsafe frame.withUnsafeBytes {
+      unsafe Glibc.send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT)) >= 0
+    }
+  }
 
   /// Sends one frame on a socket known by its number.
   static func send(_ frame: [UInt8], on descriptor: Int32) -> Bool {

@@ -28,12 +28,10 @@ struct Descriptor: ~Copyable {
     guard unsafe setsockopt(descriptor, level, name, &value, length) == 0 else { throw SystemError(call) }
   }
 
-  /// Waits until one of two descriptors can be read, at most so many milliseconds.
-  static func wait(_ first: Int32, _ second: Int32, milliseconds: Int32) {
-    var watched = [
-      pollfd(fd: first, events: Int16(POLLIN), revents: 0), pollfd(fd: second, events: Int16(POLLIN), revents: 0),
-    ]
-    guard unsafe poll(&watched, 2, milliseconds) > 0 else { return }
+  /// Waits until one of them can be read, at most so many milliseconds.
+  static func wait(_ descriptors: [Int32], milliseconds: Int32) {
+    var watched = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    guard unsafe poll(&watched, nfds_t(watched.count), milliseconds) > 0 else { return }
     for entry in watched where entry.revents & Int16(POLLERR) != 0 { forgetError(of: entry.fd) }
   }
 
@@ -124,6 +122,9 @@ final class Thread: Sendable {
   func join() {
     pthread_join(id, nil)
   }
+
+  /// Where the calling thread runs.
+  static var processor: Int { Int(cl_processor()) }
 
   /// Pins the calling thread to one processor; whether the kernel did.
   static func pin(_ processor: Int) -> Bool { cl_pin(Int32(processor)) == 0 }

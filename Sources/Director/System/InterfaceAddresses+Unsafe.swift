@@ -27,6 +27,9 @@ struct InterfaceLink {
 
   /// Whether the interface merges received frames into ones that cannot be taken apart again (LRO).
   static func mergesFrames(_ name: String) -> Bool { unsafe cl_large_receive(name) == 1 }
+
+  /// How many receive queues it has in use; one where it does not tell.
+  static func receiveQueues(_ name: String) -> UInt32 { unsafe UInt32(max(cl_receive_queues(name), 1)) }
 }
 
 /// All addresses of this host, with their interfaces.

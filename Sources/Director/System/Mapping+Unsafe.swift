@@ -15,9 +15,9 @@ import Glibc
     self.size = max(size, 1)
   }
 
-  /// The memory that a descriptor shares with the kernel.
-  init(descriptor: Int32, size: Int) throws(SystemError) {
-    let pointer = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+  /// The memory that a descriptor shares with the kernel. `place` tells one such memory from another.
+  init(descriptor: Int32, size: Int, place: off_t = 0) throws(SystemError) {
+    let pointer = unsafe mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, place)
     guard let pointer = unsafe pointer, unsafe pointer != MAP_FAILED else { throw SystemError("mmap of a ring") }
     unsafe base = pointer
     self.size = size

@@ -2,12 +2,12 @@ import Glibc
 
 /// What the kernel tells in small files below /proc/sys and /sys.
 enum SystemFile {
-  /// A file's text without blanks at its ends; nil where it cannot be read.
-  static func text(_ path: String) -> String? {
+  /// A file's words with one blank between two, of its first `most` octets; nil where it cannot be read.
+  static func text(_ path: String, most: Int = 4096) -> String? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
-    var buffer = [UInt8](repeating: 0, count: 4096)
+    var buffer = [UInt8](repeating: 0, count: most)
     let length = unsafe buffer.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
     guard length >= 0 else { return nil }
     let text = String(decoding: buffer[..<length], as: UTF8.self)

@@ -50,7 +50,13 @@ struct TrafficCounter: ~Copyable {
   let batches = Counter()
   let transmitErrors = Counter()
   let ringDrops = Counter()
+  let handedOver = Counter()
   let connections = Atomic<Int>(0)
+  /// The most frames that waited in the ring at once within the last second, and how many can.
+  let ringFill = Atomic<Int>(0)
+  let ringSize = Atomic<Int>(0)
+  /// Where the worker last ran; -1 before it did.
+  let processor = Atomic<Int>(-1)
   /// Thousandths of the last second that were spent working.
   let load = Atomic<UInt32>(0)
 
@@ -93,6 +99,12 @@ struct TrafficCounter: ~Copyable {
   func service(_ number: UInt32) -> Statistics {
     precondition(number < ServiceTable.capacity)
     return unsafe services[Int(number)].statistics
+  }
+
+  /// The processor that the worker last ran on.
+  var runsOn: Int? {
+    let number = processor.load(ordering: .relaxed)
+    return number < 0 ? nil : number
   }
 
   func dropped(_ reason: DropReason) -> UInt64 { unsafe drops[Int(reason.rawValue)].now }

@@ -137,6 +137,16 @@ import LVS
     return unsafe Bytes(base + offset, count: count &- offset, capacity: capacity &- offset)
   }
 
+  /// The same with `length` octets more before it, which the caller knows to be the same frame's memory.
+  @inline(__always)
+  func extendedForward(_ length: Int) -> Bytes {
+    unsafe Bytes(base - length, count: count &+ length, capacity: capacity &+ length)
+  }
+
+  /// Octets from `start` to the first.
+  @inline(__always)
+  func distance(from start: UnsafeMutableRawPointer) -> Int { unsafe base - start }
+
   /// Moves `length` octets within the frame; the ranges may overlap.
   func move(from: Int, to: Int, length: Int) {
     check(from, length)
@@ -152,6 +162,10 @@ import LVS
   func copy(from other: Bytes) {
     check(0, other.count)
     unsafe base.copyMemory(from: other.base, byteCount: other.count)
+  }
+
+  func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+    unsafe body(UnsafeRawBufferPointer(start: base, count: count))
   }
 
   /// A copy that outlives the loan.

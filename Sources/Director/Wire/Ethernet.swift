@@ -11,6 +11,8 @@ enum Ethernet {
   static let destination = 0
   static let source = 6
   static let type = 12
+  /// Of an 802.1Q tag, which stands before the type.
+  static let tagLength = 4
 
   static let ipv4: UInt16 = 0x0800
   static let arp: UInt16 = 0x0806

@@ -10,6 +10,7 @@
 enum SCTP {
   static let number: UInt8 = 132
   static let length = 12
+  static let checksum = 8
   static let chunkHeader = 4
 
   static let initiate: UInt8 = 1

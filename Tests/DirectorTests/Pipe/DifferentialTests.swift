@@ -209,7 +209,7 @@ private final class Replay {
       }
       return "icmp \(message[message.startIndex])/\(message[message.startIndex + 1]) from \(source)"
     case .drop: return "none"
-    case .pass, .hold, .park: return "\(verdict)"
+    case .pass, .hold, .park, .handOver: return "\(verdict)"
     }
   }
 }

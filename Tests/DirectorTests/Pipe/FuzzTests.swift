@@ -84,7 +84,7 @@ struct FuzzTests {
   ]
 
   private func director() throws -> TestDirector {
-    let director = try TestDirector(connections: 4_096)
+    let director = try TestDirector(connections: 4_096, leavesChecksums: true)
     for (number, text) in services.enumerated() {
       let key = ServiceKey(text)!
       try director.apply(.addService(VirtualService(key, scheduler: SchedulerName.all[number]), force: false))
@@ -162,6 +162,7 @@ struct FuzzTests {
       if result != frame { Issue.record("passed, but changed: \(frame)") }
       return "pass"
     case .hold: return "hold"
+    case .handOver: return "hand over"
     case .park(let key):
       _ = director.park(frame, key)
       return "park"

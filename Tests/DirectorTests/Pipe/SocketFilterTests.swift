@@ -69,6 +69,7 @@ struct SocketFilterTests {
       let vip = isV4 ? "10.1.0.100" : "2001:db8::100"
       let owner = FilterMachine(frame: frame(client, vip).tcp("S", from: UInt16(number), to: 80)).run(filter)
       shares[Int(owner ?? 0)] += 1
+      #expect(Ownership(worker: 0, workers: UInt32(count)).owner(of: IPAddress(client)!) == owner)
       #expect(FilterMachine(frame: frame(client, vip).udp(from: 9, to: 53)).run(filter) == owner)
       let reply = Array(frame(vip, client).tcp("A", from: 80, to: 9)[14...])
       let router = frame(isV4 ? "203.0.113.1" : "2001:db8:ffff::1", vip)

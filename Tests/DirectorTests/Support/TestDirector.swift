@@ -7,13 +7,15 @@ final class TestDirector {
   let services: Services
   private var director: Director
   private(set) var now: UInt32 = 1_000
-  let link = Link(mac: TestFrame.director, mtu: 1_500)
+  let link: Link
 
-  init(connections: Int = 1 << 16) throws {
+  init(connections: Int = 1 << 16, leavesChecksums: Bool = false, ownership: Ownership = .sole) throws {
+    link = Link(mac: TestFrame.director, mtu: 1_500, leavesChecksums: leavesChecksums)
     let (shared, counters) = (try SharedTables(templates: 1 << 12, seed: 1), try Counters())
     services = Services(shared: shared, counters: [counters], seed: 1)
     director = try Director(
-      shared: shared, counters: counters, snapshot: services.snapshot(link: link), connections: connections, seed: 1)
+      shared: shared, counters: counters, snapshot: services.snapshot(link: link), connections: connections, seed: 1,
+      ownership: ownership)
     director.connections.startClock(now)
     shared.persistence.startClock(now)
     director.tick(now)
@@ -112,6 +114,7 @@ final class TestDirector {
     case .pass: return "pass"
     case .hold: return "hold"
     case .park: return "park"
+    case .handOver: return "hand over"
     }
   }
 

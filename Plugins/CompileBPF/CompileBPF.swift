@@ -1,0 +1,25 @@
+import Foundation
+import PackagePlugin
+
+/// Compiles a target's `*.bpf.c` files for the kernel's virtual machine, with the Swift toolchain's own clang, and gives
+/// each to the target as a constant: `redirect.bpf.c` becomes `redirectProgram`, the octets of an ELF object in hex.
+@main
+struct CompileBPF: BuildToolPlugin {
+  func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
+    let compiler = try context.tool(named: "clang").url
+    let embed = try context.tool(named: "EmbedBPF").url
+    return try sources(in: target.directoryURL).map { source in
+      let name = source.lastPathComponent.replacing(".bpf.c", with: "")
+      let output = context.pluginWorkDirectoryURL.appending(path: "\(name)Program.swift")
+      return .buildCommand(
+        displayName: "Compiling \(source.lastPathComponent) for BPF", executable: embed,
+        arguments: [compiler.path, source.path, output.path, "\(name)Program"], inputFiles: [source],
+        outputFiles: [output])
+    }
+  }
+
+  private func sources(in directory: URL) throws -> [URL] {
+    let files = FileManager.default.enumerator(at: directory, includingPropertiesForKeys: nil)
+    return (files?.compactMap { $0 as? URL } ?? []).filter { $0.path.hasSuffix(".bpf.c") }
+  }
+}

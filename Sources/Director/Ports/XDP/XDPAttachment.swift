@@ -1,0 +1,70 @@
+import LVS
+
+/// How AF_XDP is used.
+public enum XDPMode: String, Sendable, CaseIterable {
+  /// In the driver, without copying where it can.
+  case native
+  /// In the driver, copying.
+  case copy
+  /// In the network stack: for drivers that cannot, and dropping super-frames.
+  case generic
+}
+
+extension Attachment where P == XDPPort {
+  /// An AF_XDP socket for each receive queue, shared out among the workers, and the program that redirects to them.
+  static func sockets(
+    _ interface: Interface, _ mode: XDPMode, _ options: UserspacePlane.Options, bells: [Bell]
+  ) throws(PlaneError) -> Attachment {
+    let longest = XDPPort.longestFrame(mtu: interface.mtu)
+    let most = FrameMemory.largestChunk - FrameMemory.headroom
+    guard longest <= most else {
+      throw .unavailable(
+        "AF_XDP takes frames up to an MTU of \(interface.mtu - longest + most), that of \(interface.name) is "
+          + "\(interface.mtu): lower it, or use --data-plane af-packet")
+    }
+    let program = try XDPProgram(interface, isGeneric: mode == .generic)
+    do throws(SystemError) {
+      let queues = InterfaceLink.receiveQueues(interface.name)
+      let (ports, copying) = try open(interface, mode, queues: queues, bells: bells)
+      for port in ports { for (queue, socket) in port.sockets { try program.redirect(queue: queue, to: socket) } }
+      let kind = "\(mode == .generic ? "generic" : "native") mode, \(copying == .copy ? "copying" : "zero-copy")"
+      return Attachment(
+        ports: ports.map(\.box), isUnsorted: bells.count > 1,
+        description: "AF_XDP on \(interface.name): \(kind), \(queues) receive queue\(queues == 1 ? "" : "s")"
+      ) { vips, station throws(SystemError) in
+        try program.set(stations: (station, options.virtualMAC ?? station), vlan: options.vlan)
+        try program.redirect(vips)
+      }
+    } catch {
+      throw .unavailable(error.description)
+    }
+  }
+
+  private typealias Opened = [(box: PortBox<XDPPort>, sockets: [(queue: UInt32, socket: Int32)])]
+
+  /// Without copying where the mode lets it and the driver can.
+  private static func open(
+    _ interface: Interface, _ mode: XDPMode, queues: UInt32, bells: [Bell]
+  ) throws(SystemError) -> (Opened, XDPSocket.Mode) {
+    if mode == .native, let ports = try? open(interface, .zeroCopy, queues: queues, bells: bells) {
+      return (ports, .zeroCopy)
+    }
+    return (try open(interface, .copy, queues: queues, bells: bells), .copy)
+  }
+
+  /// Worker number n gets every queue whose number leaves n when divided by the number of workers.
+  private static func open(
+    _ interface: Interface, _ mode: XDPSocket.Mode, queues: UInt32, bells: [Bell]
+  ) throws(SystemError) -> Opened {
+    var inboxes: [Inbox] = []
+    for bell in bells { inboxes.append(try Inbox(frame: XDPPort.longestFrame(mtu: interface.mtu), bell: bell)) }
+    var opened: Opened = []
+    for worker in bells.indices {
+      let own = (0..<queues).filter { Int($0) % bells.count == worker }
+      let port = try XDPPort(interface, queues: own, mode: mode, worker: worker, inboxes: inboxes)
+      let sockets = port.descriptors(own)
+      opened.append((PortBox(port), sockets))
+    }
+    return opened
+  }
+}

@@ -1,0 +1,15 @@
+/// The checksum of SCTP (RFC 9260, appendix A): the Castagnoli polynomial, reflected, an octet at a time.
+enum CRC32C {
+  private static let table = (UInt32(0)..<256).map { index in
+    (0..<8).reduce(index) { value, _ in value & 1 == 0 ? value >> 1 : value >> 1 ^ 0x82f6_3b78 }
+  }
+
+  static func of(_ bytes: Bytes, _ offset: Int, _ length: Int) -> UInt32 {
+    let table = table
+    var value = ~UInt32(0)
+    for place in offset..<(offset &+ length) {
+      value = table[Int(UInt8(truncatingIfNeeded: value) ^ bytes.u8(place))] ^ value >> 8
+    }
+    return ~value
+  }
+}
