@@ -69,7 +69,10 @@ let package = Package(
       swiftSettings: strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))],
       // It is started for each command, and as ipvsadm by scripts. Without Swift's shared libraries, and without their
       // hundred thousand relocations, that takes a third of the time.
-      linkerSettings: [.unsafeFlags(["-static-stdlib", "-Xclang-linker", "-no-pie"], .when(configuration: .release))]),
+      linkerSettings: [
+        .unsafeFlags(
+          ["-static-stdlib", "-use-ld=lld", "-Xclang-linker", "-no-pie"], .when(configuration: .release))
+      ]),
     .testTarget(name: "LVSTests", dependencies: ["LVS"], swiftSettings: strict),
     .testTarget(
       name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
