@@ -27,10 +27,20 @@ public enum ServiceListing: Sendable, CaseIterable {
   public func text(
     _ services: [ServiceStatus], size: Int = 4096, isWhole: Bool = true, style: Style = Style()
   ) -> String {
-    var text = isWhole ? "IP Virtual Server version 1.2.1 (size=\(size))\n" : ""
-    for line in title { text += line + "\n" }
-    let sorted = style.isSorted ? services.sorted { $0.service.key < $1.service.key } : services
-    for service in sorted { append(service, style, to: &text) }
+    head(size: isWhole ? size : nil)
+      + rows(style.isSorted ? services.sorted { $0.service.key < $1.service.key } : services, style: style)
+  }
+
+  /// - Parameter size: what the first line calls the size of the connection table; nil leaves the line out.
+  public func head(size: Int?) -> String {
+    let version = size.map { "IP Virtual Server version 1.2.1 (size=\($0))\n" } ?? ""
+    return version + title.map { $0 + "\n" }.joined()
+  }
+
+  /// The services, in the order in which they come.
+  public func rows(_ services: [ServiceStatus], style: Style = Style()) -> String {
+    var text = ""
+    for service in services { append(service, style, to: &text) }
     return text
   }
 

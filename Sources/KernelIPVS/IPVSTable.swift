@@ -53,7 +53,9 @@ public final class IPVSTable {
   private func withServers(of service: ServiceStatus) throws(KernelError) -> ServiceStatus {
     var service = service
     let key = service.service.key
-    for message in try exchange(.servers(of: key)) {
+    let messages = try exchange(.servers(of: key))
+    service.servers.reserveCapacity(messages.count)
+    for message in messages {
       let server = try read(.getDestination) { () throws(MalformedMessage) in
         try Reply.server(message, family: key.family)
       }

@@ -8,16 +8,18 @@ struct IpvsadmListing {
   let options: Set<IpvsadmOption>
 
   func print(_ command: IpvsadmCommand) throws {
-    if command.verb == .save { return try write(rules()) }
+    if command.verb == .save { return try printRules() }
     if options.contains(.connection) { return try printConnections() }
     if let key = command.key.key { return try write(one(key)) }
     if options.contains(.timeout) { return try write(timeouts()) }
     if options.contains(.daemon) { return try write(daemons()) }
-    try write(all())
+    try printAll()
   }
 
-  func all() throws -> String {
-    layout.text(try services(), size: plane.tableSize, style: style)
+  func printAll() throws {
+    let services = try services()
+    try write(layout.head(size: plane.tableSize))
+    try inPieces(services) { layout.rows($0, style: style) }
   }
 
   private func one(_ key: ServiceKey) throws -> String {
@@ -27,17 +29,28 @@ struct IpvsadmListing {
   }
 
   /// On the user-space plane with the limits that ipvsadm itself forgets.
-  private func rules() throws -> String {
+  private func printRules() throws {
     var listing = RuleListing()
     listing.name = name
     if case .userspace = plane { listing.showsThresholds = true }
-    return listing.text(try services())
+    try inPieces(try services()) { listing.text($0) }
   }
 
+  /// In order, but for their servers.
   private func services() throws -> [ServiceStatus] {
     let services = try plane.services()
     return options.contains(.nosort) ? services : ListingOrder.sorted(services)
   }
+
+  /// Writes the text of some services at a time: that of a large table would be megabytes in one piece.
+  private func inPieces(_ services: [ServiceStatus], _ text: ([ServiceStatus]) -> String) throws {
+    for start in stride(from: 0, to: services.count, by: Self.piece) {
+      let piece = services[start..<min(start + Self.piece, services.count)]
+      try write(text(options.contains(.nosort) ? Array(piece) : piece.map(ListingOrder.withSortedServers)))
+    }
+  }
+
+  private static let piece = 64
 
   private var layout: ServiceListing {
     let layouts: [(IpvsadmOption, ServiceListing)] = [

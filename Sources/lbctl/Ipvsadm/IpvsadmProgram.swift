@@ -44,7 +44,7 @@ struct IpvsadmProgram {
   /// - Parameter isRestoring: whether the words come from standard input, where a second `-R` would go in circles.
   func run(_ words: [String], isRestoring: Bool) throws -> Int32 {
     guard !words.isEmpty else {
-      try write(IpvsadmListing(plane: plane, options: []).all())
+      try IpvsadmListing(plane: plane, options: []).printAll()
       return 0
     }
     return try run(try CommandParser.parse(words, program: name), isRestoring: isRestoring)
