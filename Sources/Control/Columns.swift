@@ -1,7 +1,7 @@
-/// C's `%-Ns` and `%Ns` for text of single-width characters.
+/// C's `%-Ns` and `%Ns`, which count bytes.
 extension StringProtocol {
-  func left(_ width: Int) -> String { self + String(repeating: " ", count: Swift.max(0, width - count)) }
-  func right(_ width: Int) -> String { String(repeating: " ", count: Swift.max(0, width - count)) + self }
+  func left(_ width: Int) -> String { self + String(repeating: " ", count: Swift.max(0, width - utf8.count)) }
+  func right(_ width: Int) -> String { String(repeating: " ", count: Swift.max(0, width - utf8.count)) + self }
 }
 
 extension BinaryInteger {

@@ -5,13 +5,23 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Speaks the API: one connection for each request.
+/// Speaks the API: one connection for each request, or one for all once it is `connected`.
 public struct ControlClient: Sendable {
   public let socket: ControlSocket
+  private var connection: ControlConnection?
 
   public init(_ socket: ControlSocket = ControlSocket()) {
     self.socket = socket
   }
+
+  /// A client that makes all of its requests over one connection, until it is disconnected.
+  public func connected() async throws -> ControlClient {
+    var client = self
+    client.connection = ControlConnection(try await connect())
+    return client
+  }
+
+  public func disconnect() { connection?.close() }
 
   /// Sends a request and hands the body of its answer over piece by piece.
   ///
@@ -22,27 +32,43 @@ public struct ControlClient: Sendable {
   ) async throws {
     let head = HTTPRequestHead(
       version: .http1_1, method: method, uri: path + Self.text(query),
-      headers: ["host": "localhost", "connection": "close", "content-length": "\(body.count)"])
-    let connection = try await connect()
+      headers: [
+        "host": "localhost", "connection": connection == nil ? "close" : "keep-alive",
+        "content-length": "\(body.count)",
+      ])
+    let request: [HTTPClientRequestPart] = [.head(head), .body(.byteBuffer(ByteBuffer(bytes: body))), .end(nil)]
+    if let connection { return try await receive(connection.exchange(request)) }
+    let channel = try await connect()
     do {
-      try await connection.executeThenClose { inbound, outbound in
+      try await channel.executeThenClose { inbound, outbound in
         // At once: the daemon may have answered and closed as soon as it knows the length to be 0.
-        try await outbound.write(contentsOf: [.head(head), .body(.byteBuffer(ByteBuffer(bytes: body))), .end(nil)])
-        try await Self.answer(inbound, receive)
+        try await outbound.write(contentsOf: request)
+        var parts = inbound.makeAsyncIterator()
+        try await Self.answer({ try await parts.next() }, receive)
       }
-    } catch is IOError {
+    } catch is IOError, is ChannelError {
       throw Self.brokenOff
     }
   }
 
-  private static let brokenOff = ErrorReply(error: "lbd ended before its answer did", code: "unavailable")
+  static let brokenOff = ErrorReply(error: "lbd ended before its answer did", code: "unavailable")
+
+  /// The whole body of an answer.
+  static func answer(_ next: () async throws -> HTTPClientResponsePart?) async throws -> ByteBuffer {
+    var whole = ByteBuffer()
+    try await answer(next) { piece in
+      var piece = piece
+      whole.writeBuffer(&piece)
+    }
+    return whole
+  }
 
   private static func answer(
-    _ parts: NIOAsyncChannelInboundStream<HTTPClientResponsePart>, _ receive: (ByteBuffer) async throws -> Void
+    _ next: () async throws -> HTTPClientResponsePart?, _ receive: (ByteBuffer) async throws -> Void
   ) async throws {
     var status = HTTPResponseStatus.ok
     var refusal = ByteBuffer()
-    for try await part in parts {
+    while let part = try await next() {
       switch part {
       case .head(let head): status = head.status
       case .body(var piece) where status != .ok: refusal.writeBuffer(&piece)

@@ -18,6 +18,13 @@ extension ControlClient {
     _ = try await ask(.POST, "/v1/changes", body: JSON.encode(changes)) as Applied
   }
 
+  /// Carries each change out by itself.
+  ///
+  /// - Returns: of each change why it was refused; nil where it is in force.
+  public func attempt(_ changes: [Change]) async throws -> [ErrorReply?] {
+    try await ask(.POST, "/v1/attempts", body: JSON.encode(changes))
+  }
+
   public func configuration() async throws -> Configuration {
     try await ask(.GET, "/v1/configuration")
   }

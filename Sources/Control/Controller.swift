@@ -49,6 +49,13 @@ public actor Controller {
     try await inTurn { try await self.carryOut(changes) }
   }
 
+  /// Carries each change out by itself, in order: one that is refused holds up none after it.
+  ///
+  /// - Returns: of each change why it was refused; nil where it is in force.
+  public func attempt(_ changes: [Change]) async throws -> [PlaneError?] {
+    try await inTurn { await self.carryOutEach(changes) }
+  }
+
   /// Makes the services what the configuration says, with the least changes.
   ///
   /// - Returns: the changes that it took.
@@ -100,6 +107,26 @@ public actor Controller {
     }
     for change in changes { logger.info("change applied", metadata: change.metadata) }
     await remember(changes)
+  }
+
+  private func carryOutEach(_ changes: [Change]) async -> [PlaneError?] {
+    var refusals = changes.map { change -> PlaneError? in
+      do throws(PlaneError) {
+        try change.validate()
+        return nil
+      } catch { return error }
+    }
+    let sound = changes.indices.filter { refusals[$0] == nil }
+    for (place, refusal) in zip(sound, await plane.attempt(sound.map { changes[$0] })) { refusals[place] = refusal }
+    for (change, refusal) in zip(changes, refusals) {
+      if let refusal {
+        logger.warning("change refused", metadata: change.metadata.merging(["reason": "\(refusal)"]) { $1 })
+      } else {
+        logger.info("change applied", metadata: change.metadata)
+      }
+    }
+    await remember(changes)
+    return refusals
   }
 
   /// Takes over the drained weights of those changes that are in force: of a refused list the first ones may be.

@@ -6,6 +6,7 @@ import LVS
 ///
 ///     GET    /v1/services[?service=KEY]    POST /v1/changes        POST /v1/zero[?service=KEY]
 ///     DELETE /v1/services                  GET PUT /v1/configuration
+///     POST   /v1/attempts                  changes, each by itself: an ErrorReply or null for each
 ///     GET    /v1/connections[?client=&service=&server=&state=]     one JSON object a line
 ///     GET PUT /v1/timeouts                 GET /v1/settings        PUT /v1/settings/NAME
 ///     GET PUT /v1/marks
@@ -41,6 +42,10 @@ struct Routes {
       let changes: [Change] = try await request.json()
       try await controller.apply(changes)
       return try Response.json(Applied(changes: changes.count))
+    }
+    api.post("attempts") { request, _ in
+      let changes: [Change] = try await request.json()
+      return try Response.json(await controller.attempt(changes).map { $0.map { ErrorReply($0) } })
     }
     api.post("zero") { request, _ in
       try await controller.plane.zero(request.service)

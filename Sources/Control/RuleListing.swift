@@ -11,9 +11,12 @@ public struct RuleListing {
 
   /// Services and servers in the order in which they come.
   public func text(_ services: [ServiceStatus]) -> String {
-    services.flatMap { service in
-      [line(service.service)] + service.servers.map { line($0.server, of: service.service.key) }
-    }.map { $0 + "\n" }.joined()
+    var text = ""
+    for service in services {
+      text += line(service.service) + "\n"
+      for server in service.servers { text += line(server.server, of: service.service.key) + "\n" }
+    }
+    return text
   }
 
   private func line(_ service: VirtualService) -> String {

@@ -27,9 +27,21 @@ public enum ServiceListing: Sendable, CaseIterable {
   public func text(
     _ services: [ServiceStatus], size: Int = 4096, isWhole: Bool = true, style: Style = Style()
   ) -> String {
-    let version = isWhole ? ["IP Virtual Server version 1.2.1 (size=\(size))"] : []
-    let sorted = style.isSorted ? services.sorted { $0.service.key < $1.service.key } : services
-    return (version + title + sorted.flatMap { lines($0, style) }).map { $0 + "\n" }.joined()
+    head(size: isWhole ? size : nil)
+      + rows(style.isSorted ? services.sorted { $0.service.key < $1.service.key } : services, style: style)
+  }
+
+  /// - Parameter size: what the first line calls the size of the connection table; nil leaves the line out.
+  public func head(size: Int?) -> String {
+    let version = size.map { "IP Virtual Server version 1.2.1 (size=\($0))\n" } ?? ""
+    return version + title.map { $0 + "\n" }.joined()
+  }
+
+  /// The services, in the order in which they come.
+  public func rows(_ services: [ServiceStatus], style: Style = Style()) -> String {
+    var text = ""
+    for service in services { append(service, style, to: &text) }
+    return text
   }
 
   private var title: [String] {
@@ -57,7 +69,7 @@ public enum ServiceListing: Sendable, CaseIterable {
     ["Prot LocalAddress:Port".left(33) + names.map { " " + $0.right(8) }.joined(), "  -> RemoteAddress:Port"]
   }
 
-  private func lines(_ status: ServiceStatus, _ style: Style) -> [String] {
+  private func append(_ status: ServiceStatus, _ style: Style, to text: inout String) {
     let servers = style.isSorted ? status.servers.sorted { $0.server.endpoint < $1.server.endpoint } : status.servers
     let key = status.service.key
     let name = key.listingName(style)
@@ -67,13 +79,13 @@ public enum ServiceListing: Sendable, CaseIterable {
       case .rates: name.left(33) + status.rates.listing(style)
       case .plain, .thresholds, .persistentConnections, .tunnels: name + " " + status.service.listingSettings
       }
-    return [head]
-      + servers.map { server in
-        let endpoint = server.server.endpoint
-        let text = style.name(endpoint, key.transport)
-        let cut = endpoint.address.family == .v4 ? String(text.prefix(28)) : text
-        return "  -> " + cut.left(28) + row(server, style)
-      }
+    text += head + "\n"
+    for server in servers {
+      let endpoint = server.server.endpoint
+      let name = style.name(endpoint, key.transport)
+      let cut = endpoint.address.family == .v4 ? String(name.prefix(28)) : name
+      text += "  -> " + cut.left(28) + row(server, style) + "\n"
+    }
   }
 
   private func row(_ status: ServerStatus, _ style: Style) -> String {

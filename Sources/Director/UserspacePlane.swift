@@ -194,14 +194,33 @@ public final class UserspacePlane: ForwardingPlane {
     try await apply(changes, waits: true)
   }
 
+  /// All of them are in force at the same moment.
+  public func attempt(_ changes: [Change]) async -> [PlaneError?] {
+    await gate.enter()
+    let outcomes = await probe(for: changes, waits: false)
+    let host = Self.hostAddresses
+    var refusals = services.withLock { services in
+      changes.map { change -> PlaneError? in
+        do throws(PlaneError) {
+          try carryOut(change, outcomes, host, services)
+          return nil
+        } catch { return error }
+      }
+    }
+    do throws(PlaneError) { try await commit() } catch { refusals = refusals.map { $0 ?? error } }
+    await gate.leave()
+    return refusals
+  }
+
   /// `waits`: a VIP that another host has is not refused, but taken when that has let go of it.
   private func apply(_ changes: [Change], waits: Bool) async throws(PlaneError) {
     await gate.enter()
     let outcomes = await probe(for: changes, waits: waits)
+    let host = Self.hostAddresses
     var failure: PlaneError?
     services.withLock { services in
       do throws(PlaneError) {
-        for change in changes { try carryOut(change, outcomes, services) }
+        for change in changes { try carryOut(change, outcomes, host, services) }
       } catch { failure = error }
     }
     do throws(PlaneError) { try await commit() } catch { failure = failure ?? error }
@@ -209,14 +228,20 @@ public final class UserspacePlane: ForwardingPlane {
     if let failure { throw failure }
   }
 
-  private func carryOut(_ change: Change, _ outcomes: [IPAddress: PlaneError], _ services: Services) throws(PlaneError)
-  {
+  private static var hostAddresses: Set<IPAddress> { Set(InterfaceAddresses.all().map(\.address.address)) }
+
+  /// - Parameters:
+  ///   - outcomes: which new VIPs cannot be had, and why.
+  ///   - host: the addresses of this host.
+  private func carryOut(
+    _ change: Change, _ outcomes: [IPAddress: PlaneError], _ host: Set<IPAddress>, _ services: Services
+  ) throws(PlaneError) {
     switch change {
     case .addService(let service, _):
       guard !services.contains(service.key) else { throw .serviceExists(service.key) }
       for vip in service.key.addresses(by: services.rules) { if let refusal = outcomes[vip] { throw refusal } }
     case .addServer(let server, _), .updateServer(let server, _):
-      guard !InterfaceAddresses.all().contains(where: { $0.address.address == server.endpoint.address }) else {
+      guard !host.contains(server.endpoint.address) else {
         throw .invalid("\(server.endpoint.address) is this director's own address: a real server is another host")
       }
       guard !owned.withLock({ $0.contains(server.endpoint.address) }) else {

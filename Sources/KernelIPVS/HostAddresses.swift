@@ -30,7 +30,11 @@ public final class HostAddresses {
   public var label: String { interface.utf8.count + 4 <= Self.longestLabel ? "\(interface):lbd" : interface }
 
   public init(interface: String) throws(PlaneError) {
-    do throws(KernelError) { socket = try NetlinkSocket(NETLINK_ROUTE) } catch { throw PlaneError(error, about: nil) }
+    do throws(KernelError) {
+      socket = NetlinkSocket(try NetlinkPort(NETLINK_ROUTE))
+    } catch {
+      throw PlaneError(error, about: nil)
+    }
     self.interface = interface
     index = unsafe if_nametoindex(interface)
     guard index != 0 else { throw .unavailable("there is no interface '\(interface)' (ip link shows what there is)") }

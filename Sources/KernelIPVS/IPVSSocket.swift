@@ -7,17 +7,21 @@ final class IPVSSocket {
   private static let attempts = 8
 
   private let socket: NetlinkSocket
+  /// The module may be loaded anew under us: its number is asked for again when it seems to be gone.
   private var family: UInt16
-  /// The module's load number may change under us: it is asked for again when it seems to be gone.
   private static let name = "IPVS"
 
   /// Loads the module where it is missing and can be had, as ipvsadm does.
-  init() throws(KernelError) {
-    socket = try NetlinkSocket(NETLINK_GENERIC)
+  convenience init() throws(KernelError) {
+    try self.init(NetlinkPort(NETLINK_GENERIC)) { Self.loadModule() }
+  }
+
+  init(_ port: NetlinkPort, loadModule: () -> Void) throws(KernelError) {
+    socket = NetlinkSocket(port)
     if let family = socket.family(Self.name) {
       self.family = family
     } else {
-      Self.loadModule()
+      loadModule()
       guard let family = socket.family(Self.name) else { throw .noIPVS }
       self.family = family
     }
@@ -33,15 +37,19 @@ final class IPVSSocket {
         throw KernelError(error, request.command)
       }
       if answer.refusal == EINTR { continue }
-      guard answer.refusal == 0 else { throw refusal(answer.refusal, request) }
+      // An unknown family is refused with ENOENT, which also means other things.
+      if answer.refusal == ENOENT, try isLoadedAnew() { continue }
+      guard answer.refusal == 0 else { throw .refused(request.command, answer.refusal) }
       if !answer.isInterrupted { return answer.messages }
     }
     throw .interrupted(request.command)
   }
 
-  /// An unknown family is refused with ENOENT, which also means other things.
-  private func refusal(_ errno: Int32, _ request: Request) -> KernelError {
-    errno == ENOENT && socket.family(Self.name) != family ? .noIPVS : .refused(request.command, errno)
+  /// Whether the family has another number than it had; then it has that one from now on.
+  private func isLoadedAnew() throws(KernelError) -> Bool {
+    guard let now = socket.family(Self.name) else { throw .noIPVS }
+    defer { family = now }
+    return now != family
   }
 
   private static func loadModule() {

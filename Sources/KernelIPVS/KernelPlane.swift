@@ -2,133 +2,50 @@ import LVS
 
 /// The kernel's IPVS as a plane: each change is one message.
 public actor KernelPlane: ForwardingPlane {
-  private let exchange: (Request) throws(KernelError) -> [ArraySlice<UInt8>]
+  private let table: IPVSTable
   /// The connection table, which netlink does not show.
   private let connectionFile: String
 
   /// - Throws: `KernelError.noIPVS` where the kernel has none.
   public init() throws(KernelError) {
-    let socket = try IPVSSocket()
-    exchange = { request throws(KernelError) in try socket.exchange(request) }
-    connectionFile = ProcConnection.file
+    self.init(try IPVSTable())
   }
 
-  /// A plane over something that answers bytes as a kernel does.
-  init(
-    connectionFile: String = ProcConnection.file,
-    exchange: sending @escaping (Request) throws(KernelError) -> [ArraySlice<UInt8>]
-  ) {
-    (self.exchange, self.connectionFile) = (exchange, connectionFile)
-  }
-
-  // MARK: In the kernel's words
-
-  /// Carries out one change.
-  public func carryOut(_ change: Change) throws(KernelError) {
-    _ = try exchange(Request(change))
-  }
-
-  public func services() throws(KernelError) -> [ServiceStatus] {
-    var services: [ServiceStatus] = []
-    for message in try exchange(.services) {
-      services.append(
-        try withServers(of: try read(.getService) { () throws(MalformedMessage) in try Reply.service(message) }))
-    }
-    return services
+  init(_ table: sending IPVSTable, connectionFile: String = ProcConnection.file) {
+    (self.table, self.connectionFile) = (table, connectionFile)
   }
 
   /// One service with its servers.
-  public func service(_ key: ServiceKey) throws(KernelError) -> ServiceStatus {
-    guard let message = try exchange(.service(key)).first else { throw .unreadable(.getService) }
-    return try withServers(of: try read(.getService) { () throws(MalformedMessage) in try Reply.service(message) })
-  }
-
-  private func withServers(of service: ServiceStatus) throws(KernelError) -> ServiceStatus {
-    var service = service
-    let key = service.service.key
-    for message in try exchange(.servers(of: key)) {
-      let server = try read(.getDestination) { () throws(MalformedMessage) in
-        try Reply.server(message, family: key.family)
-      }
-      service.servers.append(server)
+  public func service(_ key: ServiceKey) throws(PlaneError) -> ServiceStatus {
+    do throws(KernelError) {
+      return try table.service(key)
+    } catch {
+      throw PlaneError(error, about: .removeService(key))
     }
-    return service
   }
-
-  public func info() throws(KernelError) -> KernelInfo {
-    try one(.info, Reply.info)
-  }
-
-  public func currentTimeouts() throws(KernelError) -> Timeouts {
-    try one(.timeouts, Reply.timeouts)
-  }
-
-  public func change(_ timeouts: Timeouts) throws(KernelError) {
-    _ = try exchange(.setTimeouts(timeouts))
-  }
-
-  public func flush() throws(KernelError) {
-    _ = try exchange(.flush)
-  }
-
-  public func clearCounters(_ key: ServiceKey?) throws(KernelError) {
-    _ = try exchange(.zero(key))
-  }
-
-  /// The synchronisation daemons that run: a master, a backup, both or none.
-  public func daemons() throws(KernelError) -> [SyncDaemon] {
-    var daemons: [SyncDaemon] = []
-    for message in try exchange(.daemons) {
-      daemons.append(try read(.getDaemon) { () throws(MalformedMessage) in try Reply.daemon(message) })
-    }
-    return daemons
-  }
-
-  public func start(_ daemon: SyncDaemon) throws(KernelError) {
-    _ = try exchange(.startDaemon(daemon))
-  }
-
-  public func stop(_ daemon: SyncDaemon) throws(KernelError) {
-    _ = try exchange(.stopDaemon(daemon))
-  }
-
-  private func one<Value>(
-    _ request: Request, _ decode: (ArraySlice<UInt8>) throws(MalformedMessage) -> Value
-  ) throws(KernelError) -> Value {
-    guard let message = try exchange(request).first else { throw .unreadable(request.command) }
-    return try read(request.command) { () throws(MalformedMessage) in try decode(message) }
-  }
-
-  private func read<Value>(
-    _ command: Command, _ decode: () throws(MalformedMessage) -> Value
-  ) throws(KernelError) -> Value {
-    do throws(MalformedMessage) { return try decode() } catch { throw .unreadable(command) }
-  }
-
-  // MARK: In every plane's words
 
   public func apply(_ changes: [Change]) throws(PlaneError) {
     for change in changes { try change.checkForKernel() }
     for change in changes {
-      do throws(KernelError) { try carryOut(change) } catch { throw PlaneError(error, about: change) }
+      do throws(KernelError) { try table.carryOut(change) } catch { throw PlaneError(error, about: change) }
     }
   }
 
   public func status() throws(PlaneError) -> [ServiceStatus] {
-    try inPlaneWords { () throws(KernelError) in try services() }
+    try inPlaneWords { () throws(KernelError) in try table.services() }
   }
 
   public func timeouts() throws(PlaneError) -> Timeouts {
-    try inPlaneWords { () throws(KernelError) in try currentTimeouts() }
+    try inPlaneWords { () throws(KernelError) in try table.timeouts() }
   }
 
   public func setTimeouts(_ timeouts: Timeouts) throws(PlaneError) {
-    try inPlaneWords { () throws(KernelError) in try change(timeouts) }
+    try inPlaneWords { () throws(KernelError) in try table.set(timeouts) }
   }
 
   public func zero(_ service: ServiceKey?) throws(PlaneError) {
     do throws(KernelError) {
-      try clearCounters(service)
+      try table.zero(service)
     } catch {
       throw PlaneError(error, about: service.map { .removeService($0) })
     }
@@ -146,20 +63,6 @@ public actor KernelPlane: ForwardingPlane {
 
   private func inPlaneWords<Value>(_ work: () throws(KernelError) -> Value) throws(PlaneError) -> Value {
     do throws(KernelError) { return try work() } catch { throw PlaneError(error, about: nil) }
-  }
-}
-
-extension Request {
-  /// The one message of a change. A kernel asks nobody before it takes a VIP, so there is nothing to force.
-  init(_ change: Change) {
-    switch change {
-    case .addService(let service, _): self = .addService(service)
-    case .updateService(let service): self = .updateService(service)
-    case .removeService(let key): self = .removeService(key)
-    case .addServer(let server, let key): self = .addServer(server, to: key)
-    case .updateServer(let server, let key): self = .updateServer(server, of: key)
-    case .removeServer(let endpoint, let key): self = .removeServer(endpoint, from: key)
-    }
   }
 }
 

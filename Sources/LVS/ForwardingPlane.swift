@@ -8,6 +8,11 @@ public protocol ForwardingPlane: Sendable {
   /// The same for the steps towards a configuration: what cannot be had yet holds up nothing else.
   func reconcile(_ changes: [Change]) async throws(PlaneError)
 
+  /// Carries each change out by itself, in order: one that is refused holds up none after it.
+  ///
+  /// - Returns: of each change why it was refused; nil where it is in force.
+  func attempt(_ changes: [Change]) async -> [PlaneError?]
+
   /// All services in the order they were added.
   func status() async throws(PlaneError) -> [ServiceStatus]
 
@@ -27,6 +32,19 @@ public protocol ForwardingPlane: Sendable {
 
 extension ForwardingPlane {
   public func reconcile(_ changes: [Change]) async throws(PlaneError) { try await apply(changes) }
+
+  public func attempt(_ changes: [Change]) async -> [PlaneError?] {
+    var refusals: [PlaneError?] = []
+    for change in changes {
+      do throws(PlaneError) {
+        try await apply([change])
+        refusals.append(nil)
+      } catch {
+        refusals.append(error)
+      }
+    }
+    return refusals
+  }
 }
 
 /// What only this program's own data plane can tell.

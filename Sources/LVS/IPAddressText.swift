@@ -73,7 +73,7 @@ extension IPAddress: LosslessStringConvertible {
   public var description: String {
     switch family {
     case .v4:
-      return bytes.map(String.init).joined(separator: ".")
+      return "\(v4 >> 24).\(v4 >> 16 & 255).\(v4 >> 8 & 255).\(v4 & 255)"
     case .v6:
       let words = (0..<8).map { UInt16(truncatingIfNeeded: ($0 < 4 ? high : low) >> (48 - 16 * UInt64($0 % 4))) }
       return Self.v6Text(words)

@@ -47,20 +47,8 @@ func show<Value: Encodable>(_ value: Value, asJSON: Bool, table: (Value) -> Stri
   try write(String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
 }
 
-/// Writes text to standard output as it is.
-func write(_ text: String) throws {
-  try write(Data(text.utf8))
-}
-
 func write(_ data: Data) throws {
-  do {
-    try FileHandle.standardOutput.write(contentsOf: data)
-  } catch let error as NSError {
-    let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
-    // Whoever read the output, such as 'head', has had enough: no error of ours.
-    if cause.code == EPIPE { exit(0) }
-    throw PlaneError.unavailable("standard output cannot be written: \(errorText(Int32(cause.code)))")
-  }
+  try write(String(decoding: data, as: UTF8.self))
 }
 
 /// Turns what a setting's own check says into an error of the command line.

@@ -8,8 +8,8 @@ struct Migrate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "migrate", abstract: "Moves services between lbd's user-space plane and the kernel's IPVS.",
     discussion: """
-      Services, servers, weights and limits move; connections begin anew. The plane that a service goes to has all of
-      it, and then the VIP, before the other one lets go.
+      Services, servers, weights and limits move, all services of a VIP together; connections begin anew. The plane that
+      a service goes to has all of it before the other one lets go, and lbctl answers for the VIP in between.
 
       Examples:
         lbctl migrate --to kernel
@@ -41,23 +41,37 @@ struct Migrate: AsyncParsableCommand {
     let moved: [ServiceDefinition]
     switch to {
     case .kernel:
-      moved = try await lbd.services(service.named).map(\.definition)
+      moved = try await chosen(of: lbd)
       try await toKernel(moved, lbd, kernel)
     case .userspace:
-      moved = try await kernel.services(service.named).map(\.definition)
+      moved = try await chosen(of: kernel)
       try await toUserspace(moved, lbd, kernel)
     }
     try write("\(moved.count) \(moved.count == 1 ? "service" : "services") moved to \(to.rawValue)\n")
+  }
+
+  /// The service that was named and all others of its VIP, since only one plane gets a VIP's frames; all where none was.
+  private func chosen(of table: any VirtualServerTable) async throws -> [ServiceDefinition] {
+    let all = try await table.services(nil).map(\.definition)
+    guard let key = service.named else { return all }
+    guard all.contains(where: { $0.service.key == key }) else { throw PlaneError.noSuchService(key) }
+    return all.filter { $0.service.key == key || key.address != nil && $0.service.key.address == key.address }
   }
 
   /// The kernel is ready to forward and has the VIP; lbd's guard keeps frames from it until lbd lets go.
   private func toKernel(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelTable) async throws {
     try await copy(moved, to: kernel)
     let host = VIPAnnouncer.hostAddresses()
-    for vip in Set(moved.compactMap(\.service.key.address)) where host[vip] == nil {
-      try HostAddresses(interface: try interfaceName(for: vip, moved)).add(vip)
+    var places: [IPAddress: String] = [:]
+    for vip in Set(moved.compactMap(\.service.key.address)) {
+      places[vip] = try host[vip].map(Self.interface) ?? interfaceName(for: vip, moved)
     }
+    for (vip, interface) in places where host[vip] == nil { try HostAddresses(interface: interface).add(vip) }
+    let stand = try StandIn(places)
+    defer { stand.leave() }
     try await lbd.apply(moved.map { .removeService($0.service.key) })
+    // The VIPs may have had a station of their own: all learn of the interface's.
+    try await stand.announced()
   }
 
   /// lbd takes the VIP over while the kernel still has it: its guard then keeps the frames from the kernel. The address
@@ -65,16 +79,16 @@ struct Migrate: AsyncParsableCommand {
   private func toUserspace(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelTable) async throws {
     for definition in moved { try definition.validate() }
     let host = VIPAnnouncer.hostAddresses()
+    let places = host.filter { Set(moved.compactMap(\.service.key.address)).contains($0.key) }.mapValues(Self.interface)
+    let stand = try StandIn(places)
+    defer { stand.leave() }
     try await copy(moved, to: lbd)
-    let keys = Set(moved.map(\.service.key))
-    let rest = Set(
-      try await kernel.services(nil).map(\.service.key).filter { !keys.contains($0) }.compactMap(\.address))
-    for vip in Set(moved.compactMap(\.service.key.address)).subtracting(rest) {
-      guard let name = host[vip] else { continue }
-      try HostAddresses(interface: String(name.prefix { $0 != ":" })).remove(vip)
-    }
+    for (vip, interface) in places { try HostAddresses(interface: interface).remove(vip) }
     try await kernel.apply(moved.map { .removeService($0.service.key) })
   }
+
+  /// The interface of an address, which may stand there with a label.
+  private static func interface(_ label: String) -> String { String(label.prefix { $0 != ":" }) }
 
   /// Makes the services there what they are here, servers and all. What is there already is brought up to date.
   private func copy(_ moved: [ServiceDefinition], to table: any VirtualServerTable) async throws {
@@ -102,4 +116,33 @@ struct Migrate: AsyncParsableCommand {
     }
     return name
   }
+}
+
+/// Answers for VIPs while they go from one plane to the other, when for a moment neither does.
+private struct StandIn {
+  private static let count = 3
+  /// Milliseconds between two announcements.
+  private static let interval = 100
+
+  private let announcers: [VIPAnnouncer]
+
+  /// - Parameter places: the VIPs and their interfaces.
+  init(_ places: [IPAddress: String]) throws(PlaneError) {
+    var announcers: [VIPAnnouncer] = []
+    for (interface, vips) in Dictionary(grouping: places, by: \.value) {
+      var options = UserspacePlane.Options(interface: interface)
+      (options.announceCount, options.announceInterval) = (Self.count, Self.interval)
+      let announcer = try VIPAnnouncer(options) { _ in }
+      for vip in vips.map(\.key) { announcer.take(vip) }
+      announcers.append(announcer)
+    }
+    self.announcers = announcers
+  }
+
+  /// Returns when the VIPs have been announced often enough.
+  func announced() async throws {
+    try await Task.sleep(for: .milliseconds(Self.interval * Self.count))
+  }
+
+  func leave() { for announcer in announcers { announcer.stop() } }
 }

@@ -5,24 +5,25 @@ import Foundation
 /// Exit status 0: done; 1: refused; 2: the command line is wrong. What went wrong is one line on standard error.
 @main
 enum Program {
-  static func main() async {
-    if let status = await runAsIpvsadm(CommandLine.arguments) { exit(status) }
-    guard let ending = await run(CommandWords(CommandLine.arguments.dropFirst())) else { return }
+  static func main() throws {
+    // Speaking to the kernel takes no other thread: as ipvsadm the program is started often.
+    if let status = runAsIpvsadm(CommandLine.arguments) { exit(status) }
+    guard let ending = try wait({ await run(CommandWords(CommandLine.arguments.dropFirst())) }) else { return }
     let file: FileHandle = ending.status == 0 ? .standardOutput : .standardError
     if !ending.text.isEmpty { file.write(Data("\(ending.text)\n".utf8)) }
     exit(ending.status)
   }
 
   /// `lbctl ipvsadm …`, and the program under one of ipvsadm's names; nil where it is neither.
-  private static func runAsIpvsadm(_ line: [String]) async -> Int32? {
+  private static func runAsIpvsadm(_ line: [String]) -> Int32? {
     let words = Array(line.dropFirst())
     switch line.first.map({ $0.split(separator: "/").last ?? "" }) {
-    case "ipvsadm": return await IpvsadmProgram.run(words, name: line[0])
-    case "ipvsadm-save": return await IpvsadmScripts.save(words)
-    case "ipvsadm-restore": return await IpvsadmScripts.restore(words)
+    case "ipvsadm": return IpvsadmProgram.run(words, name: line[0])
+    case "ipvsadm-save": return IpvsadmScripts.save(words)
+    case "ipvsadm-restore": return IpvsadmScripts.restore(words)
     default:
       guard words.first == "ipvsadm" else { return nil }
-      return await IpvsadmProgram.run(Array(words.dropFirst()))
+      return IpvsadmProgram.run(Array(words.dropFirst()))
     }
   }
 

@@ -39,11 +39,7 @@ struct KernelTable: VirtualServerTable {
   }
 
   func service(_ key: ServiceKey) async throws -> ServiceStatus {
-    do throws(KernelError) {
-      return try await plane.service(key)
-    } catch {
-      throw PlaneError(error, about: .removeService(key))
-    }
+    try await plane.service(key)
   }
 
   /// All are checked before the first is carried out. Where the kernel refuses one, the ones before it are in force,

@@ -96,9 +96,7 @@ actor KernelDirector: StoppablePlane {
   private func probe(for changes: [Change]) async throws(PlaneError) {
     let host = VIPAnnouncer.hostAddresses()
     for case .addService(let service, false) in changes {
-      guard let vip = service.key.address, vip.family == .v4, host[vip] == nil, !announced.contains(vip) else {
-        continue
-      }
+      guard let vip = service.key.address, host[vip] == nil, !announced.contains(vip) else { continue }
       if let owner = await announcer.otherOwner(of: vip) { throw .vipContested(vip, owner) }
     }
   }
@@ -110,12 +108,12 @@ actor KernelDirector: StoppablePlane {
     for vip in wanted.subtracting(announced) {
       if host[vip] == nil { try addresses.add(vip) }
       if host[vip] == nil || host[vip] == addresses.label { placed.insert(vip) }
-      if vip.family == .v4 { announcer.take(vip) }
+      announcer.take(vip)
       announced.insert(vip)
       events(.vipTaken(vip))
     }
     for vip in announced.subtracting(wanted) {
-      if vip.family == .v4 { announcer.release(vip) }
+      announcer.release(vip)
       announced.remove(vip)
       if placed.remove(vip) != nil { try addresses.remove(vip) }
       events(.vipReleased(vip))

@@ -53,6 +53,34 @@ struct ControlServerTests {
     }
   }
 
+  @Test("Of changes that are attempted, each stands or falls by itself")
+  func attempts() async throws {
+    try await Served.run { served in
+      let add = Change.addService(VirtualService(Self.web), force: false)
+      let refusals = try await served.client.attempt([
+        .addServer(Self.first, to: Self.web), add, add, .addServer(Self.first, to: Self.web),
+        .addServer(RealServer(endpoint("192.0.2.12:80"), weight: 70000), to: Self.web),
+        .addServer(Self.second, to: Self.web),
+      ])
+      #expect(refusals.map(\.?.code) == ["noSuchService", nil, "serviceExists", nil, "outOfRange", nil])
+      #expect(try await served.client.service(Self.web).servers.map(\.server) == [Self.second, Self.first])
+    }
+  }
+
+  @Test("One connection carries request after request, refused ones too, until the daemon ends")
+  func oneConnection() async throws {
+    let gone = try await Served.run { served in
+      let client = try await served.client.connected()
+      try await client.apply([.addService(VirtualService(Self.web), force: false)])
+      await #expect(throws: ErrorReply.self) { _ = try await client.services(key("udp:192.0.2.100:53")) }
+      #expect(try await client.services().map(\.service.key) == [Self.web])
+      client.disconnect()
+      await #expect(throws: ErrorReply.self) { try await client.flush() }
+      return try await served.client.connected()
+    }
+    await #expect(throws: ErrorReply.self) { try await gone.flush() }
+  }
+
   @Test("A configuration is reached with the least changes, and flush empties it")
   func reconcile() async throws {
     try await Served.run { served in

@@ -77,7 +77,7 @@ struct IpvsadmTests {
 
   @Test("The saved rules, the tunnels and the help are ipvsadm's", arguments: ["Sn", "Ln-tun-info", "help"])
   func goldenText(_ name: String) throws {
-    let sorted = ListingOrder.sorted(sampleServices)
+    let sorted = ListingOrder.sorted(sampleServices).map(ListingOrder.withSortedServers)
     let text =
       switch name {
       case "Sn": RuleListing().text(sorted)

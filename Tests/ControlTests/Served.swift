@@ -13,19 +13,23 @@ struct Served {
   var client: ControlClient { ControlClient(socket) }
 
   /// Runs `body` while the server runs; the server then stops gracefully.
-  static func run(rows: Int = 0, at socket: ControlSocket? = nil, _ body: (Served) async throws -> Void) async throws {
+  @discardableResult
+  static func run<Value: Sendable>(
+    rows: Int = 0, at socket: ControlSocket? = nil, _ body: (Served) async throws -> Value
+  ) async throws -> Value {
     let directory = FileManager.default.temporaryDirectory.appending(path: "lbd-\(UUID().uuidString.prefix(8))")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: directory) }
     let served = Served(
       plane: MemoryPlane(rows: rows), socket: socket ?? ControlSocket(directory.appending(path: "s").path))
     let group = ServiceGroup(services: [served.server], logger: silent)
-    try await withThrowingTaskGroup(of: Void.self) { tasks in
+    return try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
       try await served.waitUntilOpen()
-      try await body(served)
+      let value = try await body(served)
       await group.triggerGracefulShutdown()
       try await tasks.waitForAll()
+      return value
     }
   }
 

@@ -31,6 +31,9 @@ LINES = """
 -a -r 10.1.1.8 -m -t 10.1.0.100:80
 -A -t 10.1:80
 -E -t 10.1.0.100:80 -s wrr -p 5
+-a -g=x -t 10.1.0.100:80 -r 10.1.1.9
+-et 10.1.0.100:80 -r10.1.1.1 --weight=+7 -ix=9
+--add-service --scheduler=sh --tcp-service=10.1.0.106:http --persistent=60 --netmask 255.255.0.0 -bsh-port
 """.strip().split("\n")
 
 
@@ -64,6 +67,8 @@ def test_restoring_goes_on_after_a_refusal_and_ends_at_a_mistake():
         "-A -t 10.1.0.100:80 -s rr\n# a comment\n-A -t 10.1.0.100:81\n",
         "ipvsadm -A -t 10.1.0.100:80 -s rr\n-R\n-A -t 10.1.0.100:81\n",
         "-A -t 10.1.0.100:80 -s rr\n-L -n\n-A -t 10.1.0.100:81",
+        "-A -t 10.1.0.100:80 -s rr\n-L -t 10.9.0.1:80\n-A -t 10.1.0.100:81\n",
+        "-A\t-t 10.1.0.100:80 \r\n\f-A -t 10.1.0.100:81\n-A -t 10.1.0.100:82\n",
         "",
     ]
     for text in inputs:

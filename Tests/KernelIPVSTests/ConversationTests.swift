@@ -81,16 +81,16 @@ struct ConversationTests {
     let check: @Sendable (Request, RecordedKernel.Exchange) -> Void = { request, recorded in
       #expect(throws: Never.self) { try Self.compare(request, recorded) }
     }
-    try await RecordedKernel.plane("daemon-start-master", ours: check)
+    try RecordedKernel.table("daemon-start-master", ours: check)
       .start(SyncDaemon(.master, interface: "d0", syncID: 42))
-    try await RecordedKernel.plane("daemon-start-backup", ours: check)
+    try RecordedKernel.table("daemon-start-backup", ours: check)
       .start(SyncDaemon(.backup, interface: "d0", syncID: 42, port: 8848))
-    try await RecordedKernel.plane("daemon-stop", ours: check).stop(SyncDaemon(.master))
+    try RecordedKernel.table("daemon-stop", ours: check).stop(SyncDaemon(.master))
     try await RecordedKernel.plane("set-timeout", ours: check).setTimeouts(Timeouts(tcp: 100, tcpFin: 20, udp: 30))
     try await RecordedKernel.plane("zero", ours: check).zero(nil)
     let timeouts = try await RecordedKernel.plane("get-timeout", ours: check).timeouts()
     #expect(timeouts == Timeouts(tcp: 900, tcpFin: 120, udp: 300))
-    let info = try await RecordedKernel.plane("zero").info()
+    let info = try RecordedKernel.table("zero").info()
     #expect(info == KernelInfo(version: 0x010201, connectionTableSize: 4096))
   }
 

@@ -52,12 +52,18 @@ struct RecordedKernel {
     }
   }
 
-  /// A plane whose kernel answers as the recorded one did, request by request, after comparing what it was asked.
   static func plane(_ name: String, ours: @escaping @Sendable (Request, Exchange) -> Void = { _, _ in }) throws
     -> KernelPlane
   {
+    KernelPlane(try table(name, ours: ours))
+  }
+
+  /// A table whose kernel answers as the recorded one did, request by request, after comparing what it was asked.
+  static func table(_ name: String, ours: @escaping @Sendable (Request, Exchange) -> Void = { _, _ in }) throws
+    -> IPVSTable
+  {
     var rest = try exchanges(name)[...]
-    return KernelPlane { request throws(KernelError) in
+    return IPVSTable { request throws(KernelError) in
       let candidates = rest.indices.filter { rest[$0].command == request.command.rawValue }
       guard let place = candidates.first(where: { rest[$0].asks(request) }) ?? candidates.first else {
         throw .unreadable(request.command)

@@ -7,37 +7,50 @@ struct IpvsadmListing {
   let plane: IpvsadmPlane
   let options: Set<IpvsadmOption>
 
-  func print(_ command: IpvsadmCommand) async throws {
-    if command.verb == .save { return try write(await rules()) }
-    if options.contains(.connection) { return try await printConnections() }
-    if let key = command.key.key { return try write(await one(key)) }
-    if options.contains(.timeout) { return try write(await timeouts()) }
-    if options.contains(.daemon) { return try write(await daemons()) }
-    try write(await all())
+  func print(_ command: IpvsadmCommand) throws {
+    if command.verb == .save { return try printRules() }
+    if options.contains(.connection) { return try printConnections() }
+    if let key = command.key.key { return try write(one(key)) }
+    if options.contains(.timeout) { return try write(timeouts()) }
+    if options.contains(.daemon) { return try write(daemons()) }
+    try printAll()
   }
 
-  func all() async throws -> String {
-    layout.text(try await services(), size: plane.tableSize, style: style)
+  func printAll() throws {
+    let services = try services()
+    try write(layout.head(size: plane.tableSize))
+    try inPieces(services) { layout.rows($0, style: style) }
   }
 
-  private func one(_ key: ServiceKey) async throws -> String {
-    let service = try await plane.service(key)
+  private func one(_ key: ServiceKey) throws -> String {
+    let service = try plane.service(key)
     return layout.text(
       [options.contains(.nosort) ? service : ListingOrder.withSortedServers(service)], isWhole: false, style: style)
   }
 
   /// On the user-space plane with the limits that ipvsadm itself forgets.
-  private func rules() async throws -> String {
+  private func printRules() throws {
     var listing = RuleListing()
     listing.name = name
     if case .userspace = plane { listing.showsThresholds = true }
-    return listing.text(try await services())
+    try inPieces(try services()) { listing.text($0) }
   }
 
-  private func services() async throws -> [ServiceStatus] {
-    let services = try await plane.services()
+  /// In order, but for their servers.
+  private func services() throws -> [ServiceStatus] {
+    let services = try plane.services()
     return options.contains(.nosort) ? services : ListingOrder.sorted(services)
   }
+
+  /// Writes the text of some services at a time: that of a large table would be megabytes in one piece.
+  private func inPieces(_ services: [ServiceStatus], _ text: ([ServiceStatus]) -> String) throws {
+    for start in stride(from: 0, to: services.count, by: Self.piece) {
+      let piece = services[start..<min(start + Self.piece, services.count)]
+      try write(text(options.contains(.nosort) ? Array(piece) : piece.map(ListingOrder.withSortedServers)))
+    }
+  }
+
+  private static let piece = 64
 
   private var layout: ServiceListing {
     let layouts: [(IpvsadmOption, ServiceListing)] = [
@@ -53,27 +66,29 @@ struct IpvsadmListing {
     return style
   }
 
-  private var name: (Endpoint, TransportProtocol?) -> String {
+  private var name: @Sendable (Endpoint, TransportProtocol?) -> String {
     if options.contains(.numeric) { return { endpoint, _ in endpoint.description } }
     return { endpoint, transport in HostNames.text(endpoint, transport) }
   }
 
-  private func timeouts() async throws -> String {
-    let timeouts = try await plane.timeouts()
+  private func timeouts() throws -> String {
+    let timeouts = try plane.timeouts()
     return "Timeout (tcp tcpfin udp): \(timeouts.tcp) \(timeouts.tcpFin) \(timeouts.udp)\n"
   }
 
-  private func daemons() async throws -> String {
-    try await plane.daemons().map { $0.listing + "\n" }.joined()
+  private func daemons() throws -> String {
+    try plane.daemons().map { $0.listing + "\n" }.joined()
   }
 
-  private func printConnections() async throws {
+  private func printConnections() throws {
     let withEngines = options.contains(.persistentConn)
     try write(withEngines ? ConnectionListing.titleWithEngines : ConnectionListing.title)
     switch plane {
     case .userspace(let client):
-      try await client.connections(ConnectionFilter()) { rows in
-        try write(rows.map { ConnectionListing.row($0, name: name) }.joined())
+      try wait { [name] in
+        try await client.connections(ConnectionFilter()) { rows in
+          try write(rows.map { ConnectionListing.row($0, name: name) }.joined())
+        }
       }
     case .kernel:
       var rows = try ProcConnections()

@@ -1,18 +1,17 @@
 import Control
-import Foundation
 import KernelIPVS
 import LVS
 
 /// What the ipvsadm face speaks to.
 enum IpvsadmPlane {
-  case kernel(KernelPlane, KernelInfo)
+  case kernel(IPVSTable, KernelInfo)
   case userspace(ControlClient)
 
   /// The plane that was chosen, by name or by `LBCTL_PLANE`; where none was, the kernel, or an lbd that answers where
   /// the kernel has no IPVS.
-  static func open(_ choice: PlaneChoice, _ environment: [String: String]) async throws(IpvsadmExit) -> IpvsadmPlane {
-    let name = choice.plane ?? environment["LBCTL_PLANE"]
-    let socket = choice.socket ?? environment["LBCTL_SOCKET"] ?? ControlSocket.standardPath
+  static func open(_ choice: PlaneChoice) throws(IpvsadmExit) -> IpvsadmPlane {
+    let name = choice.plane ?? environment("LBCTL_PLANE")
+    let socket = choice.socket ?? environment("LBCTL_SOCKET") ?? ControlSocket.standardPath
     let client = ControlClient(ControlSocket(socket))
     switch name {
     case "userspace": return .userspace(client)
@@ -20,17 +19,28 @@ enum IpvsadmPlane {
     case .some(let name): throw .usage("unknown plane `\(name)' (there are kernel and userspace)")
     }
     do {
-      let plane = try KernelPlane()
-      return .kernel(plane, try await plane.info())
+      let table = try IPVSTable()
+      return .kernel(table, try table.info())
     } catch let error {
-      if name == nil, (try? await client.timeouts()) != nil { return .userspace(client) }
-      let reason =
-        if case KernelError.refused(let command, let errno) = error { KernelWords.text(command, errno) } else {
-          "Protocol not available"
-        }
-      throw .usage(
-        "Can't initialize ipvs: \(reason)\nAre you sure that IP Virtual Server is built in the kernel or as module?")
+      guard name == nil else { throw .usage(noKernel(error)) }
+      do {
+        _ = try wait { try await client.timeouts() }
+        return .userspace(client)
+      } catch let silence {
+        throw .usage(noKernel(error, "; \(silence)"))
+      }
     }
+  }
+
+  /// ipvsadm's words, and before them, where modprobe has its own, what can be done.
+  ///
+  /// - Parameter silence: why no lbd answers instead.
+  private static func noKernel(_ error: any Error, _ silence: String = "") -> String {
+    let words = "Are you sure that IP Virtual Server is built in the kernel or as module?"
+    if case KernelError.refused(let command, let errno) = error {
+      return "Can't initialize ipvs: \(KernelWords.text(command, errno))\n\(words)"
+    }
+    return "ipvsadm: \(error)\(silence)\nCan't initialize ipvs: Protocol not available\n\(words)"
   }
 
   /// What the listings call the size of the connection table.
@@ -38,68 +48,71 @@ enum IpvsadmPlane {
     if case .kernel(_, let info) = self { Int(info.connectionTableSize) } else { 4096 }
   }
 
-  func services() async throws -> [ServiceStatus] {
+  func services() throws -> [ServiceStatus] {
     switch self {
-    case .kernel(let plane, _): try await plane.services()
-    case .userspace(let client): try await client.services()
+    case .kernel(let table, _): try table.services()
+    case .userspace(let client): try wait { try await client.services() }
     }
   }
 
-  func service(_ key: ServiceKey) async throws -> ServiceStatus {
+  func service(_ key: ServiceKey) throws -> ServiceStatus {
     switch self {
-    case .kernel(let plane, _): try await plane.service(key)
-    case .userspace(let client): try await client.service(key)
+    case .kernel(let table, _): try table.service(key)
+    case .userspace(let client): try wait { try await client.service(key) }
     }
   }
 
-  func carryOut(_ change: Change) async throws {
+  /// Carries each change out by itself, in order.
+  ///
+  /// - Returns: of each why it was refused; nil where it is in force.
+  func attempt(_ changes: [Change]) throws -> [(any Error)?] {
     switch self {
-    case .kernel(let plane, _): try await plane.carryOut(change)
-    case .userspace(let client): try await client.apply([change])
+    case .kernel(let table, _): table.carryOut(changes)
+    case .userspace(let client): try wait { try await client.attempt(changes) }
     }
   }
 
-  func flush() async throws {
+  func flush() throws {
     switch self {
-    case .kernel(let plane, _): try await plane.flush()
-    case .userspace(let client): try await client.flush()
+    case .kernel(let table, _): try table.flush()
+    case .userspace(let client): try wait { try await client.flush() }
     }
   }
 
-  func zero(_ key: ServiceKey?) async throws {
+  func zero(_ key: ServiceKey?) throws {
     switch self {
-    case .kernel(let plane, _): try await plane.clearCounters(key)
-    case .userspace(let client): try await client.zero(key)
+    case .kernel(let table, _): try table.zero(key)
+    case .userspace(let client): try wait { try await client.zero(key) }
     }
   }
 
-  func timeouts() async throws -> Timeouts {
+  func timeouts() throws -> Timeouts {
     switch self {
-    case .kernel(let plane, _): try await plane.currentTimeouts()
-    case .userspace(let client): try await client.timeouts()
+    case .kernel(let table, _): try table.timeouts()
+    case .userspace(let client): try wait { try await client.timeouts() }
     }
   }
 
-  func set(_ timeouts: Timeouts) async throws {
+  func set(_ timeouts: Timeouts) throws {
     switch self {
-    case .kernel(let plane, _): try await plane.change(timeouts)
-    case .userspace(let client): _ = try await client.setTimeouts(timeouts)
+    case .kernel(let table, _): try table.set(timeouts)
+    case .userspace(let client): _ = try wait { try await client.setTimeouts(timeouts) }
     }
   }
 
   /// The daemons are the kernel's alone.
-  func daemons() async throws -> [SyncDaemon] {
-    if case .kernel(let plane, _) = self { try await plane.daemons() } else { [] }
+  func daemons() throws -> [SyncDaemon] {
+    if case .kernel(let table, _) = self { try table.daemons() } else { [] }
   }
 
-  func start(_ daemon: SyncDaemon) async throws {
-    guard case .kernel(let plane, _) = self else { throw Self.noDaemons }
-    try await plane.start(daemon)
+  func start(_ daemon: SyncDaemon) throws {
+    guard case .kernel(let table, _) = self else { throw Self.noDaemons }
+    try table.start(daemon)
   }
 
-  func stop(_ daemon: SyncDaemon) async throws {
-    guard case .kernel(let plane, _) = self else { throw Self.noDaemons }
-    try await plane.stop(daemon)
+  func stop(_ daemon: SyncDaemon) throws {
+    guard case .kernel(let table, _) = self else { throw Self.noDaemons }
+    try table.stop(daemon)
   }
 
   private static let noDaemons = PlaneError.notSupported(

@@ -1,5 +1,5 @@
 import Control
-import Foundation
+import Glibc
 import KernelIPVS
 import LVS
 
@@ -7,25 +7,25 @@ import LVS
 struct IpvsadmProgram {
   /// What the program was called by; it stands in the help and in some errors.
   let name: String
-  let plane: IpvsadmPlane
+  var plane: IpvsadmPlane
   /// Whether a restore passes over lines that begin with `#`; ipvsadm by itself trips over them.
   let skipsComments: Bool
 
   /// Runs one command line, the words after the program's name.
   ///
   /// - Returns: the exit status.
-  static func run(_ words: [String], name: String = "ipvsadm", skipsComments: Bool = false) async -> Int32 {
+  static func run(_ words: [String], name: String = "ipvsadm", skipsComments: Bool = false) -> Int32 {
     let choice = PlaneChoice(words)
     do {
       if let ending = helpAlone(choice.words, name) { throw ending }
-      let plane = try await IpvsadmPlane.open(choice, ProcessInfo.processInfo.environment)
+      let plane = try IpvsadmPlane.open(choice)
       let program = IpvsadmProgram(name: name, plane: plane, skipsComments: skipsComments)
-      return try await program.run(choice.words, isRestoring: false)
+      return try program.run(choice.words, isRestoring: false)
     } catch let ending as IpvsadmExit {
-      say(ending.text, to: ending.status == 0 ? .standardOutput : .standardError)
+      say(ending.text, to: ending.status == 0 ? STDOUT_FILENO : STDERR_FILENO)
       return ending.status
     } catch {
-      say("\(error)", to: .standardError)
+      say("\(error)", to: STDERR_FILENO)
       return 255
     }
   }
@@ -37,76 +37,64 @@ struct IpvsadmProgram {
     return nil
   }
 
-  private static func say(_ text: String, to file: FileHandle) {
-    file.write(Data("\(text)\n".utf8))
+  static func say(_ text: String, to descriptor: Int32) {
+    try? lbctl.write("\(text)\n", to: descriptor)
   }
 
   /// - Parameter isRestoring: whether the words come from standard input, where a second `-R` would go in circles.
-  func run(_ words: [String], isRestoring: Bool) async throws -> Int32 {
+  func run(_ words: [String], isRestoring: Bool) throws -> Int32 {
     guard !words.isEmpty else {
-      try write(await IpvsadmListing(plane: plane, options: []).all())
+      try IpvsadmListing(plane: plane, options: []).printAll()
       return 0
     }
-    let command: IpvsadmCommand
-    do throws(IpvsadmExit) {
-      command = try CommandParser.parse(words, program: name)
-    } catch {
-      // A line that popt cannot read ends alone; every other mistake ends the restoring too.
-      guard isRestoring, error.isUnreadable else { throw error }
-      Self.say(error.text, to: .standardError)
-      return error.status
-    }
+    return try run(try CommandParser.parse(words, program: name), isRestoring: isRestoring)
+  }
+
+  func run(_ command: IpvsadmCommand, isRestoring: Bool) throws -> Int32 {
     switch command.verb {
-    case .list: return try await list(command)
-    case .save: return try await list(command)
+    case .list: return try list(command)
+    case .save: return try list(command)
     case .restore:
       guard !isRestoring else { throw IpvsadmExit.tryHelp(name) }
-      return try await restore()
+      return try IpvsadmRestore.run(self)
     default: break
     }
     do {
-      try await carryOut(command)
+      try carryOut(command)
       return 0
     } catch {
-      Self.say(KernelWords.text(error, command.verb), to: .standardError)
-      return 255
+      return Self.refuse(error, command.verb)
     }
   }
 
-  private func carryOut(_ command: IpvsadmCommand) async throws {
-    switch command.verb {
-    case .set: try await plane.set(command.timeouts)
-    case .startDaemon: try await plane.start(command.daemon)
-    case .stopDaemon: try await plane.stop(command.daemon)
-    case .flush: try await plane.flush()
-    case .zero: try await plane.zero(command.key.key)
-    case .list, .save, .restore: break
-    default: if let change = command.change { try await plane.carryOut(change) }
-    }
-  }
-
-  /// ipvsadm ends a listing that fails with 1.
-  private func list(_ command: IpvsadmCommand) async throws -> Int32 {
-    do {
-      try await IpvsadmListing(plane: plane, options: command.options).print(command)
-      return 0
-    } catch {
-      Self.say(KernelWords.text(error, command.verb), to: .standardError)
-      return 1
-    }
-  }
-
-  /// Carries out the lines of standard input over the one plane.
+  /// Tells why the plane refused a command.
   ///
-  /// - Returns: the status of the last one, as ipvsadm does.
-  private func restore() async throws -> Int32 {
-    var status: Int32 = 0
-    while let line = readLine() {
-      if skipsComments, line.hasPrefix("#") { continue }
-      let words = line.split(whereSeparator: \.isWhitespace).map(String.init).filter { $0 != "ipvsadm" }
-      if !words.isEmpty { status = try await run(words, isRestoring: true) }
+  /// - Returns: the status that goes with it.
+  static func refuse(_ error: any Error, _ verb: IpvsadmVerb) -> Int32 {
+    say(KernelWords.text(error, verb), to: STDERR_FILENO)
+    return 255
+  }
+
+  private func carryOut(_ command: IpvsadmCommand) throws {
+    switch command.verb {
+    case .set: try plane.set(command.timeouts)
+    case .startDaemon: try plane.start(command.daemon)
+    case .stopDaemon: try plane.stop(command.daemon)
+    case .flush: try plane.flush()
+    case .zero: try plane.zero(command.key.key)
+    case .list, .save, .restore: break
+    default: if let change = command.change, let error = try plane.attempt([change])[0] { throw error }
     }
-    return status
+  }
+
+  /// A listing that fails ends the program with 1, within a restore too.
+  private func list(_ command: IpvsadmCommand) throws -> Int32 {
+    do {
+      try IpvsadmListing(plane: plane, options: command.options).print(command)
+      return 0
+    } catch {
+      throw IpvsadmExit(status: 1, text: KernelWords.text(error, command.verb))
+    }
   }
 }
 

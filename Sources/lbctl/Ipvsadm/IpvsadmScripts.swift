@@ -1,9 +1,9 @@
-import Foundation
+import Glibc
 
 /// The two scripts that come with ipvsadm.
 enum IpvsadmScripts {
   /// `ipvsadm-save [-n]`
-  static func save(_ words: [String]) async -> Int32 {
+  static func save(_ words: [String]) -> Int32 {
     let choice = PlaneChoice(words)
     guard choice.words.allSatisfy({ $0 == "-n" || !$0.hasPrefix("-") }) else {
       let help = """
@@ -11,16 +11,16 @@ enum IpvsadmScripts {
            With the -n option, prints out the table in numeric format.
 
         """
-      FileHandle.standardError.write(Data(help.utf8))
+      try? write(help, to: STDERR_FILENO)
       return 1
     }
-    return await IpvsadmProgram.run(planeWords(words) + ["-S"] + choice.words.filter { $0 == "-n" }.prefix(1))
+    return IpvsadmProgram.run(planeWords(words) + ["-S"] + choice.words.filter { $0 == "-n" }.prefix(1))
   }
 
   /// `ipvsadm-restore`: clears the table, then restores it from standard input, without the lines that begin with `#`.
-  static func restore(_ words: [String]) async -> Int32 {
-    _ = await IpvsadmProgram.run(planeWords(words) + ["-C"])
-    return await IpvsadmProgram.run(planeWords(words) + ["-R"], skipsComments: true)
+  static func restore(_ words: [String]) -> Int32 {
+    _ = IpvsadmProgram.run(planeWords(words) + ["-C"])
+    return IpvsadmProgram.run(planeWords(words) + ["-R"], skipsComments: true)
   }
 
   private static func planeWords(_ words: [String]) -> [String] {

@@ -3,8 +3,9 @@ import LVS
 /// ipvsadm's order of a listing. It subtracts, in 32 bits with a sign, so that of two addresses that lie 2^31 or more
 /// apart the larger one comes first; and since such an order goes in circles, the way of sorting shows: glibc's merges.
 enum ListingOrder {
+  /// The services, each with its servers as they are.
   static func sorted(_ services: [ServiceStatus]) -> [ServiceStatus] {
-    merged(services.map(withSortedServers)) { compare($0.service.key, $1.service.key) }
+    merged(services) { compare($0.service.key, $1.service.key) }
   }
 
   static func withSortedServers(_ service: ServiceStatus) -> ServiceStatus {

@@ -29,7 +29,9 @@ struct NamedAddress: Equatable {
       self.address = address
     }
     guard let service else { return }
-    guard let port = UInt16(service) ?? HostNames.port(service, transport) else { return nil }
+    guard let port = Numbers.number(service).flatMap(UInt16.init(exactly:)) ?? HostNames.port(service, transport) else {
+      return nil
+    }
     self.port = port
   }
 }

@@ -1,6 +1,5 @@
 /// Numbers as ipvsadm reads them: C's `strtol` and `atoi`.
 enum Numbers {
-  /// Blanks and a sign may stand before the digits, nothing after them.
   static func read(_ text: String, _ range: ClosedRange<Int>, _ refusal: String) throws(IpvsadmExit) -> Int {
     guard let number = number(text), range.contains(number) else { throw .usage(refusal) }
     return number
@@ -23,7 +22,8 @@ enum Numbers {
     return Int(sign + digits) ?? 0
   }
 
-  private static func number(_ text: String) -> Int? {
+  /// As `strtol`: blanks and a sign may stand before the digits, nothing after them.
+  static func number(_ text: String) -> Int? {
     let trimmed = text.drop { $0.isWhitespace }
     return trimmed.isEmpty ? nil : Int(trimmed)
   }

@@ -57,7 +57,13 @@ struct WordReader {
       cluster = ""
       throw Mistake(word: lastWord, problem: "unknown option")
     }
-    if spelling.value == .none { return (spelling.word, nil) }
+    if spelling.value == .none {
+      guard cluster.first != "=" else {
+        cluster = ""
+        throw Mistake(word: lastWord, problem: "option does not take an argument")
+      }
+      return (spelling.word, nil)
+    }
     var joined: String?
     if !cluster.isEmpty {
       joined = String(cluster.first == "=" ? cluster.dropFirst() : cluster)
