@@ -18,6 +18,7 @@ struct XDPPort: Port, ~Copyable {
   private var memory: FrameMemory
   private let inboxes: [Inbox]
   private let worker: Int
+  let flows: FlowTable?
   /// The way out of a worker without a queue.
   private let outlet: PacketSocket?
   private let loans: Buffer<XDPLoan>
@@ -34,9 +35,10 @@ struct XDPPort: Port, ~Copyable {
   /// - Parameters:
   ///   - queues: the receive queues that the worker serves; none for one that only gets what is handed over.
   ///   - inboxes: of all workers.
-  init(_ interface: Interface, queues: [UInt32], mode: XDPSocket.Mode, worker: Int, inboxes: [Inbox])
-    throws(SystemError)
-  {
+  init(
+    _ interface: Interface, queues: [UInt32], mode: XDPSocket.Mode, worker: Int, inboxes: [Inbox],
+    flows: FlowTable? = nil
+  ) throws(SystemError) {
     var memory = try FrameMemory(
       chunks: max(queues.count, 1) * Self.chunksPerQueue, frame: Self.longestFrame(mtu: interface.mtu))
     var sockets = Row<XDPSocket>(capacity: queues.count)
@@ -52,7 +54,7 @@ struct XDPPort: Port, ~Copyable {
     loans = Buffer(repeating: XDPLoan(memory.bytes(at: 0, count: 0), from: nil), count: Director.batch)
     self.sockets = sockets
     self.memory = memory
-    (self.worker, self.inboxes) = (worker, inboxes)
+    (self.worker, self.inboxes, self.flows) = (worker, inboxes, flows)
   }
 
   /// By queue, the sockets that the XDP program is to redirect to.
