@@ -31,8 +31,9 @@ class Switched:
         self.lab, (self.server,) = lab, lab.servers
         self.log = lab.directory / "bench.log"
         lab.client.ip("neighbor", "replace", VIP, "lladdr", lab.director.mac, "dev", "eth0", "nud", "permanent")
-        # A veth that aggregates has its own polling, which the generator's frames need at their far end.
-        lab.lan.run("ethtool", "-K", "stranger", "gro", "on")
+        # A veth that aggregates has its own polling, which frames of an XDP program need at their far end.
+        lab.transmits_from_xdp(True, "stranger")
+        lab.transmits_from_xdp(True)
         lab.stranger.run("nft", ingress("drop"))
         for address in (self.server.address, VIP):
             self.server.start(TOOLS / "roundtrip", "echo", address, PORT, log=self.log)

@@ -25,7 +25,7 @@ extension Director {
       return schedule(frame, packet, vip, key, hash, segment)
     }
     advance(number, packet)
-    if isOffloading, connections[number].packets % Self.offerInterval == 0 { offer(number) }
+    if isOffloading, connections[number].packets % Self.offerInterval == 1 { offer(number) }
     return forward(frame, packet, server, segment)
   }
 

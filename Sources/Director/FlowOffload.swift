@@ -18,6 +18,8 @@ struct FlowOffload: ~Copyable {
   private var released = 0
   /// Entries whose counts are yet to be fetched.
   private var unsettled = 0
+  /// Entries that connections of this worker have.
+  private(set) var count = 0
 
   init(_ flows: FlowTable, worker: UInt32) {
     (self.flows, self.worker) = (flows, worker)
@@ -35,9 +37,17 @@ struct FlowOffload: ~Copyable {
     return offered[offers]
   }
 
+  /// An entry for a connection; nil where others have all that it could get.
+  mutating func claim(_ key: ConnectionKey, connection: UInt32) -> Int? {
+    let place = flows.claim(key, connection: connection, worker: worker)
+    if place != nil { count += 1 }
+    return place
+  }
+
   /// Has an entry forwarded by no more, and given away when the program cannot be at it any longer.
   mutating func retire(_ place: Int, server: UInt32, now: UInt32) {
     flows.retire(place)
+    count -= 1
     retired.append(Retired(place: place, server: server, since: now))
   }
 
@@ -53,7 +63,7 @@ struct FlowOffload: ~Copyable {
     return (retired[released].place, retired[released].server)
   }
 
-  mutating func beginSettling() { unsettled = flows.count }
+  mutating func beginSettling() { unsettled = count == 0 ? 0 : flows.count }
 
   /// The next entries whose counts are to be fetched, none when all were.
   mutating func nextUnsettled(limit: Int) -> Range<Int> {
@@ -64,8 +74,9 @@ struct FlowOffload: ~Copyable {
 }
 
 extension Director {
-  /// After so many packets a connection asks for an entry, again and again. No fewer than `drop_entry` looks at.
-  static let offerInterval: UInt32 = 16
+  /// With its ninth packet a connection asks for an entry, and with every eighth from there on. `drop_entry` spares
+  /// those with more than eight.
+  static let offerInterval: UInt32 = 8
   /// Hundredths of a second without a packet after which an entry may be another flow's.
   private static let idleLimit: UInt32 = 100
 
@@ -97,7 +108,7 @@ extension Director {
       shared.servers[server].isAvailable.load(ordering: .relaxed)
     else { return }
     let known = connection.flags.contains(.offloaded) ? flows.find(connection.key, worker: ownership.worker) : nil
-    guard let place = known ?? flows.claim(connection.key, connection: number, worker: ownership.worker) else {
+    guard let place = known ?? offload?.claim(connection.key, connection: number) else {
       return makeRoom(for: connection.key)
     }
     connections[number].flags.insert(.offloaded)

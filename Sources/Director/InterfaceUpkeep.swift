@@ -13,21 +13,26 @@ extension UserspacePlane {
   private func look() async {
     let now = try? Interface.read(options.interface)
     let changes = watch.withLock { $0.look(now) }
-    guard !changes.isEmpty else { return }
     let name = options.interface
     for change in changes { if let event = change.event(name, now) { digest.report(event, now: Clock.milliseconds) } }
     guard let now else { return }
-    if changes.contains(where: \.concernsLink) {
+    let pending = unattached.withLock { $0 }
+    guard pending != nil || !changes.isEmpty else { return }
+    if pending != nil || changes.contains(where: \.concernsLink) {
+      let isNew = pending == true || changes.contains(.renewed)
+      let isReshaped = pending != nil || options.xdp != nil && (changes.contains(.mtu) || changes.contains(.queues))
       await gate.enter()
       do throws(PlaneError) {
-        try await adopt(now, isNew: changes.contains(.renewed))
+        try await adopt(now, isNew: isNew, isReshaped: isReshaped)
+        unattached.withLock { $0 = nil }
       } catch {
+        unattached.withLock { $0 = isNew || isReshaped ? isNew : nil }
         digest.report(.warning("interface \(name): \(error)"), now: Clock.milliseconds)
       }
       await gate.leave()
     }
     // Switches learn anew where the VIPs are, whatever it was.
-    if changes.contains(where: { $0 != .down && $0 != .settings }) { neighborhood.announceAgain() }
+    if changes.contains(where: \.concernsSwitches) { neighborhood.announceAgain() }
   }
 }
 
@@ -35,8 +40,16 @@ extension InterfaceWatch.Change {
   /// Whether the data plane has to know.
   fileprivate var concernsLink: Bool {
     switch self {
-    case .renewed, .station, .settings: true
+    case .renewed, .station, .addresses, .mtu, .queues: true
     case .gone, .down, .up, .port: false
+    }
+  }
+
+  /// Whether the VIPs may be where they are not expected.
+  fileprivate var concernsSwitches: Bool {
+    switch self {
+    case .gone, .renewed, .station, .up, .port: true
+    case .addresses, .mtu, .queues, .down: false
     }
   }
 
@@ -47,7 +60,7 @@ extension InterfaceWatch.Change {
     case .station(let mac): .interfaceChanged(name, mac)
     case .down: .interfaceDown(name)
     case .up: .interfaceUp(name)
-    case .settings, .port: nil
+    case .addresses, .mtu, .queues, .port: nil
     }
   }
 }

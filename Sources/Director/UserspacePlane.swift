@@ -58,6 +58,8 @@ public final class UserspacePlane: ForwardingPlane {
   let services: Mutex<Services>
   private let link: Mutex<Link>
   let watch: Mutex<InterfaceWatch>
+  /// Set while the workers cannot be connected to the interface, which is there: whether it is another one than before.
+  let unattached = Mutex<Bool?>(nil)
   private let guardian: HostGuard?
   let resolved: ResolvedServers
   let claims = VIPClaims()
@@ -313,7 +315,11 @@ public final class UserspacePlane: ForwardingPlane {
   // MARK: The interface
 
   /// Goes on with what the interface is now: of another address, or another one altogether.
-  func adopt(_ interface: Interface, isNew: Bool) async throws(PlaneError) {
+  ///
+  /// - Parameters:
+  ///   - isNew: it is another one, to which nothing is bound yet.
+  ///   - isReshaped: the workers' ports do not fit it any more.
+  func adopt(_ interface: Interface, isNew: Bool, isReshaped: Bool) async throws(PlaneError) {
     link.withLock { link in
       link.mac = options.virtualMAC ?? interface.mac
       link.mtu = interface.mtu
@@ -323,7 +329,9 @@ public final class UserspacePlane: ForwardingPlane {
       do throws(SystemError) {
         try neighborhood.rebind(interface, vlan: options.vlan, virtual: options.virtualMAC)
       } catch { throw .unavailable(error.description) }
-      try workerGroup.rebind(interface)
+    }
+    if isNew || isReshaped { try workerGroup.rebind(interface) }
+    if isNew {
       try guardian?.renew(interface: interface.name)
     }
     try await commit()

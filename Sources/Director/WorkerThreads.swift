@@ -42,6 +42,7 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
   private let replacements: [Replacement<P>]
   private let attach: @Sendable (Interface) throws(PlaneError) -> Attachment<P>
   private let told: @Sendable (String) -> Void
+  private let mailboxes: [WorkerMailbox]
 
   init(
     _ context: WorkerContext, _ interface: Interface,
@@ -57,7 +58,7 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
     } catch {
       throw .unavailable(error.description)
     }
-    (self.attach, told) = (attach, context.told)
+    (self.attach, told, mailboxes) = (attach, context.told, context.mailboxes)
     self.threads = Mutex(threads)
     self.attachment = Mutex(attachment)
     if let description = attachment.description { told(description) }
@@ -130,7 +131,7 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
   }
 
   func rebind(_ interface: Interface) throws(PlaneError) {
-    let new = try attach(interface)
+    let new = try park(interface) ? reattach(interface) : attach(interface)
     suspensions.withLock { count in
       for _ in 0..<count { new.flows?.generation.suspend() }
       for (replacement, port) in zip(replacements, new.ports) { replacement.put(port) }
@@ -139,6 +140,33 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
     if let description = new.description { told(description) }
     lookAtFlows()
   }
+
+  /// Has the workers let go of the interface where it cannot have two attachments at once; whether they did.
+  private func park(_ interface: Interface) throws(PlaneError) -> Bool {
+    guard let idle = attachment.withLock({ $0.idle }) else { return false }
+    let ports = try available { () throws(SystemError) in try idle(interface) }
+    for (replacement, port) in zip(replacements, ports) { replacement.put(port) }
+    for mailbox in mailboxes { mailbox.bell.ring() }
+    let end = Clock.milliseconds + Self.patience
+    while !replacements.allSatisfy(\.isTaken), Clock.milliseconds < end { usleep(1_000) }
+    attachment.withLock { old in
+      old = Attachment(ports: [], isUnsorted: true, description: nil, interface: interface.name, idle: idle) { _ in }
+    }
+    return true
+  }
+
+  /// The kernel takes a moment to give a queue free.
+  private func reattach(_ interface: Interface) throws(PlaneError) -> Attachment<P> {
+    let end = Clock.milliseconds + Self.patience
+    while Clock.milliseconds < end {
+      if let new = try? attach(interface) { return new }
+      usleep(20_000)
+    }
+    return try attach(interface)
+  }
+
+  /// Milliseconds that an interface may take to become free.
+  private static var patience: UInt64 { 1_000 }
 
   func stop(_ mailboxes: [WorkerMailbox]) {
     for mailbox in mailboxes { mailbox.stop() }

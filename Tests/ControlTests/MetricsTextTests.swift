@@ -24,7 +24,8 @@ struct MetricsTextTests {
         forwarded: 9, answered: 1, passed: 3, held: 2, dropped: ["no_server": 5, "hop_limit": 0]),
       workers: [
         WorkerStatus(
-          id: 0, frames: 20, batches: 4, ringFill: 3, ringSize: 4096, ringDrops: 1, handedOver: 6, transmitErrors: 2,
+          id: 0, frames: 20, batches: 4, ringFill: 3, ringSize: 4096, ringDrops: 1, handedOver: 6, offloaded: 7,
+          transmitErrors: 2,
           connections: 5, load: 0.25)
       ],
       neighbors: [NeighborStatus(address: IPAddress("192.0.2.11")!, mac: nil, state: .incomplete, confirmed: nil)],
@@ -102,6 +103,9 @@ struct MetricsTextTests {
     # HELP lvs_worker_ring_drops_total Frames lost because the ring was full.
     # TYPE lvs_worker_ring_drops_total counter
     lvs_worker_ring_drops_total{worker="0"} 1
+    # HELP lvs_worker_offloaded_total Frames that the kernel forwarded by itself.
+    # TYPE lvs_worker_offloaded_total counter
+    lvs_worker_offloaded_total{worker="0"} 7
     # HELP lvs_worker_handed_over_total Frames given to the worker that owns them.
     # TYPE lvs_worker_handed_over_total counter
     lvs_worker_handed_over_total{worker="0"} 6

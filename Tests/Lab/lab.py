@@ -146,12 +146,16 @@ class Lab:
         """One more host, at which frames arrive on the receive queue of the processor that sent them."""
         host = self._attach(name, mac, address, queues)
         try:
-            for queue in range(queues):
-                self.lan.run("sh", "-c", f"echo {1 << queue:x} >/sys/class/net/{name}/queues/tx-{queue}/xps_cpus")
+            self.sort_by_processor(name, queues)
             yield host
         finally:
             self.hosts.remove(host)
             host.destroy()
+
+    def sort_by_processor(self, port, queues):
+        """Has frames leave a port of the switch on the queue of the processor that sent them."""
+        for queue in range(queues):
+            self.lan.run("sh", "-c", f"echo {1 << queue:x} >/sys/class/net/{port}/queues/tx-{queue}/xps_cpus")
 
     def _serve(self, server):
         for vip in (VIP, OTHER_VIP):

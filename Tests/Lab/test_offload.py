@@ -14,8 +14,8 @@ from traffic import web
 from wire import Wire
 
 CLIENT, PORT = "10.77.1.1", 6000
-# After so many packets a connection asks for an entry.
-ASKS = 16
+# With its ninth packet a connection asks for an entry.
+ASKS = 9
 DATAGRAMS = ("-u", f"{VIP}:53")
 
 

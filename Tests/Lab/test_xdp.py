@@ -1,7 +1,9 @@
 """`--data-plane af-xdp`: what is special about it. What it has in common with the others is tested with theirs."""
 
 import os
+import re
 import signal
+import time
 
 import pytest
 from director import Director, service
@@ -195,3 +197,63 @@ def test_frames_that_do_not_fit_are_refused(lab):
         assert "MTU" in refusal(lab, "eth0") and "9000" in refusal(lab, "eth0")
     finally:
         lab.director.ip("link", "set", "eth0", "mtu", "1500")
+
+
+def program(host):
+    """The number of the XDP program at a host's interface."""
+    return re.search(r"prog/xdp id (\d+)", host.ip("-details", "link", "show", "eth0").stdout)[1]
+
+
+def await_another(host, before):
+    end = time.monotonic() + 5
+    while programs(host) == 0 or program(host) == before:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def set_mtu(lab):
+    def set_mtu(size):
+        for host in (lab.director, lab.client, *lab.servers):
+            host.ip("link", "set", "eth0", "mtu", size)
+
+    yield set_mtu
+    set_mtu(1500)
+
+
+def test_another_mtu_is_taken_over(lab, start, set_mtu):
+    director = start()
+    director.add_web()
+    for size in (1400, 1600):
+        before = program(lab.director)
+        set_mtu(size)
+        await_another(lab.director, before)
+        assert sorted(spread(lab.client, 30).values()) == [10, 10, 10]
+
+
+def test_another_queue_is_served(lab):
+    if (os.cpu_count() or 1) < QUEUES:
+        pytest.skip("needs two processors: each sends to a queue of its own")
+    with lab.host_with_queues("queues", MAC, ADDRESS, QUEUES) as host:
+        lab.lan.run("ethtool", "-L", "queues", "tx", "1")
+        host.run("ethtool", "-L", "eth0", "rx", "1")
+        director = Director(lab, *XDP, "--probe-interval", "20", host=host, socket=lab.directory / "queues.sock").start()
+        try:
+            director.add_web()
+            before = program(host)
+            host.run("ethtool", "-L", "eth0", "rx", "2")
+            lab.lan.run("ethtool", "-L", "queues", "tx", "2")
+            lab.sort_by_processor("queues", QUEUES)
+            await_another(host, before)
+            # It is attached before it is told of the VIPs.
+            time.sleep(0.3)
+            with Wire(lab.stranger) as wire:
+                arrivals = [Wire(server) for server in lab.servers]
+                for number in range(30):
+                    send(wire, number % QUEUES, tcp(f"10.77.3.{number + 1}", 6000, VIP, 80, SYN))
+                counts = [len(arrival.collect(lambda frame: frame.tcp, 0.4)) for arrival in arrivals]
+                for arrival in arrivals:
+                    arrival.socket.close()
+            assert counts == [10, 10, 10]
+        finally:
+            assert director.stop() == 0

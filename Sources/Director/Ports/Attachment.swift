@@ -16,6 +16,8 @@ struct Attachment<P: Port & ~Copyable>: Sendable {
   var flows: FlowTable?
   /// Whether what it forwards by itself goes out now.
   var transmits: @Sendable () -> Bool = { false }
+  /// Ports for the time in which the interface can have no others; nil where new ports may be opened beside the old.
+  var idle: (@Sendable (Interface) throws(SystemError) -> [PortBox<P>])?
   /// Has the kernel hand over frames for these VIPs and no others.
   let filter: @Sendable (OwnedVIPs) throws(SystemError) -> Void
 }
@@ -48,6 +50,8 @@ final class Replacement<P: Port & ~Copyable>: Sendable {
   private let box = Mutex<PortBox<P>?>(nil)
 
   func put(_ port: PortBox<P>) { box.withLock { $0 = port } }
+
+  var isTaken: Bool { box.withLock { $0 == nil } }
 
   func take() -> PortBox<P>? {
     box.withLock { box in

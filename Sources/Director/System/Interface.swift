@@ -9,6 +9,8 @@ struct Interface: Sendable, Equatable {
   /// Switched on, and with a carrier.
   var isUp: Bool
   var addresses: [Prefix.Interface]
+  /// Receive queues in use.
+  var queues: UInt32 = 1
   /// The ports of a bridge; other interfaces have none.
   var ports: Set<String> = []
 
@@ -19,7 +21,7 @@ struct Interface: Sendable, Equatable {
     return Interface(
       name: name, index: link.index, mac: link.mac, mtu: link.mtu, isUp: link.isUp,
       addresses: InterfaceAddresses.all().filter { $0.interface == name }.map(\.address),
-      ports: SystemFile.entries("/sys/class/net/\(name)/brif"))
+      queues: InterfaceLink.receiveQueues(name), ports: SystemFile.entries("/sys/class/net/\(name)/brif"))
   }
 
   /// Whether an address is on one of the interface's networks.

@@ -11,8 +11,10 @@ struct InterfaceWatch {
     /// It carries frames again, after it did not.
     case up
     case station(MACAddress)
-    /// Addresses or MTU are others.
-    case settings
+    case addresses
+    case mtu
+    /// Frames arrive on more or fewer receive queues.
+    case queues
     /// A bridge has a port more, behind which nobody knows the VIPs.
     case port
   }
@@ -36,7 +38,9 @@ struct InterfaceWatch {
     var changes: [Change] = []
     if now.index != old.index || !wasThere { changes.append(.renewed) }
     if now.mac != old.mac { changes.append(.station(now.mac)) }
-    if now.addresses != old.addresses || now.mtu != old.mtu { changes.append(.settings) }
+    if now.addresses != old.addresses { changes.append(.addresses) }
+    if now.mtu != old.mtu { changes.append(.mtu) }
+    if now.queues != old.queues { changes.append(.queues) }
     if wasUp != now.isUp { changes.append(now.isUp ? .up : .down) }
     if !now.ports.isSubset(of: old.ports) { changes.append(.port) }
     return changes

@@ -18,8 +18,9 @@ struct InterfaceWatchTests {
   /// What is seen one after the other, and what it amounts to.
   static let histories: [([Interface?], [InterfaceWatch.Change])] = [
     ([first], []), ([changed { $0.isUp = false }, first], [.down, .up]),
-    ([changed { $0.mac = MACAddress(7) }], [.station(MACAddress(7))]), ([changed { $0.mtu = 9000 }], [.settings]),
-    ([changed { $0.addresses = [] }], [.settings]), ([nil, nil, first], [.gone, .renewed, .up]),
+    ([changed { $0.mac = MACAddress(7) }], [.station(MACAddress(7))]), ([changed { $0.mtu = 9000 }], [.mtu]),
+    ([changed { $0.queues = 2 }], [.queues]),
+    ([changed { $0.addresses = [] }], [.addresses]), ([nil, nil, first], [.gone, .renewed, .up]),
     ([changed { $0.index = 3 }], [.renewed]), ([changed { $0.ports = ["port1", "port2"] }], [.port]),
     ([changed { $0.ports = [] }], []),
     (

@@ -121,18 +121,18 @@ struct FlowOffloadTests {
     try #require(figures(plain) == figures(offloaded), "step \(step)")
   }
 
-  @Test("A connection asks after its sixteenth packet, and again when what it meets has changed")
+  @Test("A connection asks with its ninth packet, and again when what it meets has changed")
   func asking() throws {
     let offloaded = try Offloaded(flows: 64)
     let frame = Self.frame(client: 1, isTCP: false, flags: "")
-    for _ in 0..<16 { _ = offloaded.outcome(frame) }
+    for _ in 0..<9 { _ = offloaded.outcome(frame) }
     #expect(offloaded.forwarded == 0)
     _ = offloaded.outcome(frame)
     #expect(offloaded.forwarded == 1)
     offloaded.change { _ in }
     _ = offloaded.outcome(frame)
     #expect(offloaded.forwarded == 1)
-    for _ in 0..<17 { _ = offloaded.outcome(frame) }
+    for _ in 0..<9 { _ = offloaded.outcome(frame) }
     #expect(offloaded.forwarded > 1)
     #expect(offloaded.program.claimed == 1)
   }
@@ -143,16 +143,16 @@ struct FlowOffloadTests {
     func send(_ client: Int, _ count: Int) {
       for _ in 0..<count { _ = offloaded.outcome(Self.frame(client: client, isTCP: false, flags: "")) }
     }
-    for client in 0..<4 { send(client, 17) }
+    for client in 0..<4 { send(client, 10) }
     #expect(offloaded.forwarded == 4)
-    send(9, 33)
+    send(9, 17)
     #expect(offloaded.forwarded == 4)
     offloaded.director.wait(ticks: 110)
     for client in 0..<3 { send(client, 1) }
-    send(9, 16)
+    send(9, 8)
     #expect(offloaded.forwarded == 7)
     offloaded.director.wait(ticks: 2)
-    send(9, 33)
+    send(9, 9)
     #expect(offloaded.forwarded > 7)
     #expect(offloaded.program.claimed == FlowTable.ways)
   }
@@ -161,7 +161,7 @@ struct FlowOffloadTests {
   func ending() throws {
     let offloaded = try Offloaded(flows: 64)
     for client in 0..<20 {
-      for _ in 0..<17 { _ = offloaded.outcome(Self.frame(client: client, isTCP: true, flags: client == 0 ? "S" : "A")) }
+      for _ in 0..<10 { _ = offloaded.outcome(Self.frame(client: client, isTCP: true, flags: client == 0 ? "S" : "A")) }
       _ = offloaded.outcome(Self.frame(client: client, isTCP: false, flags: ""))
     }
     offloaded.director.wait(seconds: 2_000)

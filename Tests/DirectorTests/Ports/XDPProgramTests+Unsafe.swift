@@ -90,13 +90,12 @@ struct XDPProgramTests {
     return (whole, damaged)
   }
 
-  @Test("Of whole and of damaged frames", .enabled(if: mayLoad, "needs CAP_BPF and CAP_NET_ADMIN: run it as root"))
-  func equivalence() throws {
+  /// A director with connections of all clients, and the program that has an entry for each.
+  private static func pair(vlan: UInt16? = nil) throws -> (director: TestDirector, program: LoadedProgram) {
     let director = try TestDirector(leavesChecksums: true)
-    for vip in Self.vips {
-      for (key, port) in [
-        (ServiceKey.endpoint(.tcp, Endpoint(vip, 80)), UInt16(80)), (.endpoint(.udp, Endpoint(vip, 53)), 53),
-      ] {
+    for vip in vips {
+      for (transport, port) in [(TransportProtocol.tcp, UInt16(80)), (.udp, 53)] {
+        let key = ServiceKey.endpoint(transport, Endpoint(vip, port))
         try director.apply(.addService(VirtualService(key, scheduler: .rr), force: false))
         let address = vip.family == .v4 ? IPAddress(v4: 0x0a01_0101) : IPAddress(v6: 0x2001_0db8_0000_0000, 0x101)
         try director.apply(.addServer(RealServer(Endpoint(address, port), mac: TestDirector.mac(1)), to: key))
@@ -104,20 +103,42 @@ struct XDPProgramTests {
     }
     let numbers = Dictionary(uniqueKeysWithValues: director.services.snapshot(link: director.link).vips)
     let owned = OwnedVIPs(vips: numbers.mapValues { $0 }, station: TestFrame.director, link: director.link)
-    let program = try #require(try LoadedProgram(owned))
+    let program = try #require(try LoadedProgram(owned, vlan: vlan))
     director.offload(to: program.flows)
     for client in 0..<4 {
-      for isV4 in [true, false] {
-        let frame = Self.frame(client, isV4: isV4)
-        _ = director.process(frame.tcp("S", from: 9, to: 80))
-        for _ in 0..<16 {
-          _ = director.process(frame.tcp("A", from: 9, to: 80))
-          _ = director.process(frame.udp(from: 9, to: 53))
-        }
-      }
+      for isV4 in [true, false] { open(frame(client, isV4: isV4), director) }
     }
     director.offloadOffered()
+    return (director, program)
+  }
+
+  private static func open(_ frame: TestFrame, _ director: TestDirector) {
+    _ = director.process(frame.tcp("S", from: 9, to: 80))
+    for _ in 0..<9 {
+      _ = director.process(frame.tcp("A", from: 9, to: 80))
+      _ = director.process(frame.udp(from: 9, to: 53))
+    }
+  }
+
+  @Test("Of whole and of damaged frames", .enabled(if: mayLoad, "needs CAP_BPF and CAP_NET_ADMIN: run it as root"))
+  func equivalence() throws {
+    let (director, program) = try Self.pair()
     try Self.compare(director, program)
+  }
+
+  @Test("A tag stays where it is", .enabled(if: mayLoad, "needs CAP_BPF and CAP_NET_ADMIN: run it as root"))
+  func tags() throws {
+    let (director, program) = try Self.pair(vlan: 5)
+    for isV4 in [true, false] {
+      let frame = Self.frame(1, isV4: isV4).udp(from: 9, to: 53)
+      func tagged(_ frame: [UInt8], _ vlan: UInt8) -> [UInt8] { frame[..<12] + [0x81, 0, 0x60, vlan] + frame[12...] }
+      let (action, result) = try program.run(tagged(frame, 5))
+      #expect(action == LoadedProgram.sent && result == tagged(director.process(frame).frame, 5))
+      for other in [frame, tagged(frame, 6)] {
+        let (action, result) = try program.run(other)
+        #expect(action == LoadedProgram.passed && result == other)
+      }
+    }
   }
 
   private static func compare(_ director: TestDirector, _ program: LoadedProgram) throws {

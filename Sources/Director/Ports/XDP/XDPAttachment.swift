@@ -24,7 +24,7 @@ extension Attachment where P == XDPPort {
     }
     let program = try XDPProgram(interface, isGeneric: mode == .generic, flows: flows(options))
     do throws(SystemError) {
-      let queues = InterfaceLink.receiveQueues(interface.name)
+      let queues = interface.queues
       let (ports, copying) = try open(interface, mode, queues: queues, bells: bells, program.flows)
       for port in ports { for (queue, socket) in port.sockets { try program.redirect(queue: queue, to: socket) } }
       let kind = "\(mode == .generic ? "generic" : "native") mode, \(copying == .copy ? "copying" : "zero-copy")"
@@ -32,6 +32,7 @@ extension Attachment where P == XDPPort {
         ports: ports.map(\.box), isUnsorted: bells.count > 1,
         description: "AF_XDP on \(interface.name): \(kind), \(queues) receive queue\(queues == 1 ? "" : "s")",
         interface: interface.name, flows: program.flows, transmits: { program.transmits },
+        idle: { interface throws(SystemError) in try idle(interface, bells: bells) },
         filter: { owned throws(SystemError) in try program.redirect(owned, vlan: options.vlan) })
     } catch {
       throw .unavailable(error.description)
@@ -41,6 +42,11 @@ extension Attachment where P == XDPPort {
   /// Flows that are offloaded at most, in 64 octets each of the kernel's memory: a quarter of the connections.
   private static func flows(_ options: UserspacePlane.Options) -> Int {
     options.offloadsFlows ? min(max(options.connections / 4, 1 << 12), 1 << 20) : 0
+  }
+
+  /// Ports that leave the interface free for others, of workers that wait for these.
+  private static func idle(_ interface: Interface, bells: [Bell]) throws(SystemError) -> [PortBox<XDPPort>] {
+    try open(interface, .copy, queues: 0, bells: bells, nil).map(\.box)
   }
 
   private typealias Opened = [(box: PortBox<XDPPort>, sockets: [(queue: UInt32, socket: Int32)])]
