@@ -96,7 +96,12 @@ static __always_inline bool is_ours(struct xdp_md *frame, const struct tag *outs
   const __u16 vlan = is_tagged ? bpf_ntohs(inside->value) : outside ? bpf_ntohs(outside->value) : 0;
   if ((vlan & VLAN_ID) != mine->vlan) return false;
 
-  const __be16 *type = start + offsetof(struct ethhdr, h_proto) + (is_tagged ? sizeof *inside : 0);
+  const __be16 *type = &inside->protocol;
+  if (is_tagged) {
+    type = &inside[1].protocol;
+    // Else the compiler adds a variable to the pointer, which kernels allow with CAP_PERFMON only.
+    barrier_var(type);
+  }
   if ((void *)(type + 1) > end) return false;
   if (*type == bpf_htons(ETH_P_IP)) return is_ipv4_for_vip((void *)(type + 1), end);
   if (*type == bpf_htons(ETH_P_IPV6)) return is_ipv6_for_vip((void *)(type + 1), end);
@@ -121,8 +126,8 @@ static __always_inline bool put_back(struct xdp_md *frame, const struct tag *tag
 // For kernels that tell a program of tags that the device took out (6.8 on).
 SEC("xdp")
 int redirect_tagged(struct xdp_md *frame) {
-  struct tag tag;
-  __u16 value;
+  struct tag tag = {};
+  __u16 value = 0;
   const bool is_tagged = bpf_xdp_metadata_rx_vlan_tag(frame, &tag.protocol, &value) == 0;
   tag.value = bpf_htons(value);
   if (!is_ours(frame, is_tagged ? &tag : NULL)) return XDP_PASS;
