@@ -32,7 +32,8 @@ let package = Package(
     .target(name: "LVS", swiftSettings: strict),
     .target(name: "CLinux"),
     .target(
-      name: "Director", dependencies: ["LVS", "CLinux", "CNFTables", "CBPF"], exclude: ["Ports/XDP/redirect.bpf.c"],
+      name: "Director", dependencies: ["LVS", "CLinux", "CNFTables", "CBPF", "CNetlink"],
+      exclude: ["Ports/XDP/redirect.bpf.c", "Ports/XDP/flows.bpf.h"],
       // Optimised in debug builds too: millions of frames go through it in the tests.
       swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))],
       plugins: ["CompileBPF"]),

@@ -98,6 +98,8 @@ public struct MetricsText: Sendable {
     add("lvs_worker_ring_fill", "gauge", "Most frames that waited at once within the last second.", each(\.ringFill))
     add("lvs_worker_ring_size", "gauge", "Frames that can wait.", each(\.ringSize))
     add("lvs_worker_ring_drops_total", "counter", "Frames lost because the ring was full.", each(\.ringDrops))
+    add(
+      "lvs_worker_offloaded_total", "counter", "Frames that the kernel forwarded by itself.", each(\.offloaded))
     add("lvs_worker_handed_over_total", "counter", "Frames given to the worker that owns them.", each(\.handedOver))
     add("lvs_worker_transmit_errors_total", "counter", "Frames that the kernel would not send.", each(\.transmitErrors))
     add("lvs_worker_connections", "gauge", "Connections that the worker owns.", each(\.connections))

@@ -11,7 +11,7 @@ extension Director {
   mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int) -> Verdict {
     let key = ConnectionKey(packet, vip)
     let number = connections.find(key, hash)
-    guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else {
+    guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) || isAlive(number) else {
       if number != 0 { end(number, forced: false) }
       return schedule(frame, packet, vip, key, hash, segment)
     }
@@ -25,6 +25,7 @@ extension Director {
       return schedule(frame, packet, vip, key, hash, segment)
     }
     advance(number, packet)
+    if isOffloading, connections[number].packets % Self.offerInterval == 0 { offer(number) }
     return forward(frame, packet, server, segment)
   }
 
@@ -152,9 +153,11 @@ extension Director {
   /// A connection enters another state, and its server's counts follow.
   @inline(never)
   private mutating func enter(_ state: ConnectionState, _ number: UInt32) {
+    let expires = connections[number].expires
+    if connections[number].flags.contains(.offloaded) { takeBack(number) }
     connections[number].state = state.rawValue
     // Ends may have moved nearer than the wheel's place for it.
-    connections.time(number, expires: connections[number].expires)
+    connections.time(number, expires: expires)
     let (server, parent) = (connections[number].server, connections[number].parent)
     if state.isActive == connections[number].flags.contains(.inactive) {
       connections[number].flags.formSymmetricDifference(.inactive)
@@ -171,6 +174,7 @@ extension Director {
   /// - Parameter forced: before its time, for a reason that its template shares.
   @inline(never)
   mutating func end(_ number: UInt32, forced: Bool) {
+    if connections[number].flags.contains(.offloaded) { takeBack(number) }
     let connection = connections[number]
     let shared = shared
     let isActive = !connection.flags.contains(.inactive)
@@ -187,7 +191,11 @@ extension Director {
     while true {
       let number = connections.nextExpired(now, budget: &left)
       guard number != 0 else { return left == 0 }
-      end(number, forced: false)
+      if isAlive(number) {
+        connections.time(number, expires: connections[number].expires)
+      } else {
+        end(number, forced: false)
+      }
     }
   }
 

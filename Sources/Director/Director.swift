@@ -59,6 +59,8 @@ struct Director: ~Copyable {
   /// What Call-IDs are hashed with; the same for all workers.
   let seed: UInt64
   let ownership: Ownership
+  var offload: FlowOffload?
+  var isOffloading = false
   /// One place for each frame of a batch, and one for a frame that comes alone.
   private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 

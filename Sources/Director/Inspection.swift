@@ -10,14 +10,24 @@ extension UserspacePlane {
     await neighborhood.inspect { neighborhood, _ in neighborhood.vips.listing }
   }
 
+  /// Has all counts include what the kernel forwarded by itself.
+  func settle() async {
+    guard workerGroup.forwardsFlows else { return }
+    for mailbox in mailboxes {
+      await withCheckedContinuation { continuation in mailbox.settle { continuation.resume() } }
+    }
+  }
+
   public func workers() async -> [WorkerStatus] {
-    mailboxes.enumerated().map { index, mailbox in
+    await settle()
+    return mailboxes.enumerated().map { index, mailbox in
       let counters = mailbox.counters
       return WorkerStatus(
         id: index, processor: counters.runsOn, frames: counters.frames.now, batches: counters.batches.now,
         ringFill: UInt64(counters.ringFill.load(ordering: .relaxed)),
         ringSize: UInt64(counters.ringSize.load(ordering: .relaxed)), ringDrops: counters.ringDrops.now,
-        handedOver: counters.handedOver.now, transmitErrors: counters.transmitErrors.now,
+        handedOver: counters.handedOver.now, offloaded: counters.offloaded.now,
+        transmitErrors: counters.transmitErrors.now,
         connections: UInt64(counters.connections.load(ordering: .relaxed)),
         load: Double(counters.load.load(ordering: .relaxed)) / 1_000)
     }
@@ -30,8 +40,9 @@ extension UserspacePlane {
   /// Frames that workers handle from now on, in batches, until the stream is dropped. A reader that falls 64 batches
   /// behind misses some.
   public func tapped() -> AsyncStream<[TappedFrame]> {
-    let tap = tap
+    let (tap, workerGroup) = (tap, workerGroup)
     tap.open()
+    workerGroup.suspendFlows()
     return AsyncStream(bufferingPolicy: .bufferingOldest(64)) { continuation in
       let task = Task {
         while (try? await Task.sleep(for: .milliseconds(50))) != nil {
@@ -42,6 +53,7 @@ extension UserspacePlane {
       continuation.onTermination = { _ in
         task.cancel()
         tap.close()
+        workerGroup.resumeFlows()
       }
     }
   }
@@ -56,6 +68,7 @@ extension UserspacePlane {
   ) async throws(PlaneError) {
     guard let snapshot = mailboxes.first?.snapshot else { return }
     let listing = ConnectionRows(filter, snapshot, shared.servers)
+    await settle()
     for mailbox in mailboxes {
       var next: UInt32 = 1
       repeat {

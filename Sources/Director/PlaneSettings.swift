@@ -4,10 +4,12 @@ import Synchronization
 /// What can be asked of the plane and set while it runs, beside its services.
 extension UserspacePlane {
   public func status() async throws(PlaneError) -> [ServiceStatus] {
-    services.withLock { $0.status() }
+    await settle()
+    return services.withLock { $0.status() }
   }
 
   public func zero(_ service: ServiceKey?) async throws(PlaneError) {
+    await settle()
     try services.withLock { services throws(PlaneError) in try services.zero(service) }
   }
 

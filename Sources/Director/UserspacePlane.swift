@@ -14,6 +14,8 @@ public final class UserspacePlane: ForwardingPlane {
     public var workers = 1
     /// Through AF_XDP; nil for packet sockets.
     public var xdp: XDPMode?
+    /// Whether established flows are forwarded by the XDP program itself, where the interface can.
+    public var offloadsFlows = true
     /// Connections of each worker at most.
     public var connections = 1 << 20
     /// Probes for another owner before a VIP is taken, and milliseconds between two.
@@ -62,7 +64,7 @@ public final class UserspacePlane: ForwardingPlane {
   let neighborhood: NeighborhoodWorker
   let neighborhoodCounters: Counters
   let mailboxes: [WorkerMailbox]
-  private let workerGroup: any WorkerGroup
+  let workerGroup: any WorkerGroup
   let tap = Tap()
   let gate = Gate()
   let digest: EventDigest
@@ -170,7 +172,7 @@ public final class UserspacePlane: ForwardingPlane {
         resolved.lost(address)
         digest.report(.serverLost(address), now: now)
       }
-      if case .neighbor = happening { for mailbox in mailboxes { mailbox.bell.ring() } }
+      if case .neighbor = happening { for mailbox in mailboxes { mailbox.serversMoved() } }
     }
   }
 
@@ -259,8 +261,12 @@ public final class UserspacePlane: ForwardingPlane {
       (services.snapshot(link: link), services.vips, services.serversByAddress)
     }
     let before = owned.withLock { $0 }
-    let station = watch.withLock { $0.interface.mac }
-    try? workerGroup.filter(before.union(vips), station: station)
+    workerGroup.suspendFlows()
+    defer { workerGroup.resumeFlows() }
+    let numbers = Dictionary(uniqueKeysWithValues: snapshot.vips)
+    var known = OwnedVIPs(vips: [:], station: watch.withLock { $0.interface.mac }, link: link)
+    for vip in before.union(vips) { known.vips.updateValue(numbers[vip], forKey: vip) }
+    try? workerGroup.filter(known)
     try guardian?.protect(before.union(vips))
     resolve(servers)
     for vip in before.subtracting(vips) { neighborhood.remove(vip) }
@@ -274,7 +280,8 @@ public final class UserspacePlane: ForwardingPlane {
     for vip in vips.subtracting(before) { claim(vip) }
     for vip in before.subtracting(vips) { digest.report(.vipReleased(vip), now: Clock.milliseconds) }
     owned.withLock { $0 = vips }
-    try? workerGroup.filter(vips, station: station)
+    known.vips = known.vips.filter { vips.contains($0.key) }
+    try? workerGroup.filter(known)
     try guardian?.protect(vips)
   }
 
@@ -332,6 +339,8 @@ public final class UserspacePlane: ForwardingPlane {
       second += 1
       plane.digest.tick(Clock.milliseconds)
       plane.shared.persistence.expire(Clock.ticks)
+      plane.workerGroup.lookAtFlows()
+      if second % 2 == 0 { await plane.settle() }
       let isChanged = plane.services.withLock { services in
         if second % 2 == 0 { services.estimate() }
         if second % 60 == 0 { services.collect(Clock.ticks) }

@@ -1,61 +1,4 @@
 import LVS
-import Synchronization
-
-/// What the control side and a worker share: the configuration that it is to take over, questions for it, its counters.
-final class WorkerMailbox: Sendable {
-  let bell: Bell
-  let counters: Counters
-  let generation = Atomic<UInt64>(0)
-  private let isStopping = Atomic<Bool>(false)
-  private let latest: Mutex<Snapshot>
-  private let adopted = Mutex<[(generation: UInt64, resume: @Sendable () -> Void)]>([])
-  private let questions = Mutex<[@Sendable (borrowing ConnectionTable, UInt32) -> Void]>([])
-
-  init(_ snapshot: Snapshot) throws(SystemError) {
-    bell = try Bell()
-    counters = try Counters()
-    latest = Mutex(snapshot)
-    generation.store(snapshot.generation, ordering: .relaxed)
-  }
-
-  var snapshot: Snapshot { latest.withLock { $0 } }
-  var hasToStop: Bool { isStopping.load(ordering: .relaxed) }
-
-  /// Hands over a new configuration; `resume` is called once the worker uses it.
-  func post(_ snapshot: Snapshot, then resume: @escaping @Sendable () -> Void) {
-    adopted.withLock { $0.append((snapshot.generation, resume)) }
-    latest.withLock { $0 = snapshot }
-    generation.store(snapshot.generation, ordering: .releasing)
-    bell.ring()
-  }
-
-  /// The worker uses this configuration now.
-  func acknowledge(_ generation: UInt64) {
-    let waiting = adopted.withLock { adopted in
-      defer { adopted.removeAll { $0.generation <= generation } }
-      return adopted.filter { $0.generation <= generation }
-    }
-    for (_, resume) in waiting { resume() }
-  }
-
-  /// Has the worker run `question` with its connections, between two batches.
-  func ask(_ question: @escaping @Sendable (borrowing ConnectionTable, UInt32) -> Void) {
-    questions.withLock { $0.append(question) }
-    bell.ring()
-  }
-
-  func takeQuestions() -> [@Sendable (borrowing ConnectionTable, UInt32) -> Void] {
-    questions.withLock { questions in
-      defer { questions = [] }
-      return questions
-    }
-  }
-
-  func stop() {
-    isStopping.store(true, ordering: .relaxed)
-    bell.ring()
-  }
-}
 
 /// A thread with a port of its own: takes frames a batch at a time through its director and sends what is to be sent.
 struct Worker<P: Port & ~Copyable>: ~Copyable {
@@ -63,6 +6,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   private static var sweepLimit: UInt32 { 2_048 }
   /// Records that `drop_entry` looks at after each batch.
   private static var dropLimit: UInt32 { 512 }
+  /// Entries of the kernel's flows that are looked at after each batch.
+  private static var settleLimit: Int { 2_048 }
   /// Milliseconds a worker sleeps at most, so that connections end in time.
   private static var nap: Int32 { 50 }
 
@@ -76,6 +21,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   private let want: @Sendable (UInt32) -> Void
   private var held = HoldQueue()
   private var meter = LoadMeter()
+  /// Who waits until all is counted that the kernel forwarded.
+  private var settlements: [@Sendable () -> Void] = []
   /// The most frames that were seen waiting since the figures were last told.
   private var peak = 0
 
@@ -89,6 +36,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     self.mailbox = mailbox
     self.tap = tap
     self.want = want
+    self.director.offload(to: self.port.flows)
   }
 
   /// Works until it is told to stop.
@@ -103,6 +51,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
       let isWaited = maintain()
       if count == 0, !isBehind { rest(isWaited ? 5 : Self.nap) }
     }
+    for resume in settlements + mailbox.takeSettlements() { resume() }
   }
 
   /// The way of each frame.
@@ -199,6 +148,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     for _ in 0..<losses.refused { director.counters.drop(.transmitFailed) }
     for _ in 0..<losses.notHandedOver { director.counters.drop(.handoverQueueFull) }
     director.counters.transmitErrors.add(UInt64(losses.refused))
+    if director.isOffloading { director.offloadOffered() }
     for frame in director.fragments.takeReady() { resume(frame) }
   }
 
@@ -220,7 +170,23 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     let isExpiring = director.expire(budget: Director.expiryBudget)
     let isSweeping = director.sweep(limit: Self.sweepLimit)
     let isDropping = director.dropEntries(limit: Self.dropLimit)
-    return isExpiring || isSweeping || isDropping
+    return isExpiring || isSweeping || isDropping || director.isOffloading && settle()
+  }
+
+  /// Keeps the counts of what the kernel forwards; whether there are more to be fetched now.
+  @inline(never)
+  private mutating func settle() -> Bool {
+    if mailbox.takeMovedServers() { director.offload?.flows.generation.renew() }
+    director.releaseEntries()
+    if settlements.isEmpty {
+      settlements = mailbox.takeSettlements()
+      guard !settlements.isEmpty else { return false }
+      director.beginSettling()
+    }
+    if director.settle(limit: Self.settleLimit) { return true }
+    for resume in settlements { resume() }
+    settlements = []
+    return false
   }
 
   /// Takes over a new configuration, if there is one.
@@ -240,7 +206,10 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
       }
       for _ in 0..<given { director.counters.drop(.neighborUnreachable) }
     }
-    if let new = replacement.take()?.take() { port = new }
+    if let new = replacement.take()?.take() {
+      director.offload(to: new.flows)
+      port = new
+    }
     for question in mailbox.takeQuestions() { question(director.connections, director.now) }
     for _ in 0..<director.fragments.expire(director.now) { director.counters.drop(.fragmentTimeout) }
     if meter.isDue {
@@ -263,37 +232,5 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
 
   private func rest(_ milliseconds: Int32) {
     port.wait(mailbox.bell, milliseconds: milliseconds)
-  }
-}
-
-/// Another port for a worker, left there by whoever opened it.
-final class Replacement<P: Port & ~Copyable>: Sendable {
-  private let box = Mutex<PortBox<P>?>(nil)
-
-  func put(_ port: PortBox<P>) { box.withLock { $0 = port } }
-
-  func take() -> PortBox<P>? {
-    box.withLock { box in
-      defer { box = nil }
-      return box
-    }
-  }
-}
-
-/// How busy the calling thread was of late.
-struct LoadMeter {
-  private static let period: UInt64 = 1_000_000_000
-  private var since = Clock.nanoseconds
-  private var used = Clock.threadNanoseconds
-
-  /// Whether a second has passed.
-  var isDue: Bool { Clock.nanoseconds - since >= Self.period }
-
-  /// Thousandths of the time since the last call that the thread ran.
-  mutating func measure() -> UInt32 {
-    let (now, worked) = (Clock.nanoseconds, Clock.threadNanoseconds)
-    defer { (since, used) = (now, worked) }
-    // The first reading may be of another thread, the one that made the meter.
-    return UInt32(clamping: (worked - min(used, worked)) * 1_000 / max(now - since, 1))
   }
 }

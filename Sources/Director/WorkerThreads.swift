@@ -5,8 +5,15 @@ import Synchronization
 
 /// All workers of a plane, whatever their ports are.
 protocol WorkerGroup: Sendable {
-  /// Has the kernel hand over frames for these VIPs and no others; `station` is the interface's now.
-  func filter(_ vips: Set<IPAddress>, station: MACAddress) throws(SystemError)
+  /// Has the kernel hand over frames for these VIPs and no others.
+  func filter(_ owned: OwnedVIPs) throws(SystemError)
+  /// Has the workers see every frame until `resume`: what flows meet is about to change, or somebody captures.
+  func suspendFlows()
+  func resumeFlows()
+  /// Whether the kernel may forward flows by itself.
+  var forwardsFlows: Bool { get }
+  /// Looks again whether the interface can do that. To be called about once a second.
+  func lookAtFlows()
   /// Has all workers go on at another interface. They get nothing before the next filter.
   func rebind(_ interface: Interface) throws(PlaneError)
   /// Ends the threads; their ports close with them.
@@ -30,6 +37,8 @@ struct WorkerContext: Sendable {
 final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
   private let threads: Mutex<[Thread]>
   private let attachment: Mutex<Attachment<P>>
+  private let suspensions = Mutex(0)
+  private let transmits = Mutex<Bool?>(nil)
   private let replacements: [Replacement<P>]
   private let attach: @Sendable (Interface) throws(PlaneError) -> Attachment<P>
   private let told: @Sendable (String) -> Void
@@ -52,6 +61,7 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
     self.threads = Mutex(threads)
     self.attachment = Mutex(attachment)
     if let description = attachment.description { told(description) }
+    lookAtFlows()
   }
 
   private static func start(
@@ -81,15 +91,53 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
     return count - 1 - index % count
   }
 
-  func filter(_ vips: Set<IPAddress>, station: MACAddress) throws(SystemError) {
-    try attachment.withLock { attachment throws(SystemError) in try attachment.filter(vips, station) }
+  func filter(_ owned: OwnedVIPs) throws(SystemError) {
+    try attachment.withLock { attachment throws(SystemError) in try attachment.filter(owned) }
+  }
+
+  private var flows: FlowTable? { attachment.withLock { $0.flows } }
+  var forwardsFlows: Bool { flows != nil }
+
+  func lookAtFlows() {
+    let (flows, now, name) = attachment.withLock { ($0.flows, $0.transmits(), $0.interface) }
+    guard flows != nil else { return }
+    let before = transmits.withLock { before in
+      defer { before = now }
+      return before
+    }
+    guard now != before else { return }
+    if now, before == false { resumeFlows() }
+    if !now { suspendFlows() }
+    told(
+      now
+        ? "\(name): the XDP program forwards established flows by itself"
+        : "\(name) cannot transmit from XDP (a veth can while gro is on at its other end): "
+          + "all flows go through the workers")
+  }
+
+  func suspendFlows() {
+    suspensions.withLock { count in
+      count += 1
+      flows?.generation.suspend()
+    }
+  }
+
+  func resumeFlows() {
+    suspensions.withLock { count in
+      count -= 1
+      flows?.generation.resume()
+    }
   }
 
   func rebind(_ interface: Interface) throws(PlaneError) {
     let new = try attach(interface)
-    for (replacement, port) in zip(replacements, new.ports) { replacement.put(port) }
-    attachment.withLock { $0 = new }
+    suspensions.withLock { count in
+      for _ in 0..<count { new.flows?.generation.suspend() }
+      for (replacement, port) in zip(replacements, new.ports) { replacement.put(port) }
+      attachment.withLock { $0 = new }
+    }
     if let description = new.description { told(description) }
+    lookAtFlows()
   }
 
   func stop(_ mailboxes: [WorkerMailbox]) {

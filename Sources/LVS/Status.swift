@@ -140,6 +140,8 @@ public struct WorkerStatus: Sendable, Codable, Hashable {
   public var ringDrops: UInt64
   /// Frames that were given to the worker that owns their connection.
   public var handedOver: UInt64
+  /// Frames that the kernel forwarded by itself, since their flows were established.
+  public var offloaded: UInt64
   /// Frames that the kernel would not transmit.
   public var transmitErrors: UInt64
   public var connections: UInt64
@@ -148,7 +150,8 @@ public struct WorkerStatus: Sendable, Codable, Hashable {
 
   public init(
     id: Int, processor: Int? = nil, frames: UInt64 = 0, batches: UInt64 = 0, ringFill: UInt64 = 0,
-    ringSize: UInt64 = 0, ringDrops: UInt64 = 0, handedOver: UInt64 = 0, transmitErrors: UInt64 = 0,
+    ringSize: UInt64 = 0, ringDrops: UInt64 = 0, handedOver: UInt64 = 0, offloaded: UInt64 = 0,
+    transmitErrors: UInt64 = 0,
     connections: UInt64 = 0, load: Double = 0
   ) {
     self.id = id
@@ -159,6 +162,7 @@ public struct WorkerStatus: Sendable, Codable, Hashable {
     self.ringSize = ringSize
     self.ringDrops = ringDrops
     self.handedOver = handedOver
+    self.offloaded = offloaded
     self.transmitErrors = transmitErrors
     self.connections = connections
     self.load = load

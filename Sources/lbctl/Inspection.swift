@@ -51,13 +51,14 @@ struct Workers: AsyncParsableCommand {
     try options.show(try await options.client.workers()) { workers in
       columns(
         [
-          "WORKER", "CPU", "LOAD", "FRAMES", "A BATCH", "RING", "RING DROPS", "SEND ERRORS", "HANDED OVER",
+          "WORKER", "CPU", "LOAD", "FRAMES", "A BATCH", "OFFLOADED", "RING", "RING DROPS", "SEND ERRORS", "HANDED OVER",
           "CONNECTIONS",
         ],
         workers.sorted { $0.id < $1.id }.map {
           [
             String($0.id), $0.processor.map(String.init) ?? "-", "\(Int($0.load * 100)) %", String($0.frames),
-            $0.batches == 0 ? "-" : String($0.frames / $0.batches), "\($0.ringFill) of \($0.ringSize)",
+            $0.batches == 0 ? "-" : String($0.frames / $0.batches), String($0.offloaded),
+            "\($0.ringFill) of \($0.ringSize)",
             String($0.ringDrops), String($0.transmitErrors), String($0.handedOver), String($0.connections),
           ]
         })

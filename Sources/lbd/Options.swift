@@ -12,6 +12,10 @@ struct NetworkOptions: ParsableArguments {
     case kernel
   }
 
+  enum FlowOffloadChoice: String, ExpressibleByArgument, CaseIterable {
+    case auto, off
+  }
+
   @Option(help: ArgumentHelp("The interface to the LAN of the real servers.", valueName: "name"))
   var interface: String?
 
@@ -33,6 +37,13 @@ struct NetworkOptions: ParsableArguments {
       """)
   var xdpMode = XDPMode.native
 
+  @Option(
+    help: """
+      With af-xdp: whether the XDP program forwards established flows by itself (auto, off); auto does where the \
+      interface can transmit from XDP.
+      """)
+  var flowOffload = FlowOffloadChoice.auto
+
   @Option(help: "Worker threads.")
   var workers = 1
 
@@ -42,6 +53,9 @@ struct NetworkOptions: ParsableArguments {
   func validate() throws {
     if let vlan, !(1...4094).contains(vlan) { throw ValidationError("VLAN \(vlan) is not in 1 to 4094") }
     if xdpMode != .native, dataPlane != .afXDP { throw ValidationError("--xdp-mode goes with --data-plane af-xdp") }
+    if flowOffload != .auto, dataPlane != .afXDP {
+      throw ValidationError("--flow-offload goes with --data-plane af-xdp")
+    }
     if !(1...256).contains(workers) { throw ValidationError("\(workers) workers are not in 1 to 256") }
     if !(1024...1 << 30).contains(connections) {
       throw ValidationError("\(connections) connections are not in 1024 to \(1 << 30)")

@@ -21,6 +21,7 @@ func openPlane(
   options.vlan = lbd.network.vlan
   options.workers = lbd.network.workers
   options.xdp = lbd.network.dataPlane == .afXDP ? lbd.network.xdpMode : nil
+  options.offloadsFlows = lbd.network.flowOffload == .auto
   options.connections = lbd.network.connections
   options.probeCount = lbd.vips.probeCount
   options.probeInterval = lbd.vips.probeInterval

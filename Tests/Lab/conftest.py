@@ -43,6 +43,7 @@ def start(lab, data_plane):
 
     for host in lab.hosts:
         host.forget_neighbors()
+    lab.transmits_from_xdp(data_plane == "af-xdp")
     yield start
     for director in running:
         if not director.was_ended:

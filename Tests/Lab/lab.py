@@ -115,6 +115,10 @@ class Lab:
         for host in [self.client, self.director, *self.servers]:
             host.offloads(on)
 
+    def transmits_from_xdp(self, can, port="director"):
+        """Whether what an XDP program sends out of the director's interface arrives: only where the other end polls."""
+        self.lan.run("ethtool", "-K", port, "gro", "on" if can else "off")
+
     def _leave_frames_alone(self):
         """A switch has no packet filter; a kernel with br_netfilter would cut the padding off every frame."""
         with self.lan.inside():

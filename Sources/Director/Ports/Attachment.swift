@@ -1,5 +1,6 @@
 import Glibc
 import LVS
+import Synchronization
 
 /// How workers are connected to an interface: a port for each of them, and a say in which frames they get.
 struct Attachment<P: Port & ~Copyable>: Sendable {
@@ -9,8 +10,23 @@ struct Attachment<P: Port & ~Copyable>: Sendable {
   let isUnsorted: Bool
   /// In words, where there is something to tell.
   let description: String?
-  /// Has the kernel hand over frames for these VIPs and no others; `station` is the interface's now.
-  let filter: @Sendable (_ vips: Set<IPAddress>, _ station: MACAddress) throws(SystemError) -> Void
+  /// The interface's name.
+  let interface: String
+  /// Flows that the kernel forwards by itself; nil where it does not.
+  var flows: FlowTable?
+  /// Whether what it forwards by itself goes out now.
+  var transmits: @Sendable () -> Bool = { false }
+  /// Has the kernel hand over frames for these VIPs and no others.
+  let filter: @Sendable (OwnedVIPs) throws(SystemError) -> Void
+}
+
+/// What the kernel has to know of the VIPs.
+struct OwnedVIPs: Sendable {
+  /// By the number that connections know them by; nil where there are none any more.
+  var vips: [IPAddress: UInt16?]
+  /// The interface's own, now.
+  var station: MACAddress
+  var link: Link
 }
 
 /// A port on its way to a worker, which takes it out once.
@@ -24,6 +40,20 @@ final class PortBox<P: Port & ~Copyable>: @unchecked Sendable {
   func take() -> P? {
     let taken = port.take()
     return taken
+  }
+}
+
+/// Another port for a worker, left there by whoever opened it.
+final class Replacement<P: Port & ~Copyable>: Sendable {
+  private let box = Mutex<PortBox<P>?>(nil)
+
+  func put(_ port: PortBox<P>) { box.withLock { $0 = port } }
+
+  func take() -> PortBox<P>? {
+    box.withLock { box in
+      defer { box = nil }
+      return box
+    }
   }
 }
 
@@ -44,8 +74,10 @@ extension Attachment where P == PacketRing {
       throw .unavailable(error.description)
     }
     let (numbers, vlan, station) = (sockets, options.vlan, options.virtualMAC)
-    return Attachment(ports: boxes, isUnsorted: false, description: nil) { vips, _ throws(SystemError) in
-      let filter = vips.isEmpty ? .nothing : SocketFilter.balanced(vips: vips.sorted(), vlan: vlan, station: station)
+    return Attachment(ports: boxes, isUnsorted: false, description: nil, interface: interface.name) {
+      owned throws(SystemError) in
+      let vips = owned.vips.keys.sorted()
+      let filter = vips.isEmpty ? .nothing : SocketFilter.balanced(vips: vips, vlan: vlan, station: station)
       for socket in numbers { try PacketSocket.attach(filter, to: socket) }
     }
   }

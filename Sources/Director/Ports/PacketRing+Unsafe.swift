@@ -203,6 +203,8 @@ import Synchronization
   /// The kernel gives each frame to its owner (`SocketFilter.fanout`).
   func handOver(_ index: Int, to worker: UInt32) { preconditionFailure("a packet ring gets its own frames only") }
 
+  var flows: FlowTable? { nil }
+
   func overruns() -> UInt64 { UInt64(socket.drops()) }
 
   /// Frames lie one behind the other, so the last of them is found by halves.

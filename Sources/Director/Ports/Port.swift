@@ -24,6 +24,8 @@ protocol Port: ~Copyable, SendableMetatype {
   mutating func flush() -> Losses
   /// Frames that the kernel dropped since the last call because there was no room.
   mutating func overruns() -> UInt64
+  /// Where the kernel forwards flows by itself; nil where it does not.
+  var flows: FlowTable? { get }
   /// Frames that wait to be received now, and how many can.
   var fill: (waiting: Int, room: Int) { get }
   /// Sleeps until there is something to receive or the bell rings, at most so many milliseconds.

@@ -49,6 +49,8 @@ struct Connection: BitwiseCopyable {
     static let timed = Flags(rawValue: 8)
     /// Follows the state table of `secure_tcp`.
     static let secure = Flags(rawValue: 16)
+    /// The XDP program may forward its packets by itself.
+    static let offloaded = Flags(rawValue: 32)
   }
 
   var high: UInt64 = 0

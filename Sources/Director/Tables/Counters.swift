@@ -30,6 +30,11 @@ struct TrafficCounter: ~Copyable {
     bytes.add(UInt64(truncatingIfNeeded: length))
   }
 
+  func count(packets count: UInt64, bytes length: UInt64) {
+    packets.add(count)
+    bytes.add(length)
+  }
+
   var statistics: Statistics {
     Statistics(connections: connections.now, packets: packets.now, bytes: bytes.now)
   }
@@ -51,6 +56,8 @@ struct TrafficCounter: ~Copyable {
   let transmitErrors = Counter()
   let ringDrops = Counter()
   let handedOver = Counter()
+  /// Frames that the XDP program forwarded by itself.
+  let offloaded = Counter()
   let connections = Atomic<Int>(0)
   /// The most frames that waited in the ring at once within the last second, and how many can.
   let ringFill = Atomic<Int>(0)
@@ -77,6 +84,14 @@ struct TrafficCounter: ~Copyable {
     unsafe servers[Int(server)].count(bytes: bytes)
     unsafe services[Int(service)].count(bytes: bytes)
     total.count(bytes: bytes)
+  }
+
+  /// The same for several packets.
+  func packets(_ count: UInt64, server: UInt32, service: UInt32, bytes: UInt64) {
+    precondition(server < ServerTable.capacity && service < ServiceTable.capacity)
+    unsafe servers[Int(server)].count(packets: count, bytes: bytes)
+    unsafe services[Int(service)].count(packets: count, bytes: bytes)
+    total.count(packets: count, bytes: bytes)
   }
 
   func connection(server: UInt32, service: UInt32) {

@@ -140,6 +140,21 @@ final class TestDirector {
     return result
   }
 
+  /// Has flows forwarded by the XDP program as far as it has entries for them.
+  func offload(to flows: FlowTable) { director.offload(to: flows) }
+
+  /// What a worker does after a batch, and between batches.
+  func offloadOffered() {
+    director.offloadOffered()
+    director.releaseEntries()
+  }
+
+  /// Has all counts include what the XDP program forwarded.
+  func settle(limit: Int = 100) {
+    director.beginSettling()
+    while director.settle(limit: limit) {}
+  }
+
   func dropEntries() {
     director.beginDropping()
     while director.dropEntries(limit: 7) {}

@@ -22,46 +22,49 @@ extension Attachment where P == XDPPort {
         "AF_XDP takes frames up to an MTU of \(interface.mtu - longest + most), that of \(interface.name) is "
           + "\(interface.mtu): lower it, or use --data-plane af-packet")
     }
-    let program = try XDPProgram(interface, isGeneric: mode == .generic)
+    let program = try XDPProgram(interface, isGeneric: mode == .generic, flows: flows(options))
     do throws(SystemError) {
       let queues = InterfaceLink.receiveQueues(interface.name)
-      let (ports, copying) = try open(interface, mode, queues: queues, bells: bells)
+      let (ports, copying) = try open(interface, mode, queues: queues, bells: bells, program.flows)
       for port in ports { for (queue, socket) in port.sockets { try program.redirect(queue: queue, to: socket) } }
       let kind = "\(mode == .generic ? "generic" : "native") mode, \(copying == .copy ? "copying" : "zero-copy")"
       return Attachment(
         ports: ports.map(\.box), isUnsorted: bells.count > 1,
-        description: "AF_XDP on \(interface.name): \(kind), \(queues) receive queue\(queues == 1 ? "" : "s")"
-      ) { vips, station throws(SystemError) in
-        try program.set(stations: (station, options.virtualMAC ?? station), vlan: options.vlan)
-        try program.redirect(vips)
-      }
+        description: "AF_XDP on \(interface.name): \(kind), \(queues) receive queue\(queues == 1 ? "" : "s")",
+        interface: interface.name, flows: program.flows, transmits: { program.transmits },
+        filter: { owned throws(SystemError) in try program.redirect(owned, vlan: options.vlan) })
     } catch {
       throw .unavailable(error.description)
     }
+  }
+
+  /// Flows that are offloaded at most, in 64 octets each of the kernel's memory: a quarter of the connections.
+  private static func flows(_ options: UserspacePlane.Options) -> Int {
+    options.offloadsFlows ? min(max(options.connections / 4, 1 << 12), 1 << 20) : 0
   }
 
   private typealias Opened = [(box: PortBox<XDPPort>, sockets: [(queue: UInt32, socket: Int32)])]
 
   /// Without copying where the mode lets it and the driver can.
   private static func open(
-    _ interface: Interface, _ mode: XDPMode, queues: UInt32, bells: [Bell]
+    _ interface: Interface, _ mode: XDPMode, queues: UInt32, bells: [Bell], _ flows: FlowTable?
   ) throws(SystemError) -> (Opened, XDPSocket.Mode) {
-    if mode == .native, let ports = try? open(interface, .zeroCopy, queues: queues, bells: bells) {
+    if mode == .native, let ports = try? open(interface, .zeroCopy, queues: queues, bells: bells, flows) {
       return (ports, .zeroCopy)
     }
-    return (try open(interface, .copy, queues: queues, bells: bells), .copy)
+    return (try open(interface, .copy, queues: queues, bells: bells, flows), .copy)
   }
 
   /// Worker number n gets every queue whose number leaves n when divided by the number of workers.
   private static func open(
-    _ interface: Interface, _ mode: XDPSocket.Mode, queues: UInt32, bells: [Bell]
+    _ interface: Interface, _ mode: XDPSocket.Mode, queues: UInt32, bells: [Bell], _ flows: FlowTable?
   ) throws(SystemError) -> Opened {
     var inboxes: [Inbox] = []
     for bell in bells { inboxes.append(try Inbox(frame: XDPPort.longestFrame(mtu: interface.mtu), bell: bell)) }
     var opened: Opened = []
     for worker in bells.indices {
       let own = (0..<queues).filter { Int($0) % bells.count == worker }
-      let port = try XDPPort(interface, queues: own, mode: mode, worker: worker, inboxes: inboxes)
+      let port = try XDPPort(interface, queues: own, mode: mode, worker: worker, inboxes: inboxes, flows: flows)
       let sockets = port.descriptors(own)
       opened.append((PortBox(port), sockets))
     }

@@ -20,6 +20,7 @@ struct XDPPort: Port, ~Copyable {
   /// The worker's own of them. Taken out of the array, it would be retained for each batch.
   private let own: Inbox
   private let worker: Int
+  let flows: FlowTable?
   /// The way out of a worker without a queue.
   private let outlet: PacketSocket?
   private let loans: Buffer<XDPLoan>
@@ -36,9 +37,10 @@ struct XDPPort: Port, ~Copyable {
   /// - Parameters:
   ///   - queues: the receive queues that the worker serves; none for one that only gets what is handed over.
   ///   - inboxes: of all workers.
-  init(_ interface: Interface, queues: [UInt32], mode: XDPSocket.Mode, worker: Int, inboxes: [Inbox])
-    throws(SystemError)
-  {
+  init(
+    _ interface: Interface, queues: [UInt32], mode: XDPSocket.Mode, worker: Int, inboxes: [Inbox],
+    flows: FlowTable? = nil
+  ) throws(SystemError) {
     var memory = try FrameMemory(
       chunks: max(queues.count, 1) * Self.chunksPerQueue, frame: Self.longestFrame(mtu: interface.mtu))
     var sockets = Row<XDPSocket>(capacity: queues.count)
@@ -54,7 +56,7 @@ struct XDPPort: Port, ~Copyable {
     loans = Buffer(repeating: XDPLoan(memory.bytes(at: 0, count: 0), from: nil), count: Director.batch)
     self.sockets = sockets
     self.memory = memory
-    (self.worker, self.inboxes, own) = (worker, inboxes, inboxes[worker])
+    (self.worker, self.inboxes, own, self.flows) = (worker, inboxes, inboxes[worker], flows)
   }
 
   /// By queue, the sockets that the XDP program is to redirect to.

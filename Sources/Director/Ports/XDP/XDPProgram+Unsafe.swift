@@ -7,19 +7,26 @@ import LVS
 @safe final class XDPProgram: @unchecked Sendable {
   private let object: OpaquePointer
   private let link: Descriptor
-  private let settings: Int32
   private let vips: Int32
   private let sockets: Int32
-  private var redirected: Set<IPAddress> = []
+  private let settings: XDPSettings
+  private var redirected: [IPAddress: UInt16] = [:]
+  /// The flows that the program forwards by itself; nil where it is not to.
+  let flows: FlowTable?
+  private let interface: UInt32
+  private let isGeneric: Bool
 
   /// Attaches the program, which redirects nothing yet.
   ///
-  /// - Parameter isGeneric: in the network stack rather than in the driver.
-  init(_ interface: Interface, isGeneric: Bool) throws(PlaneError) {
+  /// - Parameters:
+  ///   - isGeneric: in the network stack rather than in the driver.
+  ///   - flows: how many flows are to be forwarded by the program itself, 0 for none.
+  init(_ interface: Interface, isGeneric: Bool, flows: Int) throws(PlaneError) {
     unsafe libbpf_set_print(nil)
+    let buckets = FlowTable.buckets(for: flows)
     // The plain one for kernels that do not tell a program of tags, and for generic mode, which cannot.
-    var loaded = isGeneric ? nil : unsafe Self.load("redirect_tagged", boundTo: interface.index)
-    if unsafe loaded == nil { unsafe loaded = Self.load("redirect", boundTo: nil) }
+    var loaded = isGeneric ? nil : unsafe Self.load("redirect_tagged", boundTo: interface.index, buckets)
+    if unsafe loaded == nil { unsafe loaded = Self.load("redirect", boundTo: nil, buckets) }
     guard let (object, program) = unsafe loaded else {
       throw .unavailable(
         "the kernel refused the XDP program (\(SystemError("bpf").description)): use --data-plane af-packet")
@@ -35,18 +42,30 @@ import LVS
     }
     unsafe self.object = object
     self.link = link
-    (settings, vips, sockets) = unsafe (
-      bpf_object__find_map_fd_by_name(object, "settings"), bpf_object__find_map_fd_by_name(object, "vips"),
-      bpf_object__find_map_fd_by_name(object, "sockets")
-    )
+    let table: (String) -> Int32 = { unsafe bpf_object__find_map_fd_by_name(object, $0) }
+    (vips, sockets) = (table("vips"), table("sockets"))
+    let seed = UInt64.random(in: .min ... .max)
+    let settings = XDPSettings(table("settings"), buckets: buckets, seed: seed)
+    self.settings = settings
+    (self.interface, self.isGeneric) = (interface.index, isGeneric)
+    guard flows > 0, let memory = try? Mapping(descriptor: table("flows"), size: buckets * FlowTable.bucketSize) else {
+      self.flows = nil
+      return
+    }
+    self.flows = FlowTable(memory, buckets: buckets, seed: seed) { settings.publish(generation: $0) }
   }
+
+  /// Whether what the program sends goes out. A driver may come to it, and leave it, while the program is attached.
+  var transmits: Bool { isGeneric || DeviceFeatures.transmitsFromXDP(interface) }
 
   deinit {
     unsafe bpf_object__close(object)
   }
 
   /// Loads one of the object's programs and none else.
-  private static func load(_ name: String, boundTo interface: UInt32?) -> (object: OpaquePointer, program: Int32)? {
+  static func load(
+    _ name: String, boundTo interface: UInt32?, _ buckets: Int
+  ) -> (object: OpaquePointer, program: Int32)? {
     let octets = Self.octets(redirectProgram)
     var options = unsafe bpf_object_open_opts()
     unsafe options.sz = unsafe MemoryLayout<bpf_object_open_opts>.size
@@ -65,6 +84,7 @@ import LVS
       unsafe bpf_program__set_ifindex(wanted, interface)
       unsafe bpf_program__set_flags(wanted, deviceBound)
     }
+    unsafe bpf_map__set_max_entries(bpf_object__find_map_by_name(object, "flows"), UInt32(buckets))
     guard unsafe bpf_object__load(object) == 0 else {
       unsafe bpf_object__close(object)
       return nil
@@ -95,39 +115,34 @@ import LVS
 
   // MARK: Tables
 
-  /// Says which frames are ours: those to these stations, on the VLAN where there is one.
-  func set(stations: (MACAddress, MACAddress), vlan: UInt16?) throws(SystemError) {
-    func octets(_ mac: MACAddress) -> [UInt8] { (0..<6).map { UInt8(truncatingIfNeeded: mac.value >> (40 - 8 * $0)) } }
-    let value = octets(stations.0) + octets(stations.1) + Self.native(vlan ?? 0)
-    try update(settings, key: Self.native(UInt32(0)), value: value)
-  }
-
   /// Redirects what is for these VIPs, and nothing else.
-  func redirect(_ addresses: Set<IPAddress>) throws(SystemError) {
-    for vip in addresses.subtracting(redirected) { try update(vips, key: Self.key(vip), value: [1]) }
-    for vip in redirected.subtracting(addresses) {
+  func redirect(_ owned: OwnedVIPs, vlan: UInt16?) throws(SystemError) {
+    try settings.set(station: owned.station, link: owned.link, vlan: vlan)
+    let numbers = owned.vips.mapValues { $0 ?? Self.noNumber }
+    for (vip, number) in numbers where redirected[vip] != number {
+      try update(vips, key: Self.key(vip), value: native(number))
+    }
+    for vip in redirected.keys where numbers[vip] == nil {
       let key = Self.key(vip)
       _ = unsafe bpf_map_delete_elem(vips, key)
     }
-    redirected = addresses
+    redirected = numbers
   }
+
+  /// Of a VIP that no connection knows; none ever gets it.
+  private static let noNumber = UInt16.max
 
   /// Redirects the frames of a receive queue to a socket.
   func redirect(queue: UInt32, to socket: Int32) throws(SystemError) {
-    try update(sockets, key: Self.native(queue), value: Self.native(UInt32(socket)))
+    try update(sockets, key: native(queue), value: native(UInt32(socket)))
   }
 
   private func update(_ table: Int32, key: [UInt8], value: [UInt8]) throws(SystemError) {
     guard unsafe bpf_map_update_elem(table, key, value, 0) == 0 else { throw SystemError("table of the XDP program") }
   }
 
-  private static func key(_ vip: IPAddress) -> [UInt8] {
+  static func key(_ vip: IPAddress) -> [UInt8] {
     let (high, low) = vip.family == .v4 ? (0, 0xffff_0000_0000 | UInt64(vip.v4)) : (vip.high, vip.low)
     return [high, low].flatMap { half in (0..<8).map { UInt8(truncatingIfNeeded: half >> (56 - 8 * $0)) } }
-  }
-
-  /// As it lies in this machine's memory.
-  private static func native(_ number: some FixedWidthInteger) -> [UInt8] {
-    unsafe withUnsafeBytes(of: number) { unsafe Array($0) }
   }
 }

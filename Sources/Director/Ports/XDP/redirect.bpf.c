@@ -1,5 +1,6 @@
-// Runs in the kernel on every frame that the interface receives: IP for our stations and one of the VIPs goes to the
-// AF_XDP socket of its queue; all else, ARP and neighbour discovery first of all, goes on to the host.
+// Runs in the kernel on every frame that the interface receives: IP for our stations and one of the VIPs goes to its
+// server at once where its flow is known, and to the AF_XDP socket of its queue else; all that is not ours, ARP and
+// neighbour discovery first of all, goes on to the host.
 
 #include <linux/bpf.h>
 
@@ -9,6 +10,8 @@
 #include <linux/in.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/tcp.h>
+#include <linux/udp.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -20,12 +23,20 @@ struct tag {
   __be16 protocol, value;
 };
 
-// What the director tells the program. Written whole, by lbd alone.
+// What the director tells the program (`XDPSettings`). Written whole, by lbd alone.
 struct settings {
   // The interface's station, and the VIPs' own; the same twice where they have none.
   __u8 stations[2][ETH_ALEN];
+  // Of the frames that go out.
+  __u8 source[ETH_ALEN];
   // The VLAN that the director works on, 0 for untagged frames.
   __u16 vlan;
+  __u16 mtu;
+  __u16 unused;
+  // Flows of this generation are current; 0 while none are.
+  __u32 generation;
+  __u32 mask;
+  __u64 seed;
 };
 
 struct {
@@ -35,13 +46,13 @@ struct {
   __type(value, struct settings);
 } settings SEC(".maps");
 
-// IPv4 addresses as IPv6 has them (::ffff:a.b.c.d).
+// IPv4 addresses as IPv6 has them (::ffff:a.b.c.d), and the numbers that the director knows them by.
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, 1 << 16);
   __type(key, struct in6_addr);
-  __type(value, __u8);
+  __type(value, __u16);
 } vips SEC(".maps");
 
 // By receive queue.
@@ -54,47 +65,49 @@ struct {
 
 extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *frame, __be16 *protocol, __u16 *value) __ksym;
 
+#include "flows.bpf.h"
+
 static __always_inline bool is_station(const struct ethhdr *ethernet, const __u8 *station) {
   return __builtin_memcmp(ethernet->h_dest, station, ETH_ALEN) == 0;
 }
 
-static __always_inline bool is_vip(const struct in6_addr *address) { return bpf_map_lookup_elem(&vips, address); }
-
-static __always_inline bool is_ipv4_for_vip(void *packet, void *end) {
+static __always_inline const __u16 *vip_of_ipv4(void *packet, void *end) {
   const struct iphdr *ip = packet;
-  if ((void *)(ip + 1) > end) return false;
+  if ((void *)(ip + 1) > end) return NULL;
   struct in6_addr address = {};
   address.s6_addr32[2] = bpf_htonl(0xffff);
   address.s6_addr32[3] = ip->daddr;
-  return is_vip(&address);
+  return bpf_map_lookup_elem(&vips, &address);
 }
 
-static __always_inline bool is_ipv6_for_vip(void *packet, void *end) {
+static __always_inline const __u16 *vip_of_ipv6(void *packet, void *end) {
   const struct ipv6hdr *ip = packet;
-  if ((void *)(ip + 1) > end) return false;
+  if ((void *)(ip + 1) > end) return NULL;
   const __u8 *type = (void *)(ip + 1);
   if (ip->nexthdr == IPPROTO_ICMPV6 && (void *)(type + 1) <= end && *type >= NEIGHBOR_DISCOVERY_FIRST &&
       *type <= NEIGHBOR_DISCOVERY_LAST)
-    return false;
+    return NULL;
   struct in6_addr address = ip->daddr;
-  return is_vip(&address);
+  return bpf_map_lookup_elem(&vips, &address);
 }
 
-// Whether a frame is for the director. `outside` is a tag that the device took out of it.
-static __always_inline bool is_ours(struct xdp_md *frame, const struct tag *outside) {
+enum fate { PASSES, REDIRECTED, FORWARDED };
+
+// What becomes of a frame. `outside` is a tag that the device took out of it.
+static __always_inline enum fate fate(struct xdp_md *frame, const struct tag *outside) {
   void *start = (void *)(long)frame->data, *end = (void *)(long)frame->data_end;
-  const struct ethhdr *ethernet = start;
-  if (start + sizeof *ethernet + sizeof(struct tag) > end) return false;
+  struct ethhdr *ethernet = start;
+  if (start + sizeof *ethernet + sizeof(struct tag) > end) return PASSES;
   const __u32 only = 0;
   const struct settings *mine = bpf_map_lookup_elem(&settings, &only);
-  if (!mine || !(is_station(ethernet, mine->stations[0]) || is_station(ethernet, mine->stations[1]))) return false;
+  if (!mine || !(is_station(ethernet, mine->stations[0]) || is_station(ethernet, mine->stations[1]))) return PASSES;
 
   const struct tag *inside = start + offsetof(struct ethhdr, h_proto);
   const bool is_tagged = inside->protocol == bpf_htons(ETH_P_8021Q);
   // One tag at most; priority tags (VLAN 0) count as none.
-  if (is_tagged && outside) return false;
+  if (is_tagged && outside) return PASSES;
   const __u16 vlan = is_tagged ? bpf_ntohs(inside->value) : outside ? bpf_ntohs(outside->value) : 0;
-  if ((vlan & VLAN_ID) != mine->vlan) return false;
+  if ((vlan & VLAN_ID) != mine->vlan) return PASSES;
 
   const __be16 *type = &inside->protocol;
   if (is_tagged) {
@@ -102,16 +115,23 @@ static __always_inline bool is_ours(struct xdp_md *frame, const struct tag *outs
     // Else the compiler adds a variable to the pointer, which kernels allow with CAP_PERFMON only.
     barrier_var(type);
   }
-  if ((void *)(type + 1) > end) return false;
-  if (*type == bpf_htons(ETH_P_IP)) return is_ipv4_for_vip((void *)(type + 1), end);
-  if (*type == bpf_htons(ETH_P_IPV6)) return is_ipv6_for_vip((void *)(type + 1), end);
-  return false;
+  void *packet = (void *)(type + 1);
+  if (packet > end) return PASSES;
+  const __u16 *vip = *type == bpf_htons(ETH_P_IP)     ? vip_of_ipv4(packet, end)
+                     : *type == bpf_htons(ETH_P_IPV6) ? vip_of_ipv6(packet, end)
+                                                      : NULL;
+  if (!vip) return PASSES;
+  const __u32 size = bpf_xdp_get_buff_len(frame) - sizeof *ethernet - (is_tagged ? sizeof *inside : 0);
+  return !outside && is_forwarded(ethernet, packet, end, size, *type, *vip, mine) ? FORWARDED : REDIRECTED;
 }
 
 static __always_inline int redirect_to_queue(const struct xdp_md *frame) {
   // Where the queue has no socket, the host's side sees the frame, and its guard drops it.
   return bpf_redirect_map(&sockets, frame->rx_queue_index, XDP_PASS);
 }
+
+// Not XDP_TX, which a veth forgets to announce to an other end that has no XDP program.
+static __always_inline int send_back(const struct xdp_md *frame) { return bpf_redirect(frame->ingress_ifindex, 0); }
 
 // Puts a tag back that the device took out: AF_XDP carries nothing beside the frame.
 static __always_inline bool put_back(struct xdp_md *frame, const struct tag *tag) {
@@ -130,13 +150,21 @@ int redirect_tagged(struct xdp_md *frame) {
   __u16 value = 0;
   const bool is_tagged = bpf_xdp_metadata_rx_vlan_tag(frame, &tag.protocol, &value) == 0;
   tag.value = bpf_htons(value);
-  if (!is_ours(frame, is_tagged ? &tag : NULL)) return XDP_PASS;
-  if (is_tagged && !put_back(frame, &tag)) return XDP_PASS;
-  return redirect_to_queue(frame);
+  switch (fate(frame, is_tagged ? &tag : NULL)) {
+    case FORWARDED: return send_back(frame);
+    case REDIRECTED: return is_tagged && !put_back(frame, &tag) ? XDP_PASS : redirect_to_queue(frame);
+    default: return XDP_PASS;
+  }
 }
 
 // For the others: they see tags that are in the frame.
 SEC("xdp")
-int redirect(struct xdp_md *frame) { return is_ours(frame, NULL) ? redirect_to_queue(frame) : XDP_PASS; }
+int redirect(struct xdp_md *frame) {
+  switch (fate(frame, NULL)) {
+    case FORWARDED: return send_back(frame);
+    case REDIRECTED: return redirect_to_queue(frame);
+    default: return XDP_PASS;
+  }
+}
 
 char _license[] SEC("license") = "Dual BSD/GPL";

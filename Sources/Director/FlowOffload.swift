@@ -1,0 +1,181 @@
+import LVS
+
+/// A worker's side of the flows that the XDP program forwards by itself: which it is to, and what it counted.
+struct FlowOffload: ~Copyable {
+  /// An entry that the program may be at for a moment yet.
+  private struct Retired {
+    let place: Int
+    let server: UInt32
+    let since: UInt32
+  }
+
+  let flows: FlowTable
+  let worker: UInt32
+  /// Connections that ask for an entry, once their batch is on its way.
+  private let offered = Buffer<UInt32>(repeating: 0, count: Director.batch)
+  private var offers = 0
+  private var retired: [Retired] = []
+  private var released = 0
+  /// Entries whose counts are yet to be fetched.
+  private var unsettled = 0
+
+  init(_ flows: FlowTable, worker: UInt32) {
+    (self.flows, self.worker) = (flows, worker)
+  }
+
+  mutating func offer(_ number: UInt32) {
+    guard offers < offered.count else { return }
+    offered[offers] = number
+    offers += 1
+  }
+
+  mutating func takeOffer() -> UInt32? {
+    guard offers > 0 else { return nil }
+    offers -= 1
+    return offered[offers]
+  }
+
+  /// Has an entry forwarded by no more, and given away when the program cannot be at it any longer.
+  mutating func retire(_ place: Int, server: UInt32, now: UInt32) {
+    flows.retire(place)
+    retired.append(Retired(place: place, server: server, since: now))
+  }
+
+  /// The next entry that can be given away, and the server of its flow.
+  mutating func nextReleased(_ now: UInt32) -> (place: Int, server: UInt32)? {
+    // A tick may just have begun when the entry was retired.
+    guard released < retired.count, now &- retired[released].since >= 2 else {
+      if released > 0 { retired.removeFirst(released) }
+      released = 0
+      return nil
+    }
+    defer { released += 1 }
+    return (retired[released].place, retired[released].server)
+  }
+
+  mutating func beginSettling() { unsettled = flows.count }
+
+  /// The next entries whose counts are to be fetched, none when all were.
+  mutating func nextUnsettled(limit: Int) -> Range<Int> {
+    let count = min(limit, unsettled)
+    defer { unsettled -= count }
+    return unsettled - count..<unsettled
+  }
+}
+
+extension Director {
+  /// After so many packets a connection asks for an entry, again and again. No fewer than `drop_entry` looks at.
+  static let offerInterval: UInt32 = 16
+  /// Hundredths of a second without a packet after which an entry may be another flow's.
+  private static let idleLimit: UInt32 = 100
+
+  /// Has flows forwarded by the XDP program from now on, or by none.
+  mutating func offload(to flows: FlowTable?) {
+    beginSettling()
+    while settle(limit: .max) {}
+    offload = flows.map { FlowOffload($0, worker: ownership.worker) }
+    isOffloading = flows != nil
+  }
+
+  /// Apart from the rest of the pipe, since few packets come here.
+  @inline(never)
+  mutating func offer(_ number: UInt32) { offload?.offer(number) }
+
+  /// Has the XDP program forward the flows of the last batch that asked for it, where they need no decision.
+  mutating func offloadOffered() {
+    while let number = offload?.takeOffer() { offload(number) }
+  }
+
+  private mutating func offload(_ number: UInt32) {
+    guard let flows = offload?.flows, connections.isLive(number) else { return }
+    // Before it is looked at what the flow meets.
+    let generation = flows.generation.current
+    let connection = connections[number]
+    let server = connection.server
+    let mac = shared.servers[server].mac.load(ordering: .relaxed)
+    guard ConnectionState(stored: connection.state).needsNoDecision, mac != 0,
+      shared.servers[server].isAvailable.load(ordering: .relaxed)
+    else { return }
+    let known = connection.flags.contains(.offloaded) ? flows.find(connection.key, worker: ownership.worker) : nil
+    guard let place = known ?? flows.claim(connection.key, connection: number, worker: ownership.worker) else {
+      return makeRoom(for: connection.key)
+    }
+    connections[number].flags.insert(.offloaded)
+    flows.enter(place, to: MACAddress(mac), worker: ownership.worker, generation: generation, now: now)
+  }
+
+  /// Takes the entry of a flow that is silent, so that a livelier one gets it when it asks the next time.
+  private mutating func makeRoom(for key: ConnectionKey) {
+    guard let place = offload?.flows.idle(key, worker: ownership.worker, since: now &- Self.idleLimit),
+      let number = offload?.flows.connection(place)
+    else { return }
+    takeBack(number, place)
+  }
+
+  /// Has the director see a connection's packets again.
+  @inline(never)
+  mutating func takeBack(_ number: UInt32) {
+    guard let place = offload?.flows.find(connections[number].key, worker: ownership.worker) else {
+      connections[number].flags.remove(.offloaded)
+      return
+    }
+    takeBack(number, place)
+  }
+
+  private mutating func takeBack(_ number: UInt32, _ place: Int) {
+    settle(number, place)
+    connections[number].flags.remove(.offloaded)
+    offload?.retire(place, server: connections[number].server, now: now)
+  }
+
+  // MARK: Counts
+
+  /// Whether a connection whose time seems to be up had packets meanwhile that the XDP program forwarded.
+  @inline(never)
+  mutating func isAlive(_ number: UInt32) -> Bool {
+    guard connections[number].flags.contains(.offloaded),
+      let place = offload?.flows.find(connections[number].key, worker: ownership.worker)
+    else { return false }
+    settle(number, place)
+    return !TimerWheel.reached(connections[number].expires, by: now)
+  }
+
+  mutating func beginSettling() { offload?.beginSettling() }
+
+  /// Fetches the counts of at most so many entries; whether there are more.
+  mutating func settle(limit: Int) -> Bool {
+    guard let flows = offload?.flows, let places = offload?.nextUnsettled(limit: limit) else { return false }
+    for place in places where flows.isLive(place, worker: ownership.worker) {
+      settle(flows.connection(place), place)
+    }
+    return !places.isEmpty
+  }
+
+  private mutating func settle(_ number: UInt32, _ place: Int) {
+    guard let tally = offload?.flows.collect(place) else { return }
+    let connection = connections[number]
+    let expires = tally.seen &+ timeouts[ConnectionState(stored: connection.state)]
+    connections[number].packets &+= UInt32(truncatingIfNeeded: tally.packets)
+    if TimerWheel.reached(connection.expires, by: expires) { connections[number].expires = expires }
+    count(tally, connection.server)
+  }
+
+  private func count(_ tally: FlowTable.Tally, _ server: UInt32) {
+    counters.offloaded.add(tally.packets)
+    counters.packets(
+      tally.packets, server: server, service: shared.servers[server].service, bytes: tally.octets)
+  }
+
+  /// Gives away the entries that were taken back.
+  mutating func releaseEntries() {
+    while let (place, server) = offload?.nextReleased(now) {
+      if let tally = offload?.flows.collect(place) { count(tally, server) }
+      offload?.flows.release(place)
+    }
+  }
+}
+
+extension ConnectionState {
+  /// Whether the next packet changes nothing, unless it is a SYN, FIN or RST.
+  fileprivate var needsNoDecision: Bool { self == .established || self == .udp }
+}
