@@ -14,6 +14,7 @@ struct Lbd: AsyncParsableCommand {
       Examples:
         lbd --interface eth0
         lbd --interface eth0 --vlan 100 --config lbd.yaml --metrics 127.0.0.1:9100
+        lbd --interface eth0 --data-plane af-xdp --workers 2
         lbd --replay in.pcap --write out.pcap --config lbd.yaml
       """)
 

@@ -39,6 +39,14 @@ def test_it_says_how_it_is_attached(start):
     assert "AF_XDP on eth0: native mode, copying, 1 receive queue" in start().output()
 
 
+def test_the_capabilities_of_the_unit_are_enough(lab, start):
+    # The last one stands for LimitMEMLOCK=infinity.
+    only = "-all,+net_raw,+net_admin,+bpf,+ipc_lock"
+    start(under=("setpriv", "--securebits=+noroot,+noroot_locked", f"--inh-caps={only}", f"--ambient-caps={only}",
+                 f"--bounding-set={only}")).add_web()
+    assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
+
+
 def test_what_is_not_for_a_vip_stays_the_hosts(lab, web):
     assert lab.client.run("ping", "-c", "2", "-i", "0.2", "-W", "1", lab.director.address).returncode == 0
     assert lab.client.neighbor(lab.director.address) == lab.director.mac

@@ -17,6 +17,8 @@ struct XDPPort: Port, ~Copyable {
   private var sockets: Row<XDPSocket>
   private var memory: FrameMemory
   private let inboxes: [Inbox]
+  /// The worker's own of them. Taken out of the array, it would be retained for each batch.
+  private let own: Inbox
   private let worker: Int
   let flows: FlowTable?
   /// The way out of a worker without a queue.
@@ -54,7 +56,7 @@ struct XDPPort: Port, ~Copyable {
     loans = Buffer(repeating: XDPLoan(memory.bytes(at: 0, count: 0), from: nil), count: Director.batch)
     self.sockets = sockets
     self.memory = memory
-    (self.worker, self.inboxes, self.flows) = (worker, inboxes, flows)
+    (self.worker, self.inboxes, own, self.flows) = (worker, inboxes, inboxes[worker], flows)
   }
 
   /// By queue, the sockets that the XDP program is to redirect to.
@@ -66,8 +68,8 @@ struct XDPPort: Port, ~Copyable {
 
   mutating func receive() -> Int {
     count = 0
-    fromInbox = min(inboxes[worker].waiting, Self.mostHandedOver)
-    for index in 0..<fromInbox { lend(inboxes[worker].frame(index), from: nil) }
+    fromInbox = min(own.waiting, Self.mostHandedOver)
+    for index in 0..<fromInbox { lend(own.frame(index), from: nil) }
     for step in 0..<sockets.count { receive(from: (turn &+ step) % sockets.count) }
     turn &+= 1
     return count
@@ -165,7 +167,7 @@ struct XDPPort: Port, ~Copyable {
     for index in fromInbox..<count where loans[index].fate != .sent {
       memory.give(memory.address(of: loans[index].frame))
     }
-    if fromInbox > 0 { inboxes[worker].release(fromInbox) }
+    if fromInbox > 0 { own.release(fromInbox) }
     for place in 0..<sockets.count {
       sockets[place].completion.reap(&memory)
       sockets[place].fill.refill(&memory, reserve: Self.reserve)
@@ -208,17 +210,16 @@ struct XDPPort: Port, ~Copyable {
       fill.waiting += sockets[place].received.waiting
       fill.room += sockets[place].received.size
     }
-    return sockets.count > 0 ? fill : (inboxes[worker].waiting, Int(Inbox.slots))
+    return sockets.count > 0 ? fill : (own.waiting, Int(Inbox.slots))
   }
 
   func wait(_ bell: Bell, milliseconds: Int32) {
-    let inbox = inboxes[worker]
-    if inbox.sleep() {
+    if own.sleep() {
       var descriptors = [bell.descriptor]
       for place in 0..<sockets.count { descriptors.append(sockets[place].descriptor.number) }
       Descriptor.wait(descriptors, milliseconds: milliseconds)
     }
-    inbox.awake()
+    own.awake()
     bell.hush()
   }
 }

@@ -52,6 +52,8 @@ static __always_inline __u16 folded(__u64 sum) {
 // The transport header of a packet whose network header has no extensions. `pseudo` is the sum of the addresses.
 static __always_inline bool is_plain_transport(
     struct plain *plain, const void *header, const void *end, __u8 protocol, __u16 vip, __u16 room, __u64 pseudo) {
+  // Else the compiler adds variables to pointers, which kernels allow with CAP_PERFMON only; so below.
+  barrier_var(header);
   const __be16 *ports = header;
   __u16 checksum;
   if (protocol == IPPROTO_TCP) {
@@ -60,6 +62,7 @@ static __always_inline bool is_plain_transport(
     const __u8 flags = ((const __u8 *)tcp)[13], offset = (((const __u8 *)tcp)[12] >> 4) * 4;
     if (flags & TCP_DECIDES || !(flags & TCP_ACK) || offset < sizeof *tcp || offset > room) return false;
     checksum = tcp->check;
+    barrier_var(checksum);
   } else if (protocol == IPPROTO_UDP) {
     const struct udphdr *udp = header;
     if ((const void *)(udp + 1) > end || room < sizeof *udp) return false;
@@ -75,11 +78,12 @@ static __always_inline bool is_plain_transport(
   return true;
 }
 
-static __always_inline bool is_plain_ipv4(struct plain *plain, void *packet, void *end, __u16 vip, __u16 mtu) {
+static __always_inline bool is_plain_ipv4(
+    struct plain *plain, void *packet, void *end, __u32 size, __u16 vip, __u16 mtu) {
   const struct iphdr *ip = packet;
   if ((void *)(ip + 1) > end || *(__u8 *)packet != IPV4_PLAIN) return false;
   plain->length = bpf_ntohs(ip->tot_len);
-  if (plain->length < sizeof *ip || plain->length > mtu || plain->length > end - packet) return false;
+  if (plain->length < sizeof *ip || plain->length > mtu || plain->length > size) return false;
   if (ip->ttl <= 1 || ip->frag_off & bpf_htons(IPV4_FRAGMENT)) return false;
   const __u32 *words = packet;
   if (folded((__u64)words[0] + words[1] + words[2] + words[3] + words[4]) != 0xffff) return false;
@@ -90,11 +94,12 @@ static __always_inline bool is_plain_ipv4(struct plain *plain, void *packet, voi
       plain, (const void *)(ip + 1), end, ip->protocol, vip, plain->length - sizeof *ip, (__u64)ip->saddr + ip->daddr);
 }
 
-static __always_inline bool is_plain_ipv6(struct plain *plain, void *packet, void *end, __u16 vip, __u16 mtu) {
+static __always_inline bool is_plain_ipv6(
+    struct plain *plain, void *packet, void *end, __u32 size, __u16 vip, __u16 mtu) {
   const struct ipv6hdr *ip = packet;
   if ((void *)(ip + 1) > end || ip->version != 6) return false;
   const __u32 room = bpf_ntohs(ip->payload_len), length = room + sizeof *ip;
-  if (length > mtu || length > end - packet || ip->hop_limit <= 1) return false;
+  if (length > mtu || length > size || ip->hop_limit <= 1) return false;
   const __be32 *from = ip->saddr.in6_u.u6_addr32, *to = ip->daddr.in6_u.u6_addr32;
   plain->high = (__u64)bpf_ntohl(from[0]) << 32 | bpf_ntohl(from[1]);
   plain->low = (__u64)bpf_ntohl(from[2]) << 32 | bpf_ntohl(from[3]);
@@ -142,13 +147,14 @@ static __always_inline void readdress(
   __builtin_memcpy(ethernet->h_dest, flow->station, ETH_ALEN);
 }
 
-// Whether the frame was one of a flow's, and is ready to go out. `packet` is its network header, of type `type`.
+// Whether the frame was one of a flow's, and is ready to go out. `packet` is its network header, of type `type`, with
+// `size` octets to the frame's end: as a number, since `end - packet` is allowed with CAP_PERFMON only.
 static __always_inline bool is_forwarded(
-    struct ethhdr *ethernet, void *packet, void *end, __be16 type, __u16 vip, const struct settings *mine) {
+    struct ethhdr *ethernet, void *packet, void *end, __u32 size, __be16 type, __u16 vip, const struct settings *mine) {
   struct plain plain;
   if (mine->generation == 0) return false;
-  const bool is_plain = type == bpf_htons(ETH_P_IP) ? is_plain_ipv4(&plain, packet, end, vip, mine->mtu)
-                                                    : is_plain_ipv6(&plain, packet, end, vip, mine->mtu);
+  const bool is_plain = type == bpf_htons(ETH_P_IP) ? is_plain_ipv4(&plain, packet, end, size, vip, mine->mtu)
+                                                    : is_plain_ipv6(&plain, packet, end, size, vip, mine->mtu);
   if (!is_plain) return false;
   struct flow *flow = find_flow(&plain, mine);
   if (!flow) return false;

@@ -109,14 +109,20 @@ static __always_inline enum fate fate(struct xdp_md *frame, const struct tag *ou
   const __u16 vlan = is_tagged ? bpf_ntohs(inside->value) : outside ? bpf_ntohs(outside->value) : 0;
   if ((vlan & VLAN_ID) != mine->vlan) return PASSES;
 
-  const __be16 *type = start + offsetof(struct ethhdr, h_proto) + (is_tagged ? sizeof *inside : 0);
+  const __be16 *type = &inside->protocol;
+  if (is_tagged) {
+    type = &inside[1].protocol;
+    // Else the compiler adds a variable to the pointer, which kernels allow with CAP_PERFMON only.
+    barrier_var(type);
+  }
   void *packet = (void *)(type + 1);
   if (packet > end) return PASSES;
   const __u16 *vip = *type == bpf_htons(ETH_P_IP)     ? vip_of_ipv4(packet, end)
                      : *type == bpf_htons(ETH_P_IPV6) ? vip_of_ipv6(packet, end)
                                                       : NULL;
   if (!vip) return PASSES;
-  return !outside && is_forwarded(ethernet, packet, end, *type, *vip, mine) ? FORWARDED : REDIRECTED;
+  const __u32 size = bpf_xdp_get_buff_len(frame) - sizeof *ethernet - (is_tagged ? sizeof *inside : 0);
+  return !outside && is_forwarded(ethernet, packet, end, size, *type, *vip, mine) ? FORWARDED : REDIRECTED;
 }
 
 static __always_inline int redirect_to_queue(const struct xdp_md *frame) {
@@ -140,8 +146,8 @@ static __always_inline bool put_back(struct xdp_md *frame, const struct tag *tag
 // For kernels that tell a program of tags that the device took out (6.8 on).
 SEC("xdp")
 int redirect_tagged(struct xdp_md *frame) {
-  struct tag tag;
-  __u16 value;
+  struct tag tag = {};
+  __u16 value = 0;
   const bool is_tagged = bpf_xdp_metadata_rx_vlan_tag(frame, &tag.protocol, &value) == 0;
   tag.value = bpf_htons(value);
   switch (fate(frame, is_tagged ? &tag : NULL)) {
