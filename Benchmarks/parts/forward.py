@@ -16,6 +16,7 @@ PLANES = {
     "af-packet": ("af-packet",), "af-xdp": ("af-xdp",), "af-xdp generic": ("af-xdp", "--xdp-mode", "generic"),
     "af-xdp in user space": ("af-xdp", "--flow-offload", "off")}
 OURS = {plane: f"lbd, {plane}" for plane in PLANES}
+OFFLOADING = (OURS["af-xdp"], OURS["af-xdp generic"])
 RING, CALLS, XDP = "C, ring and sendmmsg", "C, recvmmsg and sendmmsg", "C, AF_XDP"
 ONE, TWO, REFLECTION = "nftables netdev DSR, one processor", "nftables netdev DSR, two processors", "bare XDP_TX"
 CONTENDERS = {
@@ -56,8 +57,8 @@ def run(rounds=5, quick=False):
 def saturations(hairpin, workload, rounds, seconds, refusals):
     """By contender its rates, one for each round."""
     rates = {name: [] for name in CONTENDERS}
-    # Every flow is to have its connection before the count begins, and had nine packets seen by lbd.
-    warm = seconds / 2 + 9 * workload[0] / 1_000_000
+    # Before the count begins every flow is to have its connection, and its entry with the XDP program where it gets one.
+    warm = {name: seconds / 2 + workload[0] / (100_000 if name in OFFLOADING else 400_000) for name in CONTENDERS}
     for number in range(rounds):
         for name, contender in CONTENDERS.items():
             progress(f"forward: {workload[0]} flows of {workload[1]} octets, round {number + 1} of {rounds}: {name}")
@@ -65,7 +66,7 @@ def saturations(hairpin, workload, rounds, seconds, refusals):
                 continue
             try:
                 with contender(hairpin):
-                    rates[name].append(hairpin.saturation(*workload, seconds, warm))
+                    rates[name].append(hairpin.saturation(*workload, seconds, warm[name]))
             except Unavailable as refusal:
                 refusals[name] = str(refusal)
     return rates
@@ -89,7 +90,7 @@ def ramp(hairpin, row, precision, seconds, trials):
     """Adds to a contender's row its highest rate without a loss, and its losses at 80 % of its saturation rate."""
     progress(f"forward: the ramp of {row['forwarder']}")
     with RAMPED[row["forwarder"]](hairpin):
-        saturation = hairpin.saturation(*RAMP_WORKLOAD, seconds, 0.5)
+        saturation = hairpin.saturation(*RAMP_WORKLOAD, seconds, 1)
         row["lossFree"] = round(loss_free(hairpin, saturation, seconds, precision))
         row["lossFreeShare"] = round(row["lossFree"] / saturation, 3)
         found = [hairpin.trial(*RAMP_WORKLOAD, round(0.8 * saturation), 2 * seconds) for _ in range(trials)]

@@ -170,7 +170,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     let isExpiring = director.expire(budget: Director.expiryBudget)
     let isSweeping = director.sweep(limit: Self.sweepLimit)
     let isDropping = director.dropEntries(limit: Self.dropLimit)
-    return isExpiring || isSweeping || isDropping || director.isOffloading && settle()
+    let isSettling = (director.isOffloading || mailbox.hasToSettle) && settle()
+    return isExpiring || isSweeping || isDropping || isSettling
   }
 
   /// Keeps the counts of what the kernel forwards; whether there are more to be fetched now.

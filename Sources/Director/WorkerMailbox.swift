@@ -11,6 +11,7 @@ final class WorkerMailbox: Sendable {
   private let adopted = Mutex<[(generation: UInt64, resume: @Sendable () -> Void)]>([])
   private let questions = Mutex<[@Sendable (borrowing ConnectionTable, UInt32) -> Void]>([])
   private let settlements = Mutex<[@Sendable () -> Void]>([])
+  private let isAwaited = Atomic<Bool>(false)
 
   init(_ snapshot: Snapshot) throws(SystemError) {
     bell = try Bell()
@@ -57,13 +58,18 @@ final class WorkerMailbox: Sendable {
     let isTaken = settlements.withLock { settlements in
       guard !hasToStop else { return false }
       settlements.append(resume)
+      isAwaited.store(true, ordering: .relaxed)
       return true
     }
     if isTaken { bell.ring() } else { resume() }
   }
 
+  /// Whether somebody waits for that.
+  var hasToSettle: Bool { isAwaited.load(ordering: .relaxed) }
+
   func takeSettlements() -> [@Sendable () -> Void] {
     settlements.withLock { settlements in
+      isAwaited.store(false, ordering: .relaxed)
       defer { settlements = [] }
       return settlements
     }
