@@ -6,7 +6,8 @@ struct FlowOffload: ~Copyable {
   private struct Retired {
     let place: Int
     let server: UInt32
-    let since: UInt32
+    /// A time that was read after it was taken back, once there is one; until then the one before.
+    var since: UInt32
   }
 
   let flows: FlowTable
@@ -16,6 +17,8 @@ struct FlowOffload: ~Copyable {
   private var offers = 0
   private var retired: [Retired] = []
   private var released = 0
+  /// Of the retired ones, those whose time was read afterwards.
+  private var stamped = 0
   /// Entries whose counts are yet to be fetched.
   private var unsettled = 0
   /// Entries that connections of this worker have.
@@ -53,10 +56,14 @@ struct FlowOffload: ~Copyable {
 
   /// The next entry that can be given away, and the server of its flow.
   mutating func nextReleased(_ now: UInt32) -> (place: Int, server: UInt32)? {
-    // A tick may just have begun when the entry was retired.
-    guard released < retired.count, now &- retired[released].since >= 2 else {
-      if released > 0 { retired.removeFirst(released) }
-      released = 0
+    while stamped < retired.count, retired[stamped].since != now {
+      retired[stamped].since = now
+      stamped += 1
+    }
+    // A tick may have been about to end.
+    guard released < stamped, now &- retired[released].since >= 2 else {
+      retired.removeFirst(released)
+      (released, stamped) = (0, stamped - released)
       return nil
     }
     defer { released += 1 }
@@ -101,6 +108,8 @@ extension Director {
     guard let flows = offload?.flows, connections.isLive(number) else { return }
     // Before it is looked at what the flow meets.
     let generation = flows.generation.current
+    // An entry of no generation would be nobody's to find again.
+    guard generation != 0 else { return }
     let connection = connections[number]
     let server = connection.server
     let mac = shared.servers[server].mac.load(ordering: .relaxed)

@@ -24,7 +24,7 @@ extension Director {
       transport: embedded.transport)
     let hash = connections.hash(key)
     let number = connections.find(key, hash)
-    guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else {
+    guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) || isAlive(number) else {
       return settings.scheduleICMP != 0
         ? scheduleRelated(frame, packet, embedded, vip, key, hash) : .drop(.unclaimed)
     }

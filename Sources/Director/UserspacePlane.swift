@@ -181,6 +181,7 @@ public final class UserspacePlane: ForwardingPlane {
   /// Ends all threads and gives the VIPs up. Nothing stays behind.
   public func stop() async {
     await gate.enter()
+    workerGroup.suspendFlows()
     upkeep.withLock { tasks in for task in tasks { task.cancel() } }
     neighborhood.stop()
     workerGroup.stop(mailboxes)

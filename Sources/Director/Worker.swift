@@ -51,7 +51,9 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
       let isWaited = maintain()
       if count == 0, !isBehind { rest(isWaited ? 5 : Self.nap) }
     }
+    mailbox.acknowledge(.max)
     for resume in settlements + mailbox.takeSettlements() { resume() }
+    for question in mailbox.takeQuestions() { question(director.connections, director.now) }
   }
 
   /// The way of each frame.
@@ -170,7 +172,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     let isExpiring = director.expire(budget: Director.expiryBudget)
     let isSweeping = director.sweep(limit: Self.sweepLimit)
     let isDropping = director.dropEntries(limit: Self.dropLimit)
-    let isSettling = (director.isOffloading || mailbox.hasToSettle) && settle()
+    let isSettling = (director.isOffloading || mailbox.hasToSettle || !settlements.isEmpty) && settle()
     return isExpiring || isSweeping || isDropping || isSettling
   }
 

@@ -25,7 +25,12 @@ final class WorkerMailbox: Sendable {
 
   /// Hands over a new configuration; `resume` is called once the worker uses it.
   func post(_ snapshot: Snapshot, then resume: @escaping @Sendable () -> Void) {
-    adopted.withLock { $0.append((snapshot.generation, resume)) }
+    let isTaken = adopted.withLock { adopted in
+      guard !hasToStop else { return false }
+      adopted.append((snapshot.generation, resume))
+      return true
+    }
+    guard isTaken else { return resume() }
     latest.withLock { $0 = snapshot }
     generation.store(snapshot.generation, ordering: .releasing)
     bell.ring()
@@ -86,7 +91,7 @@ final class WorkerMailbox: Sendable {
   }
 
   func stop() {
-    settlements.withLock { _ in isStopping.store(true, ordering: .relaxed) }
+    adopted.withLock { _ in settlements.withLock { _ in isStopping.store(true, ordering: .relaxed) } }
     bell.ring()
   }
 }

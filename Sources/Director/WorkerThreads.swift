@@ -102,13 +102,14 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
   func lookAtFlows() {
     let (flows, now, name) = attachment.withLock { ($0.flows, $0.transmits(), $0.interface) }
     guard flows != nil else { return }
-    let before = transmits.withLock { before in
-      defer { before = now }
-      return before
+    let isNews = transmits.withLock { before in
+      guard now != before else { return false }
+      if now, before == false { resumeFlows() }
+      if !now { suspendFlows() }
+      before = now
+      return true
     }
-    guard now != before else { return }
-    if now, before == false { resumeFlows() }
-    if !now { suspendFlows() }
+    guard isNews else { return }
     told(
       now
         ? "\(name): the XDP program forwards established flows by itself"
@@ -143,8 +144,11 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
 
   /// Has the workers let go of the interface where it cannot have two attachments at once; whether they did.
   private func park(_ interface: Interface) throws(PlaneError) -> Bool {
-    guard let idle = attachment.withLock({ $0.idle }) else { return false }
+    // Whoever is parked has nothing to let go of: one try is enough then.
+    guard let idle = attachment.withLock({ $0.ports.isEmpty ? nil : $0.idle }) else { return false }
     let ports = try available { () throws(SystemError) in try idle(interface) }
+    // Nobody will fetch what the program counts from here on.
+    flows?.generation.suspend()
     for (replacement, port) in zip(replacements, ports) { replacement.put(port) }
     for mailbox in mailboxes { mailbox.bell.ring() }
     let end = Clock.milliseconds + Self.patience

@@ -10,8 +10,8 @@ import pytest
 from frames import ACK, BROADCAST, ETHERTYPE_ARP, ETHERTYPE_IPV4, FIN, SYN, UDP, arp_request, ethernet, ipv4, tcp, udp
 from host import command
 from lab import BINARIES, STRANGER_MAC, VIP
-from traffic import web
 from wire import Wire
+from xdp import await_another, program
 
 CLIENT, PORT = "10.77.1.1", 6000
 # With its ninth packet a connection asks for an entry.
@@ -28,6 +28,10 @@ def data_plane():
 def director(lab, start):
     director = start()
     director.add_web()
+    return add_datagrams(lab, director)
+
+
+def add_datagrams(lab, director):
     director.lbctl("add-service", *DATAGRAMS, "-s", "rr")
     for server in lab.servers:
         director.lbctl("add-rs", *DATAGRAMS, "-r", f"{server.address}:53")
@@ -183,8 +187,12 @@ def test_flows_follow_a_server_to_another_station(stage):
             assert time.monotonic() < end
             time.sleep(0.05)
         stage.arrived(0.1)
-        assert stage.goes_to(*[packet()] * 40) == [server] * 40
-        assert offloaded(stage.director) > 0
+        moved = offloaded(stage.director)
+        stage.send(*[packet()] * 40)
+        arrived = stage.arrived()
+        assert [len(frames) for frames in arrived] == [40 * (number == server) for number in range(3)]
+        assert {frame.destination for frame in arrived[server]} == {mac}
+        assert stage.establish() == server and offloaded(stage.director) > moved
     finally:
         host.ip("link", "set", "eth0", "address", before)
         announce(host, before)
@@ -251,10 +259,31 @@ def await_words(director, words):
         time.sleep(0.05)
 
 
+def test_an_interface_that_comes_to_transmit_forwards_flows_that_were_there_before(lab, start):
+    lab.transmits_from_xdp(False)
+    director = add_datagrams(lab, start())
+    with Stage(lab, director) as stage:
+        assert len(set(stage.goes_to(*[packet()] * 100))) == 1
+        lab.transmits_from_xdp(True)
+        await_words(director, "by itself")
+        stage.establish()
+
+
+def test_flows_are_forwarded_by_the_program_again_when_the_rings_were_made_anew(stage):
+    server, before = stage.establish(), program(stage.lab.director)
+    stage.lab.director.ip("link", "set", "eth0", "mtu", "1400")
+    try:
+        await_another(stage.lab.director, before, lambda: stage.send(*[packet()] * 4))
+        stage.arrived(0.1)
+        assert stage.establish() == server
+    finally:
+        stage.lab.director.ip("link", "set", "eth0", "mtu", "1500")
+
+
 def test_it_can_be_switched_off(lab, start):
-    director = start("--flow-offload", "off")
-    director.add_web()
-    web(lab.client, 20)
+    director = add_datagrams(lab, start("--flow-offload", "off"))
+    with Stage(lab, director) as stage:
+        assert len(stage.goes_to(*[packet()] * 40)) == 40
     assert offloaded(director) == 0
     assert "by itself" not in director.output()
 

@@ -1,7 +1,6 @@
 """`--data-plane af-xdp`: what is special about it. What it has in common with the others is tested with theirs."""
 
 import os
-import re
 import signal
 import time
 
@@ -11,6 +10,7 @@ from frames import (ACK, ETHERTYPE_IPV4, SYN, UDP, ethernet, icmp_error, ipv4, t
 from lab import BINARIES, STRANGER_MAC, VIP
 from traffic import connect, spread
 from wire import Wire
+from xdp import await_another, program, programs
 
 XDP = ("--data-plane", "af-xdp")
 QUEUES, MAC, ADDRESS, ROUTER = 2, "02:00:00:00:05:01", "10.77.0.3", "10.77.0.99"
@@ -19,11 +19,6 @@ QUEUES, MAC, ADDRESS, ROUTER = 2, "02:00:00:00:05:01", "10.77.0.3", "10.77.0.99"
 @pytest.fixture
 def data_plane():
     return "af-xdp"
-
-
-def programs(host):
-    """The XDP programs at a host's interface."""
-    return host.ip("-details", "link", "show", "eth0").stdout.count("prog/xdp")
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
@@ -205,18 +200,6 @@ def test_frames_that_do_not_fit_are_refused(lab):
         assert "MTU" in refusal(lab, "eth0") and "9000" in refusal(lab, "eth0")
     finally:
         lab.director.ip("link", "set", "eth0", "mtu", "1500")
-
-
-def program(host):
-    """The number of the XDP program at a host's interface."""
-    return re.search(r"prog/xdp id (\d+)", host.ip("-details", "link", "show", "eth0").stdout)[1]
-
-
-def await_another(host, before):
-    end = time.monotonic() + 5
-    while programs(host) == 0 or program(host) == before:
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ struct FlowOffloadTests {
     let program: ProgramDouble
     private(set) var forwarded = 0
 
-    init(flows: Int) throws {
-      (director, program) = (try FlowOffloadTests.director(), try ProgramDouble(flows: flows))
+    init(flows: Int, isBegun: Bool = true) throws {
+      (director, program) = (try FlowOffloadTests.director(), try ProgramDouble(flows: flows, isBegun: isBegun))
       director.offload(to: program.flows)
     }
 
@@ -65,6 +65,15 @@ struct FlowOffloadTests {
     return isTCP ? frame.tcp(flags, from: 1_000, to: 80) : frame.udp(from: 1_000, to: 80)
   }
 
+  /// What a router says of a server's reply to a client.
+  private static func error(client: Int, isTCP: Bool) -> [UInt8] {
+    var (reply, router) = (TestFrame(), TestFrame())
+    (reply.source, reply.destination) = (vip.address, IPAddress(v4: 0xc000_0201 + UInt32(client)))
+    router.source = IPAddress("203.0.113.1")!
+    let packet = isTCP ? reply.tcp("A", from: 80, to: 1_000) : reply.udp(from: 80, to: 1_000)
+    return router.error(type: 3, code: 4, about: Array(packet[14...]))
+  }
+
   @Test(
     "With it every decision, state, end and count is what it is without it", arguments: [(4, 1), (64, 2), (256, 3)])
   func equivalence(_ flows: Int, _ seed: UInt64) throws {
@@ -95,6 +104,9 @@ struct FlowOffloadTests {
       case 4..<300:
         plain.wait(ticks: 3)
         offloaded.director.wait(ticks: 3)
+      case 300..<320:
+        let frame = Self.error(client: draw(40), isTCP: draw(2) == 0)
+        try #require(plain.outcome(frame) == offloaded.outcome(frame), "step \(step)")
       default:
         let flags = ["A", "A", "A", "A", "A", "A", "PA", "S", "FA", "R"][min(draw(80), 9)]
         let frame = Self.frame(client: draw(draw(2) == 0 ? 4 : 40), isTCP: draw(3) > 0, flags: flags)
@@ -137,6 +149,17 @@ struct FlowOffloadTests {
     #expect(offloaded.program.claimed == 1)
   }
 
+  @Test("Before the first generation nobody gets an entry, and everybody can afterwards")
+  func beginning() throws {
+    let offloaded = try Offloaded(flows: FlowTable.ways, isBegun: false)
+    let frame = Self.frame(client: 1, isTCP: false, flags: "")
+    for _ in 0..<40 { _ = offloaded.outcome(frame) }
+    #expect(offloaded.program.claimed == 0)
+    offloaded.program.flows.generation.renew()
+    for _ in 0..<9 { _ = offloaded.outcome(frame) }
+    #expect(offloaded.program.claimed == 1 && offloaded.forwarded > 0)
+  }
+
   @Test("Where there is no room a flow gets the entry of one that was silent for a second, a moment later")
   func room() throws {
     let offloaded = try Offloaded(flows: FlowTable.ways)
@@ -151,7 +174,10 @@ struct FlowOffloadTests {
     for client in 0..<3 { send(client, 1) }
     send(9, 8)
     #expect(offloaded.forwarded == 7)
-    offloaded.director.wait(ticks: 2)
+    for _ in 0..<2 {
+      offloaded.director.wait(ticks: 2)
+      offloaded.director.offloadOffered()
+    }
     send(9, 9)
     #expect(offloaded.forwarded > 7)
     #expect(offloaded.program.claimed == FlowTable.ways)

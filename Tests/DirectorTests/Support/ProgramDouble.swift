@@ -14,14 +14,15 @@ final class ProgramDouble: Sendable {
   private let count: Int
   private let published = Mutex<UInt32>(0)
 
-  init(flows capacity: Int) throws {
+  /// - Parameter isBegun: whether there is a generation already.
+  init(flows capacity: Int, isBegun: Bool = true) throws {
     let buckets = FlowTable.buckets(for: capacity)
     let mapping = try Mapping(size: buckets * FlowTable.bucketSize)
     (memory, count) = unsafe (Int(bitPattern: mapping.base), buckets * FlowTable.ways)
     let hook = Hook()
     flows = FlowTable(mapping, buckets: buckets, seed: 7) { hook.call($0) }
     hook.set { [weak self] generation in self?.published.withLock { $0 = generation } }
-    flows.generation.renew()
+    if isBegun { flows.generation.renew() }
   }
 
   /// Nothing is known of the program before there is one.

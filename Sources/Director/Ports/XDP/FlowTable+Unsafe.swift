@@ -134,7 +134,7 @@ import Synchronization
     let entry = unsafe entries + place
     guard unsafe entry.pointee.packets.load(ordering: .relaxed) != 0 else { return nil }
     return unsafe Tally(
-      packets: entry.pointee.packets.exchange(0, ordering: .relaxed),
+      packets: entry.pointee.packets.exchange(0, ordering: .acquiring),
       octets: entry.pointee.octets.exchange(0, ordering: .relaxed), seen: ticks(place))
   }
 

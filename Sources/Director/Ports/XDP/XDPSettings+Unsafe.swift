@@ -1,4 +1,5 @@
 import CBPF
+import Glibc
 import LVS
 import Synchronization
 
@@ -21,7 +22,12 @@ final class XDPSettings: Sendable {
   ///   - table: the descriptor of the map.
   ///   - buckets: of flows, a power of two.
   init(_ table: Int32, buckets: Int, seed: UInt64) {
-    (self.table, mask, self.seed) = (table, UInt32(buckets - 1), seed)
+    // A descriptor of its own, since the table of flows may outlive the program.
+    (self.table, mask, self.seed) = (fcntl(table, F_DUPFD_CLOEXEC, 0), UInt32(buckets - 1), seed)
+  }
+
+  deinit {
+    close(table)
   }
 
   /// Says which frames are ours, those to the interface's station and the VIPs', and how they go out.

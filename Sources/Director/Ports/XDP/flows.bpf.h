@@ -117,14 +117,15 @@ static __always_inline __u32 flow_hash(const struct plain *plain, __u64 seed) {
   return hash >> 32;
 }
 
-static __always_inline struct flow *find_flow(const struct plain *plain, const struct settings *mine) {
+static __always_inline struct flow *find_flow(
+    const struct plain *plain, const struct settings *mine, __u32 generation) {
   const __u32 place = flow_hash(plain, mine->seed) & mine->mask;
   struct bucket *bucket = bpf_map_lookup_elem(&flows, &place);
   if (!bucket) return NULL;
 #pragma unroll
   for (int way = 0; way < WAYS; way++) {
     struct flow *flow = &bucket->ways[way];
-    if (flow->generation == mine->generation && flow->ports == plain->ports && flow->low == plain->low &&
+    if (flow->generation == generation && flow->ports == plain->ports && flow->low == plain->low &&
         flow->high == plain->high)
       return flow;
   }
@@ -152,15 +153,18 @@ static __always_inline void readdress(
 static __always_inline bool is_forwarded(
     struct ethhdr *ethernet, void *packet, void *end, __u32 size, __be16 type, __u16 vip, const struct settings *mine) {
   struct plain plain;
-  if (mine->generation == 0) return false;
+  // Read once: by the second look it may be 0, which is that of entries given back.
+  const __u32 generation = *(const volatile __u32 *)&mine->generation;
+  if (generation == 0) return false;
   const bool is_plain = type == bpf_htons(ETH_P_IP) ? is_plain_ipv4(&plain, packet, end, size, vip, mine->mtu)
                                                     : is_plain_ipv6(&plain, packet, end, size, vip, mine->mtu);
   if (!is_plain) return false;
-  struct flow *flow = find_flow(&plain, mine);
+  struct flow *flow = find_flow(&plain, mine, generation);
   if (!flow) return false;
   readdress(ethernet, packet, &plain, flow, mine);
-  __sync_fetch_and_add(&flow->packets, 1);
-  __sync_fetch_and_add(&flow->octets, plain.length);
+  // Whoever finds the packet counted finds the rest.
   flow->seen = bpf_ktime_get_coarse_ns();
+  __sync_fetch_and_add(&flow->octets, plain.length);
+  __sync_fetch_and_add(&flow->packets, 1);
   return true;
 }
