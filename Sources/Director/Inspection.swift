@@ -104,7 +104,8 @@ extension VerdictCounts {
   init(_ all: [Counters]) {
     func sum(_ figure: (Counters) -> UInt64) -> UInt64 { all.reduce(0) { $0 &+ figure($1) } }
     self.init(
-      forwarded: sum { $0.forwarded.now &+ $0.offloaded.now }, answered: sum { $0.answered.now }, passed: sum { $0.passed.now },
+      forwarded: sum { $0.forwarded.now &+ $0.offloaded.now }, answered: sum { $0.answered.now },
+      passed: sum { $0.passed.now },
       held: sum { $0.held.now },
       dropped: Dictionary(
         uniqueKeysWithValues: DropReason.allCases.map { reason in (reason.name, sum { $0.dropped(reason) }) }))
