@@ -7,7 +7,6 @@ extension Director {
   /// No connection from FTP's data port is ever scheduled.
   static let ftpData: UInt16 = 20
 
-  @inline(__always)
   mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int) -> Verdict {
     let key = ConnectionKey(packet, vip)
     let number = connections.find(key, hash)
@@ -25,7 +24,6 @@ extension Director {
       return schedule(frame, packet, vip, key, hash, segment)
     }
     advance(number, packet)
-    if isOffloading, connections[number].packets % Self.offerInterval == 1 { offer(number) }
     return forward(frame, packet, server, segment)
   }
 
@@ -139,15 +137,19 @@ extension Director {
   }
 
   /// Counts a packet of a connection, moves its state on and its end away.
-  @inline(__always)
   private mutating func advance(_ number: UInt32, _ packet: Packet) {
     let old = connections[number].state
     let state = next(ConnectionState(stored: old), packet)
+    count(number, state, connections[number].server, packet.length)
+    if state.rawValue != old { enter(state, number) }
+  }
+
+  /// Counts a packet of a connection and moves its end away.
+  @inline(__always)
+  func count(_ number: UInt32, _ state: ConnectionState, _ server: UInt32, _ length: Int) {
     connections[number].packets &+= 1
     connections[number].expires = now &+ timeouts[state]
-    if state.rawValue != old { enter(state, number) }
-    let server = connections[number].server
-    counters.packet(server: server, service: shared.servers[server].service, bytes: packet.length)
+    counters.packet(server: server, service: shared.servers[server].service, bytes: length)
   }
 
   /// A connection enters another state, and its server's counts follow.
@@ -207,7 +209,6 @@ extension Director {
   }
 
   /// Sends a packet to its server: a hop less, and the Ethernet addresses.
-  @inline(__always)
   mutating func forward(_ frame: Bytes, _ packet: Packet, _ server: UInt32, _ segment: Int) -> Verdict {
     lastServer = server
     guard packet.ttl > 1 else { return answer(frame, packet, .hopLimitExceeded, .hopLimit) }
@@ -216,15 +217,18 @@ extension Director {
     if isTooBig, mustStayWhole(frame, packet) {
       return answer(frame, packet, .packetTooBig(mtu: UInt16(clamping: link.mtu)), .packetTooBig)
     }
-    if packet.family == .v4 {
-      IPv4.decrementTTL(frame, packet.ip)
-    } else {
-      IPv6.decrementHopLimit(frame, packet.ip)
-    }
     if link.leavesChecksums, packet.fragment == .none { PartialChecksum.complete(frame, packet) }
+    let verdict = send(frame, packet.family, packet.ip, server)
+    return isTooBig && segment == 0 ? .cut(server: server) : verdict
+  }
+
+  /// Readies a packet that fits and has hops left.
+  @inline(__always)
+  mutating func send(_ frame: Bytes, _ family: IPAddress.Family, _ ip: Int, _ server: UInt32) -> Verdict {
+    lastServer = server
+    if family == .v4 { IPv4.decrementTTL(frame, ip) } else { IPv6.decrementHopLimit(frame, ip) }
     let mac = shared.servers[server].mac.load(ordering: .relaxed)
     Ethernet.readdress(frame, from: link.mac, to: MACAddress(mac))
-    if isTooBig, segment == 0 { return .cut(server: server) }
     return mac == 0 ? .hold(server: server) : .transmit
   }
 }
