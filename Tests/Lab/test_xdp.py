@@ -34,12 +34,23 @@ def test_it_says_how_it_is_attached(start):
     assert "AF_XDP on eth0: native mode, copying, 1 receive queue" in start().output()
 
 
+def only(*capabilities):
+    """Runs a program with these capabilities and no others."""
+    words = ",".join(["-all", *(f"+{name}" for name in capabilities)])
+    return ("setpriv", "--securebits=+noroot,+noroot_locked", f"--inh-caps={words}", f"--ambient-caps={words}",
+            f"--bounding-set={words}")
+
+
 def test_the_capabilities_of_the_unit_are_enough(lab, start):
     # The last one stands for LimitMEMLOCK=infinity.
-    only = "-all,+net_raw,+net_admin,+bpf,+ipc_lock"
-    start(under=("setpriv", "--securebits=+noroot,+noroot_locked", f"--inh-caps={only}", f"--ambient-caps={only}",
-                 f"--bounding-set={only}")).add_web()
+    start(under=only("net_raw", "net_admin", "bpf", "ipc_lock")).add_web()
     assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
+
+
+def test_what_the_process_lacks_is_named(lab):
+    assert "CAP_BPF" in refusal(lab, "eth0", under=only("net_raw", "net_admin"), way_out="systemd/lbd.service")
+    little = ("prlimit", "--memlock=1048576", *only("net_raw", "net_admin", "bpf"), "--reuid=65534")
+    assert "RLIMIT_MEMLOCK" in refusal(lab, "eth0", under=little, way_out="RLIMIT_MEMLOCK")
 
 
 def test_what_is_not_for_a_vip_stays_the_hosts(lab, web):
@@ -172,11 +183,11 @@ def test_a_wrong_command_line_is_refused_in_one_line(lab, words, status, names):
     assert refused.returncode == status and len(refused.stderr.splitlines()) == 1 and names in refused.stderr
 
 
-def refusal(lab, *words):
+def refusal(lab, *words, under=(), way_out="--data-plane af-packet"):
     refused = lab.director.run(
-        BINARIES / "lbd", "--interface", *words, *XDP, "--socket", lab.directory / "refused.sock", check=False)
-    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
-    assert "--data-plane af-packet" in refused.stderr, "the way out is named"
+        *under, BINARIES / "lbd", "--interface", *words, *XDP, "--socket", lab.directory / "refused.sock", check=False)
+    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1, refused.stderr
+    assert way_out in refused.stderr, "the way out is named"
     return refused.stderr
 
 
