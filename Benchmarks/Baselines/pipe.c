@@ -8,7 +8,8 @@
 // The same records, hash, table, checks and two passes as the director's (see Sources/Director), for what these frames
 // are: IPv4 with TCP or UDP, whole. Whatever else arrives is dropped, not answered.
 
-enum { batch = 64, ahead = 8, vip_slots = 8, established = 1, udp = 11, states = 12, mtu = 1500 };
+enum { batch = 64, ahead = 8, shortly_ahead = 4, buckets_per_record = 2 };
+enum { vip_slots = 8, established = 1, udp = 11, states = 12, mtu = 1500 };
 
 struct connection {
   uint64_t high, low, ports;
@@ -52,12 +53,17 @@ static void *mapped(size_t size) {
 
 static uint32_t vip_slot(uint64_t word) { return (uint32_t)(word * 0x9e3779b97f4a7c15ull >> 32) & (vip_slots - 1); }
 
+static size_t index_size(uint32_t capacity) {
+  size_t buckets = (size_t)capacity * buckets_per_record;
+  return (buckets < 256 ? 256 : buckets) * sizeof(uint32_t);
+}
+
 struct baseline *baseline_create(uint32_t capacity, uint32_t servers, uint64_t seed) {
   struct baseline *b = calloc(1, sizeof *b);
   if (!b) return NULL;
   b->capacity = capacity;
   b->records = mapped((capacity + 1ull) * sizeof(struct connection));
-  b->buckets = mapped((capacity < 256 ? 256ull : capacity) * sizeof(uint32_t));
+  b->buckets = mapped(index_size(capacity));
   b->servers = mapped(servers * sizeof(struct server));
   b->server_traffic = mapped(servers * sizeof(struct traffic));
   b->service_traffic = mapped(sizeof(struct traffic));
@@ -76,7 +82,7 @@ struct baseline *baseline_create(uint32_t capacity, uint32_t servers, uint64_t s
 void baseline_free(struct baseline *b) {
   if (!b) return;
   munmap(b->records, (b->capacity + 1ull) * sizeof(struct connection));
-  munmap(b->buckets, (b->capacity < 256 ? 256ull : b->capacity) * sizeof(uint32_t));
+  munmap(b->buckets, index_size(b->capacity));
   munmap(b->servers, b->server_count * sizeof(struct server));
   munmap(b->server_traffic, b->server_count * sizeof(struct traffic));
   munmap(b->service_traffic, sizeof(struct traffic));
@@ -126,7 +132,7 @@ static inline uint64_t ports_of(uint64_t vip, uint64_t port) {
 static uint32_t insert(struct baseline *b, uint64_t low, uint64_t ports, uint32_t hash, uint8_t state, uint32_t now) {
   if (b->count == b->capacity) return 0;
   uint32_t number = ++b->count;
-  if (b->count > b->bucket_count && b->bucket_count < b->capacity) split(b);
+  while (b->bucket_count < b->count * buckets_per_record) split(b);
   uint32_t *place = &b->buckets[bucket(b, hash)];
   b->records[number] = (struct connection){
     .low = low, .ports = ports, .server = number % b->server_count, .expires = now + b->timeouts[state], .next = *place,
@@ -248,10 +254,18 @@ static inline bool forward(struct baseline *b, uint8_t *frame, const struct pack
   return true;
 }
 
-static inline void prefetch(const struct baseline *b, uint32_t hash) {
-  const uint8_t *record = (const uint8_t *)&b->records[b->buckets[bucket(b, hash)]];
+static inline void prefetch_record(const struct connection *record) {
   __builtin_prefetch(record, 1, 3);
-  __builtin_prefetch(record + sizeof(struct connection) - 1, 1, 3);
+  __builtin_prefetch((const uint8_t *)record + sizeof *record - 1, 1, 3);
+}
+
+static inline void prefetch(const struct baseline *b, uint32_t hash) {
+  prefetch_record(&b->records[b->buckets[bucket(b, hash)]]);
+}
+
+static inline void prefetch_follower(const struct baseline *b, uint64_t low, uint64_t ports, uint32_t hash) {
+  const struct connection *first = &b->records[b->buckets[bucket(b, hash)]];
+  if (first->low != low || first->ports != ports) prefetch_record(&b->records[first->next]);
 }
 
 static inline size_t lookup_batch(const struct baseline *b, const uint32_t *flows, size_t count) {
@@ -281,13 +295,21 @@ static inline void inspect(const struct baseline *b, struct packet *packet, cons
   __builtin_prefetch(&b->buckets[bucket(b, packet->hash)], 1, 3);
 }
 
+/// Asks for the memory of the packets that come after number n.
+static inline void ask_ahead(const struct baseline *b, const struct packet *packets, size_t n, size_t count) {
+  if (n + ahead < count) prefetch(b, packets[n + ahead].hash);
+  if (n + shortly_ahead >= count) return;
+  const struct packet *packet = &packets[n + shortly_ahead];
+  prefetch_follower(b, packet->low, packet->ports, packet->hash);
+}
+
 static inline size_t process_batch(struct baseline *b, uint8_t *frames, size_t stride, size_t count, uint32_t now) {
   struct packet packets[batch];
   size_t sent = 0;
   for (size_t n = 0; n < count; n++) inspect(b, &packets[n], frames + n * stride, BASELINE_FRAME_LENGTH);
   for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, packets[n].hash);
   for (size_t n = 0; n < count; n++) {
-    if (n + ahead < count) prefetch(b, packets[n + ahead].hash);
+    ask_ahead(b, packets, n, count);
     sent += packets[n].is_ours && forward(b, frames + n * stride, &packets[n], now, false);
   }
   return sent;
@@ -300,7 +322,7 @@ void baseline_forward(
   for (size_t n = 0; n < count; n++) inspect(b, &packets[n], frames[n], lengths[n]);
   for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, packets[n].hash);
   for (size_t n = 0; n < count; n++) {
-    if (n + ahead < count) prefetch(b, packets[n + ahead].hash);
+    ask_ahead(b, packets, n, count);
     sends[n] = packets[n].is_ours && forward(b, frames[n], &packets[n], now, true);
   }
 }

@@ -18,7 +18,7 @@ extension Director {
     if opens(packet), isToBeRescheduled(number, packet) {
       return reschedule(number, frame, packet, vip, key, hash, segment)
     }
-    guard shared.servers[server].isAvailable.load(ordering: .relaxed) else {
+    guard servers[server].isAvailable.load(ordering: .relaxed) else {
       guard settings.expireNodestConn != 0 else { return .drop(.deadServer) }
       end(number, forced: false)
       return schedule(frame, packet, vip, key, hash, segment)
@@ -38,7 +38,7 @@ extension Director {
   @inline(never)
   private mutating func isToBeRescheduled(_ number: UInt32, _ packet: Packet) -> Bool {
     let connection = connections[number]
-    if settings.expireNodestConn != 0, shared.servers[connection.server].isQuiesced.load(ordering: .relaxed) {
+    if settings.expireNodestConn != 0, servers[connection.server].isQuiesced.load(ordering: .relaxed) {
       return true
     }
     guard settings.connReuseMode != 0, connection.parent == 0 else { return false }
@@ -122,7 +122,7 @@ extension Director {
     connections[number].state = state.rawValue
     connections[number].packets = 1
     connections[number].flags = state.isActive ? [] : .inactive
-    connections.time(number, expires: now &+ (saysState ? timeouts[state] : Self.firstTimeout))
+    connections.time(number, expires: now &+ (saysState ? timeout(state) : Self.firstTimeout))
     if template != 0, state.isEstablished { shared.persistence.assure(template) }
   }
 
@@ -148,8 +148,8 @@ extension Director {
   @inline(__always)
   func count(_ number: UInt32, _ state: ConnectionState, _ server: UInt32, _ length: Int) {
     connections[number].packets &+= 1
-    connections[number].expires = now &+ timeouts[state]
-    counters.packet(server: server, service: shared.servers[server].service, bytes: length)
+    connections[number].expires = now &+ timeout(state)
+    counters.packet(server: server, service: servers[server].service, bytes: length)
   }
 
   /// A connection enters another state, and its server's counts follow.
@@ -227,7 +227,7 @@ extension Director {
   mutating func send(_ frame: Bytes, _ family: IPAddress.Family, _ ip: Int, _ server: UInt32) -> Verdict {
     lastServer = server
     if family == .v4 { IPv4.decrementTTL(frame, ip) } else { IPv6.decrementHopLimit(frame, ip) }
-    let mac = shared.servers[server].mac.load(ordering: .relaxed)
+    let mac = servers[server].mac.load(ordering: .relaxed)
     Ethernet.readdress(frame, from: link.mac, to: MACAddress(mac))
     return mac == 0 ? .hold(server: server) : .transmit
   }

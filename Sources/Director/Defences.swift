@@ -41,7 +41,7 @@ extension Director {
     default: return false
     }
     let left = connection.expires &- now
-    guard left &+ 60 * ticksPerSecond <= timeouts[state], (1...8).contains(connection.packets) else { return false }
+    guard left &+ 60 * ticksPerSecond <= timeout(state), (1...8).contains(connection.packets) else { return false }
     return random.next(through: UInt64(connection.packets) - 1) == 0
   }
 

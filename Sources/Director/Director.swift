@@ -4,8 +4,9 @@ import LVS
 /// What the first pass over a batch found out about a frame.
 struct Inspection: BitwiseCopyable {
   var packet = Packet()
-  var vip: UInt16 = 0
-  /// Of the key of its connection.
+  /// Of its connection's key the third word; for a packet that is not whole only the VIP's part.
+  var ports: UInt64 = 0
+  /// Of that key.
   var hash: UInt32 = 0
   var outcome = Outcome.open
 
@@ -16,6 +17,11 @@ struct Inspection: BitwiseCopyable {
     case foreign(owner: UInt32)
     case drop(DropReason)
   }
+
+  @inline(__always) var key: ConnectionKey {
+    ConnectionKey(high: packet.source.high, low: packet.source.low, ports: ports)
+  }
+  @inline(__always) var vip: UInt16 { UInt16(truncatingIfNeeded: ports >> 48) }
 
   /// Whether the packet is ours, and not one of several pieces.
   @inline(__always)
@@ -36,16 +42,21 @@ struct Director: ~Copyable {
   static let batch = 64
   /// How far ahead of the decisions records are asked for.
   static let ahead = 8
+  /// And the records behind them in their buckets, where those are others'.
+  static let shortlyAhead = 4
   /// Records that a worker looks at for expiry after each batch: about 100 µs.
   static let expiryBudget = 512
 
   let shared: SharedTables
+  /// As `shared` has it: each frame asks here.
+  let servers: ServerTable
   let counters: Counters
   var connections: ConnectionTable
   private(set) var snapshot: Snapshot
   private(set) var table: ServiceTable
   private(set) var settings: Settings
-  private(set) var timeouts: StateTimeouts
+  /// By state, in hundredths of a second.
+  private let timeouts = Buffer<UInt32>(repeating: 0, count: ConnectionState.allCases.count)
   var link: Link
   var now: UInt32 = 0
   var limiter = RateLimiter()
@@ -63,6 +74,8 @@ struct Director: ~Copyable {
   private var flushes: UInt64 = 0
   /// The server that a frame was last sent to.
   var lastServer: UInt32 = 0
+  /// Of the fragment that last came before its first one.
+  var lastEarly = FragmentKey(Packet(), vip: 0)
   /// What Call-IDs are hashed with; the same for all workers.
   let seed: UInt64
   let ownership: Ownership
@@ -76,26 +89,35 @@ struct Director: ~Copyable {
     ownership: Ownership = .sole
   ) throws(SystemError) {
     self.shared = shared
+    servers = shared.servers
     self.counters = counters
     self.connections = try ConnectionTable(capacity: connections, seed: seed)
     self.snapshot = snapshot
     table = snapshot.table()
     settings = snapshot.settings
-    timeouts = snapshot.settings.timeouts
     link = snapshot.link
     fragments = FragmentTable(seed: seed)
     random = SplitMix64(seed: seed)
     self.seed = seed
     self.ownership = ownership
+    adoptTimeouts()
   }
+
+  private func adoptTimeouts() {
+    for state in ConnectionState.allCases { timeouts[Int(state.rawValue)] = settings.timeouts[state] }
+  }
+
+  /// How long a connection lives in a state without a packet, in hundredths of a second.
+  @inline(__always)
+  func timeout(_ state: ConnectionState) -> UInt32 { timeouts[Int(state.rawValue)] }
 
   /// Takes over a new configuration.
   mutating func adopt(_ snapshot: Snapshot) {
     self.snapshot = snapshot
     table = snapshot.table()
     settings = snapshot.settings
-    timeouts = snapshot.settings.timeouts
     link = snapshot.link
+    adoptTimeouts()
     // What memory says counts anew; a rate that was set begins where the last one has come to.
     if settings.dropPacket == 2 { untilDropped = settings.defence.dropsEvery }
     if snapshot.flushes != flushes { (flushes, sweeping) = (snapshot.flushes, 1) }
@@ -133,10 +155,14 @@ struct Director: ~Copyable {
     guard let vip = table.vip(inspection.packet.destination) else { return .pass }
     let (source, destination) = (inspection.packet.source, inspection.packet.destination)
     guard source.isUnicast, !source.isLoopback, source != destination else { return .drop(.badSource) }
-    inspection.vip = vip
-    guard inspection.packet.fragment == .none else { return nil }
+    guard inspection.packet.fragment == .none else {
+      inspection.ports = UInt64(vip) << 48
+      return nil
+    }
     if let verdict = inspection.packet.parseTransport(frame) { return verdict }
-    inspection.hash = connections.hash(ConnectionKey(inspection.packet, vip))
+    let key = ConnectionKey(inspection.packet, vip)
+    inspection.ports = key.ports
+    inspection.hash = connections.hash(key)
     connections.prefetchBucket(inspection.hash)
     return nil
   }
@@ -145,6 +171,11 @@ struct Director: ~Copyable {
   @inline(__always)
   func prefetch(_ place: Int) {
     connections.prefetchRecord(inspections[place].hash)
+  }
+
+  @inline(__always)
+  func prefetchFollower(_ place: Int) {
+    connections.prefetchFollower(inspections[place].key, inspections[place].hash)
   }
 
   /// The second pass: what becomes of a frame that was inspected.
@@ -162,8 +193,7 @@ struct Director: ~Copyable {
     guard inspections[place].isWhole else { return nil }
     let (transport, flags) = (inspections[place].packet.transport, inspections[place].packet.tcpFlags)
     guard transport == UDP.number || transport == TCP.number && flags & TCP.syn == 0 else { return nil }
-    let key = ConnectionKey(inspections[place].packet, inspections[place].vip)
-    let number = connections.find(key, inspections[place].hash)
+    let number = connections.find(inspections[place].key, inspections[place].hash)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else { return nil }
     let server = connections[number].server
     let state = ConnectionState(stored: connections[number].state)
@@ -171,7 +201,7 @@ struct Director: ~Copyable {
       transport == UDP.number || TCPTransition.next(state, flags: flags, secure: settings.defence.isSecure) == state
     let length = inspections[place].packet.length
     guard isSettled, inspections[place].packet.ttl > 1, (segment == 0 ? length : segment) <= link.mtu,
-      shared.servers[server].isAvailable.load(ordering: .relaxed)
+      servers[server].isAvailable.load(ordering: .relaxed)
     else { return nil }
     count(number, state, server, length)
     if isOffloading, connections[number].packets % Self.offerInterval == 1 { offer(number) }

@@ -112,9 +112,9 @@ extension Director {
     guard generation != 0 else { return }
     let connection = connections[number]
     let server = connection.server
-    let mac = shared.servers[server].mac.load(ordering: .relaxed)
+    let mac = servers[server].mac.load(ordering: .relaxed)
     guard ConnectionState(stored: connection.state).needsNoDecision, mac != 0,
-      shared.servers[server].isAvailable.load(ordering: .relaxed)
+      servers[server].isAvailable.load(ordering: .relaxed)
     else { return }
     let known = connection.flags.contains(.offloaded) ? flows.find(connection.key, worker: ownership.worker) : nil
     guard let place = known ?? offload?.claim(connection.key, connection: number) else {
@@ -174,7 +174,7 @@ extension Director {
   private mutating func settle(_ number: UInt32, _ place: Int) {
     guard let tally = offload?.flows.collect(place) else { return }
     let connection = connections[number]
-    let expires = tally.seen &+ timeouts[ConnectionState(stored: connection.state)]
+    let expires = tally.seen &+ timeout(ConnectionState(stored: connection.state))
     connections[number].packets &+= UInt32(truncatingIfNeeded: tally.packets)
     if TimerWheel.reached(connection.expires, by: expires) { connections[number].expires = expires }
     count(tally, connection.server)
@@ -183,7 +183,7 @@ extension Director {
   private func count(_ tally: FlowTable.Tally, _ server: UInt32) {
     counters.offloaded.add(tally.packets)
     counters.packets(
-      tally.packets, server: server, service: shared.servers[server].service, bytes: tally.octets)
+      tally.packets, server: server, service: servers[server].service, bytes: tally.octets)
   }
 
   /// Gives away the entries that were taken back.

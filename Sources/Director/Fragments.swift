@@ -16,14 +16,19 @@ extension Director {
     }
     guard !overlapsHeader(frame, packet) else { return .drop(.fragmentOverlap) }
     switch fragments.fate(key, now) {
-    case .unknown: return .park(key)
+    case .unknown:
+      lastEarly = key
+      return .park
     case .refused: return .drop(.unclaimed)
     case .server(let server):
-      guard shared.servers[server].isAvailable.load(ordering: .relaxed) else { return .drop(.deadServer) }
-      counters.packet(server: server, service: shared.servers[server].service, bytes: packet.length)
+      guard servers[server].isAvailable.load(ordering: .relaxed) else { return .drop(.deadServer) }
+      counters.packet(server: server, service: servers[server].service, bytes: packet.length)
       return forward(frame, packet, server, segment)
     }
   }
+
+  /// Keeps the fragment that was last told to park; whether there was room.
+  mutating func park(_ frame: KeptFrame) -> Bool { fragments.wait(lastEarly, frame, now) }
 
   /// Takes note of where the first fragment goes.
   private mutating func first(_ frame: Bytes, _ packet: Packet, _ key: FragmentKey, _ verdict: Verdict) -> Verdict {

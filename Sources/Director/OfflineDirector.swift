@@ -95,8 +95,8 @@ public final class OfflineDirector {
       for piece in pieces { hold(piece, server, milliseconds) }
     case .pass, .handOver: director.counters.passed.add(1)
     case .drop(let reason): director.counters.drop(reason)
-    case .park(let key):
-      if !director.fragments.wait(key, frame, director.now) { director.counters.drop(.fragmentQueueFull) }
+    case .park:
+      if !director.park(frame) { director.counters.drop(.fragmentQueueFull) }
     case .hold(let server): hold(frame, server, milliseconds)
     }
     return []

@@ -77,6 +77,7 @@ public final class PipeService {
     for index in 0..<min(count, Director.ahead) { director.prefetch(index) }
     for index in 0..<count {
       if index &+ Director.ahead < count { director.prefetch(index &+ Director.ahead) }
+      if index &+ Director.shortlyAhead < count { director.prefetchFollower(index &+ Director.shortlyAhead) }
       if director.decide(frames[first &+ index], index, segment: 0) == .transmit { sent &+= 1 }
     }
     return sent

@@ -30,8 +30,8 @@ extension Director {
     }
     let server = connections[number].server
     connections[number].packets &+= 1
-    if shared.servers[server].isAvailable.load(ordering: .relaxed) {
-      counters.packet(server: server, service: shared.servers[server].service, bytes: packet.length)
+    if servers[server].isAvailable.load(ordering: .relaxed) {
+      counters.packet(server: server, service: servers[server].service, bytes: packet.length)
     }
     return forward(frame, packet, server, 0)
   }

@@ -13,7 +13,7 @@ enum Verdict: Equatable {
   /// Ours to forward like those, but longer than the interface's packets may be: to be cut into fragments.
   case cut(server: UInt32)
   /// A fragment that came before the first of its datagram: to be kept until that comes.
-  case park(FragmentKey)
+  case park
   /// For the worker that owns its connection.
   case handOver(to: UInt32)
   case drop(DropReason)

@@ -62,6 +62,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     for index in 0..<min(count, Director.ahead) { director.prefetch(index) }
     for index in 0..<count {
       if index &+ Director.ahead < count { director.prefetch(index &+ Director.ahead) }
+      if index &+ Director.shortlyAhead < count { director.prefetchFollower(index &+ Director.shortlyAhead) }
       carryOut(director.decide(port.frame(index), index, segment: port.segment(index)), index)
     }
   }
@@ -92,8 +93,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
       hold(index, server)
     case .cut(let server):
       cut(index, server)
-    case .park(let key):
-      park(index, key)
+    case .park:
+      park(index)
     case .handOver(let worker):
       director.counters.handedOver.add(1)
       port.handOver(index, to: worker)
@@ -103,8 +104,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   }
 
   @inline(never)
-  private mutating func park(_ index: Int, _ key: FragmentKey) {
-    if !director.fragments.wait(key, port.copy(index), director.now) { director.counters.drop(.fragmentQueueFull) }
+  private mutating func park(_ index: Int) {
+    if !director.park(port.copy(index)) { director.counters.drop(.fragmentQueueFull) }
   }
 
   @inline(never)

@@ -34,7 +34,7 @@ struct ConnectionKey: Equatable {
 
 /// A connection, or a persistence template: 56 bytes without pointers, IPv4 and IPv6 alike.
 ///
-/// With four to eight bytes of the hash index that makes at most 64 for each.
+/// With eight bytes of the hash index that makes 64 for each.
 struct Connection: BitwiseCopyable {
   struct Flags: OptionSet, BitwiseCopyable {
     let rawValue: UInt8

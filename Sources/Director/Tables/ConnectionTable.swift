@@ -3,7 +3,7 @@ import LVS
 
 /// The connections of one worker, or the templates of one service: a hash table that grows one bucket at a time.
 ///
-/// Linear hashing: each insertion beyond the present number of buckets splits one of them, so growth never pauses.
+/// Linear hashing: an insertion splits two buckets, so there are twice as many as records, and growth never pauses.
 /// Records are numbered from 1; 0 stands for none. The hash is keyed, since clients choose what is hashed.
 @safe struct ConnectionTable: ~Copyable, @unchecked Sendable {
   private let memory: Mapping
@@ -22,11 +22,15 @@ import LVS
   let capacity: Int
 
   static let smallest: UInt32 = 256
+  /// With so many, four of five records are the first of their bucket: each further one would be a wait for memory.
+  static let bucketsPerRecord = 2
+  /// The memory of a record, all included.
+  static let octetsPerRecord = MemoryLayout<Connection>.stride + bucketsPerRecord * MemoryLayout<UInt32>.stride
 
   /// A table for at most `capacity` records, memory for which is taken as it is used.
   init(capacity: Int, seed: UInt64) throws(SystemError) {
     let capacity = min(max(capacity, 1), 1 << 30)
-    let indexed = max(capacity, Int(Self.smallest))
+    let indexed = max(capacity * Self.bucketsPerRecord, Int(Self.smallest))
     let memory = try Mapping(size: (capacity + 1) * MemoryLayout<Connection>.stride)
     let index = try Mapping(size: indexed * MemoryLayout<UInt32>.stride)
     unsafe records = memory.base.bindMemory(to: Connection.self, capacity: capacity + 1)
@@ -61,9 +65,21 @@ import LVS
   /// Asks for the first record's two lines, once its bucket is there.
   @inline(__always)
   func prefetchRecord(_ hash: UInt32) {
-    let record = unsafe UnsafeRawPointer(records + Int(buckets[bucket(hash)]))
+    unsafe prefetch(records + Int(buckets[bucket(hash)]))
+  }
+
+  @inline(__always)
+  private func prefetch(_ record: UnsafeMutablePointer<Connection>) {
     unsafe cl_prefetch(record)
-    unsafe cl_prefetch(record + MemoryLayout<Connection>.size - 1)
+    unsafe cl_prefetch(UnsafeRawPointer(record) + MemoryLayout<Connection>.size - 1)
+  }
+
+  /// Asks for the second record's two lines where the first one, once it is there, is not the one with this key.
+  @inline(__always)
+  func prefetchFollower(_ key: ConnectionKey, _ hash: UInt32) {
+    let first = unsafe records + Int(buckets[bucket(hash)])
+    guard unsafe first.pointee.low != key.low || first.pointee.ports != key.ports else { return }
+    unsafe prefetch(records + Int(first.pointee.next))
   }
 
   @inline(__always)
@@ -95,7 +111,7 @@ import LVS
   /// A new record that is linked under its key, not yet timed; 0 where the table is full.
   mutating func insert(_ key: ConnectionKey, _ hash: UInt32) -> UInt32 {
     guard let number = take() else { return 0 }
-    if UInt32(count) > bucketCount, Int(bucketCount) < capacity { split() }
+    while Int(bucketCount) < count * Self.bucketsPerRecord { split() }
     let bucket = bucket(hash)
     unsafe records[Int(number)] = Connection(high: key.high, low: key.low, ports: key.ports, next: buckets[bucket])
     unsafe buckets[bucket] = number

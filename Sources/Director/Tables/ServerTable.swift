@@ -29,7 +29,7 @@ struct ServerRecord: ~Copyable {
   var idleSince: UInt32 = 0
   var meter = TrafficMeter()
   /// Whole cache lines, four of them.
-  private let rest = InlineArray<6, UInt64>(repeating: 0)
+  private let rest = InlineArray<7, UInt64>(repeating: 0)
 
   init(service: UInt32, endpoint: Endpoint) {
     (self.service, self.endpoint) = (service, endpoint)
@@ -48,6 +48,7 @@ struct ServerRecord: ~Copyable {
   private var used: UInt32 = 0
 
   init() throws(SystemError) {
+    precondition(MemoryLayout<ServerRecord>.stride % 64 == 0, "two servers would share a cache line")
     memory = try Mapping(size: Self.capacity * MemoryLayout<ServerRecord>.stride)
     unsafe records = memory.base.bindMemory(to: ServerRecord.self, capacity: Self.capacity)
   }

@@ -219,7 +219,7 @@ private final class Replay {
     case .cut:
       let pieces = KeptFrame(octets: result, header: 0).cut(mtu: director.link.mtu)
       return pieces.map { String($0.octets[5]) }.joined(separator: " and ")
-    case .park(let key): return director.park(frame, key) ? "none" : "no room"
+    case .park: return director.park(frame) ? "none" : "no room"
     case .answer:
       let isV4 = result[Ethernet.length] >> 4 == 4
       let (transport, header) = isV4 ? (IPv4.transport, IPv4.length) : (IPv6.nextHeader, IPv6.length)

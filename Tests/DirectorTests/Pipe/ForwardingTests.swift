@@ -283,11 +283,11 @@ struct FragmentTests {
   func early() throws {
     let director = try director()
     let (first, second) = halves(id: 1)
-    guard case .park(let key) = director.process(second).verdict else {
+    guard case .park = director.process(second).verdict else {
       Issue.record("an early fragment is not kept")
       return
     }
-    #expect(director.park(second, key))
+    #expect(director.park(second))
     #expect(director.ready() == [])
     #expect(director.outcome(first) == "3")
     let ready = director.ready()

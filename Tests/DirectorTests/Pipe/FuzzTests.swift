@@ -169,8 +169,8 @@ struct FuzzTests {
       }
       return "cut"
     case .handOver: return "hand over"
-    case .park(let key):
-      _ = director.park(frame, key)
+    case .park:
+      _ = director.park(frame)
       return "park"
     case .drop: return "drop"
     }

@@ -161,8 +161,8 @@ final class TestDirector {
   }
 
   /// Keeps a frame that came before the first of its datagram.
-  func park(_ frame: [UInt8], _ key: FragmentKey) -> Bool {
-    director.fragments.wait(key, KeptFrame(octets: frame, header: 0), director.now)
+  func park(_ frame: [UInt8]) -> Bool {
+    director.park(KeptFrame(octets: frame, header: 0))
   }
 
   /// What may go its way since its first fragment came.
