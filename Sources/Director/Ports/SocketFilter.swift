@@ -86,53 +86,57 @@ struct SocketFilter {
   /// The owner of a frame among `count` workers, by the client's address: the source, or for an ICMP error the
   /// destination of the packet that it quotes. This program sees a packet from its network header on.
   static func fanout(count: Int) -> SocketFilter {
-    let network: UInt32 = 0xfff0_0000  // SKF_NET_OFF
-    var program: [Instruction] = [
-      Instruction(code: 0x30, value: network),
-      Instruction(code: 0x74, value: 4),
-      Instruction(code: 0x15, ifFalse: 11, value: 4),
-      // IPv4: an ICMP error quotes a packet behind its eight octets.
-      Instruction(code: 0x30, value: network + UInt32(IPv4.transport)),
-      Instruction(code: 0x15, ifFalse: 7, value: UInt32(ICMP.number)),
-      Instruction(code: 0xb1, value: network),
-      Instruction(code: 0x50, value: network),
-      Instruction(code: 0x15, ifTrue: 2, value: UInt32(ICMP.unreachable)),
-      Instruction(code: 0x15, ifTrue: 1, value: UInt32(ICMP.sourceQuench)),
-      Instruction(code: 0x15, ifFalse: 2, value: UInt32(ICMP.timeExceeded)),
-      Instruction(code: 0x40, value: network + UInt32(ICMP.length + IPv4.destination)),
-      Instruction(code: 0x05, value: 18),
-      Instruction(code: 0x20, value: network + UInt32(IPv4.source)),
-      Instruction(code: 0x05, value: 16),
-    ]
-    // IPv6: three words of an address, folded; the quoted packet's destination lies 64 octets behind the source.
-    program += [
-      Instruction(code: 0x30, value: network + UInt32(IPv6.nextHeader)),
-      Instruction(code: 0x15, ifFalse: 4, value: UInt32(ICMP.numberV6)),
-      Instruction(code: 0x30, value: network + UInt32(IPv6.length)),
-      Instruction(code: 0x35, ifTrue: 2, value: 128),
-      Instruction(code: 0x01, value: UInt32(ICMP.length + IPv6.length + IPv6.destination - IPv6.source)),
-      Instruction(code: 0x05, value: 1),
-      Instruction(code: 0x01, value: 0),
-      Instruction(code: 0x40, value: network + UInt32(IPv6.source)),
-      Instruction(code: 0x02, value: 0),
-      Instruction(code: 0x40, value: network + UInt32(IPv6.source + 4)),
-      Instruction(code: 0x02, value: 1),
-      Instruction(code: 0x40, value: network + UInt32(IPv6.source + 12)),
-      Instruction(code: 0x61, value: 0),
-      Instruction(code: 0xac, value: 0),
-      Instruction(code: 0x61, value: 1),
-      Instruction(code: 0xac, value: 0),
-    ]
-    program += [
-      Instruction(code: 0x24, value: 0x61c8_8647),
-      Instruction(code: 0x74, value: 16),
-      Instruction(code: 0x94, value: UInt32(count)),
-      Instruction(code: 0x16, value: 0),
-    ]
     var filter = SocketFilter()
-    filter.instructions = program
+    filter.instructions =
+      clientOfIPv4 + clientOfIPv6 + [
+        Instruction(code: 0x24, value: 0x61c8_8647),
+        Instruction(code: 0x74, value: 16),
+        Instruction(code: 0x94, value: UInt32(count)),
+        Instruction(code: 0x16, value: 0),
+      ]
     return filter
   }
+
+  private static let network: UInt32 = 0xfff0_0000  // SKF_NET_OFF
+
+  /// Goes on behind `clientOfIPv6` with the client's address, or with that where the packet is not of IPv4.
+  private static let clientOfIPv4 = [
+    Instruction(code: 0x30, value: network),
+    Instruction(code: 0x74, value: 4),
+    Instruction(code: 0x15, ifFalse: 11, value: 4),
+    // An ICMP error quotes a packet behind its eight octets.
+    Instruction(code: 0x30, value: network + UInt32(IPv4.transport)),
+    Instruction(code: 0x15, ifFalse: 7, value: UInt32(ICMP.number)),
+    Instruction(code: 0xb1, value: network),
+    Instruction(code: 0x50, value: network),
+    Instruction(code: 0x15, ifTrue: 2, value: UInt32(ICMP.unreachable)),
+    Instruction(code: 0x15, ifTrue: 1, value: UInt32(ICMP.sourceQuench)),
+    Instruction(code: 0x15, ifFalse: 2, value: UInt32(ICMP.timeExceeded)),
+    Instruction(code: 0x40, value: network + UInt32(ICMP.length + IPv4.destination)),
+    Instruction(code: 0x05, value: 18),
+    Instruction(code: 0x20, value: network + UInt32(IPv4.source)),
+    Instruction(code: 0x05, value: 16),
+  ]
+
+  /// Three words of the address, folded; the quoted packet's destination lies 64 octets behind the source.
+  private static let clientOfIPv6 = [
+    Instruction(code: 0x30, value: network + UInt32(IPv6.nextHeader)),
+    Instruction(code: 0x15, ifFalse: 4, value: UInt32(ICMP.numberV6)),
+    Instruction(code: 0x30, value: network + UInt32(IPv6.length)),
+    Instruction(code: 0x35, ifTrue: 2, value: 128),
+    Instruction(code: 0x01, value: UInt32(ICMP.length + IPv6.length + IPv6.destination - IPv6.source)),
+    Instruction(code: 0x05, value: 1),
+    Instruction(code: 0x01, value: 0),
+    Instruction(code: 0x40, value: network + UInt32(IPv6.source)),
+    Instruction(code: 0x02, value: 0),
+    Instruction(code: 0x40, value: network + UInt32(IPv6.source + 4)),
+    Instruction(code: 0x02, value: 1),
+    Instruction(code: 0x40, value: network + UInt32(IPv6.source + 12)),
+    Instruction(code: 0x61, value: 0),
+    Instruction(code: 0xac, value: 0),
+    Instruction(code: 0x61, value: 1),
+    Instruction(code: 0xac, value: 0),
+  ]
 
   private enum Ancillary: UInt32 {
     case packetType = 0xffff_f004

@@ -1,4 +1,5 @@
 import Glibc
+import LVS
 
 /// A system call that failed: what was tried, and the errno.
 struct SystemError: Error, Equatable {
@@ -17,4 +18,9 @@ struct SystemError: Error, Equatable {
 
 extension SystemError: CustomStringConvertible {
   var description: String { unsafe "\(call): \(String(cString: strerror(code)))" }
+}
+
+/// What the system refuses is unavailable to whoever asked.
+func available<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(PlaneError) -> Result {
+  do throws(SystemError) { return try body() } catch { throw .unavailable(error.description) }
 }

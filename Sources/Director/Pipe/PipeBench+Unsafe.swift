@@ -121,8 +121,3 @@ public final class PipeService {
     unsafe Bytes(base + index &* stride, count: length, capacity: stride)
   }
 }
-
-/// What the system refuses is unavailable to whoever measures.
-func available<Result: ~Copyable>(_ body: () throws(SystemError) -> Result) throws(PlaneError) -> Result {
-  do throws(SystemError) { return try body() } catch { throw .unavailable(error.description) }
-}

@@ -34,6 +34,29 @@ extension UserspacePlane {
     // Switches learn anew where the VIPs are, whatever it was.
     if changes.contains(where: \.concernsSwitches) { neighborhood.announceAgain() }
   }
+
+  /// Goes on with what the interface is now: of another address, or another one altogether.
+  ///
+  /// - Parameters:
+  ///   - isNew: it is another one, to which nothing is bound yet.
+  ///   - isReshaped: the workers' ports do not fit it any more.
+  private func adopt(_ interface: Interface, isNew: Bool, isReshaped: Bool) async throws(PlaneError) {
+    link.withLock { link in
+      link.mac = options.virtualMAC ?? interface.mac
+      link.mtu = interface.mtu
+    }
+    neighborhood.adopt(interface)
+    if isNew {
+      do throws(SystemError) {
+        try neighborhood.rebind(interface, vlan: options.vlan, virtual: options.virtualMAC)
+      } catch { throw .unavailable(error.description) }
+    }
+    if isNew || isReshaped { try workerGroup.rebind(interface) }
+    if isNew {
+      try guardian?.renew(interface: interface.name)
+    }
+    try await commit()
+  }
 }
 
 extension InterfaceWatch.Change {

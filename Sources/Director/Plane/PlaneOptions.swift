@@ -1,0 +1,79 @@
+import CLinux
+import LVS
+
+extension UserspacePlane {
+  /// How the plane is set up.
+  public struct Options: Sendable {
+    public var interface: String
+    /// The address that asks for real servers; nil for the interface's own.
+    public var address: IPAddress?
+    /// The 802.1Q VLAN that the director works on; nil for untagged frames.
+    public var vlan: UInt16?
+    public var workers = 1
+    /// Through AF_XDP; nil for packet sockets.
+    public var xdp: XDPMode?
+    /// Whether established flows are forwarded by the XDP program itself, where the interface can.
+    public var offloadsFlows = true
+    /// Connections of each worker at most.
+    public var connections = 1 << 20
+    /// Probes for another owner before a VIP is taken, and milliseconds between two.
+    public var probeCount = 3
+    public var probeInterval = 200
+    /// Announcements of a VIP just taken, milliseconds between two, and seconds between those that refresh.
+    public var announceCount = 3
+    public var announceInterval = 1_000
+    public var announceRefresh = 60
+    /// Whether a VIP is given up to a host that claims it again after it was defended.
+    public var yieldsConflicts = false
+    /// The VIPs' own station; nil for the interface's.
+    public var virtualMAC: MACAddress?
+    /// Other directors, by station and by address: a VIP that one of them announces is theirs.
+    public var peerStations: Set<MACAddress> = []
+    public var peerAddresses: Set<IPAddress> = []
+    /// Seconds between two looks for what breaks direct routing; 0: only when asked.
+    public var checkInterval = 60
+    /// Whether packets for a VIP that nothing wants are answered with resets and errors.
+    public var unclaimedReject = true
+    /// Whether the host's own stack is kept from seeing the VIPs' frames.
+    public var hostGuard = true
+
+    public init(interface: String) {
+      self.interface = interface
+    }
+  }
+}
+
+/// What follows from them.
+extension UserspacePlane.Options {
+  var timing: VIPTiming {
+    VIPTiming(
+      probeCount: probeCount, probeInterval: UInt64(probeInterval), announceCount: announceCount,
+      announceInterval: UInt64(announceInterval), announceRefresh: UInt64(announceRefresh) * 1_000,
+      yields: yieldsConflicts)
+  }
+
+  var peers: Neighborhood.Peers { Neighborhood.Peers(stations: peerStations, addresses: peerAddresses) }
+
+  func link(on interface: Interface) -> Link {
+    Link(
+      mac: virtualMAC ?? interface.mac, mtu: interface.mtu, rejectsUnclaimed: unclaimedReject,
+      leavesChecksums: xdp != nil)
+  }
+
+  func neighborhood(on interface: Interface) -> Neighborhood {
+    Neighborhood(
+      mac: interface.mac, virtual: virtualMAC, addresses: interface.addresses, fixedSender: address, timing: timing,
+      peers: peers)
+  }
+
+  /// Asked for ahead, since the library behind the host guard has words of its own for it.
+  func requireCapabilities() throws(PlaneError) {
+    var needed = [("CAP_NET_RAW", CAP_NET_RAW)]
+    if hostGuard || xdp != nil { needed.append(("CAP_NET_ADMIN", CAP_NET_ADMIN)) }
+    if xdp != nil { needed.append(("CAP_BPF", CAP_BPF)) }
+    let missing = needed.filter { cl_has_capability($0.1) == 0 }.map(\.0)
+    guard missing.isEmpty else {
+      throw .unavailable("lbd lacks \(missing.joined(separator: " and ")): run it as root, or see systemd/lbd.service")
+    }
+  }
+}
