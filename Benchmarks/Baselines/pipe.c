@@ -95,13 +95,14 @@ static inline uint32_t hash(const struct baseline *b, uint64_t high, uint64_t lo
   return (uint32_t)((uint64_t)second ^ (uint64_t)(second >> 64));
 }
 
-static inline uint32_t bucket(const struct baseline *b, uint32_t hash) {
-  uint32_t number = hash & b->mask;
+/// Where a key is to be looked for now; after an insertion it may be elsewhere.
+static inline uint32_t bucket(const struct baseline *b, uint64_t high, uint64_t low, uint64_t ports) {
+  uint32_t number = hash(b, high, low, ports) & b->mask;
   return number < b->bucket_count ? number : number & (b->mask >> 1);
 }
 
-static inline uint32_t find(const struct baseline *b, uint64_t high, uint64_t low, uint64_t ports, uint32_t hash) {
-  uint32_t number = b->buckets[bucket(b, hash)];
+static inline uint32_t find(const struct baseline *b, uint64_t high, uint64_t low, uint64_t ports, uint32_t bucket) {
+  uint32_t number = b->buckets[bucket];
   while (number) {
     const struct connection *record = &b->records[number];
     if (record->low == low && record->ports == ports && record->high == high) return number;
@@ -117,7 +118,7 @@ static void split(struct baseline *b) {
   b->buckets[old] = b->buckets[new] = 0;
   while (number) {
     struct connection *record = &b->records[number];
-    uint32_t next = record->next, *place = &b->buckets[bucket(b, hash(b, record->high, record->low, record->ports))];
+    uint32_t next = record->next, *place = &b->buckets[bucket(b, record->high, record->low, record->ports)];
     record->next = *place;
     *place = number;
     number = next;
@@ -129,11 +130,11 @@ static inline uint64_t ports_of(uint64_t vip, uint64_t port) {
 }
 
 /// Adds a connection to the next server in turn; 0 where there is no room.
-static uint32_t insert(struct baseline *b, uint64_t low, uint64_t ports, uint32_t hash, uint8_t state, uint32_t now) {
+static uint32_t insert(struct baseline *b, uint64_t low, uint64_t ports, uint8_t state, uint32_t now) {
   if (b->count == b->capacity) return 0;
   uint32_t number = ++b->count;
   while (b->bucket_count < b->count * buckets_per_record) split(b);
-  uint32_t *place = &b->buckets[bucket(b, hash)];
+  uint32_t *place = &b->buckets[bucket(b, 0, low, ports)];
   b->records[number] = (struct connection){
     .low = low, .ports = ports, .server = number % b->server_count, .expires = now + b->timeouts[state], .next = *place,
     .state = state};
@@ -143,7 +144,7 @@ static uint32_t insert(struct baseline *b, uint64_t low, uint64_t ports, uint32_
 
 void baseline_open(struct baseline *b, uint32_t flow) {
   uint64_t low = baseline_client(flow), ports = ports_of(1, baseline_port(flow));
-  if (!insert(b, low, ports, hash(b, 0, low, ports), established, 0)) abort();
+  if (!insert(b, low, ports, established, 0)) abort();
 }
 
 // The way of a frame.
@@ -180,10 +181,10 @@ static inline uint8_t next_state(uint8_t state, uint8_t flags) {
   return row >> (4 * state) & 15;
 }
 
-/// What was parsed of a frame, and the hash of its key.
+/// What was parsed of a frame, and where its connection is to be looked for.
 struct packet {
   uint64_t low, ports;
-  uint32_t hash;
+  uint32_t bucket;
   uint16_t length, fragment;
   uint8_t ttl, transport, flags;
   bool is_ours;
@@ -222,14 +223,20 @@ static inline struct packet parse(const struct baseline *b, const uint8_t *frame
   packet.low = client;
   packet.ports = (uint64_t)slot->number << 48 | (uint64_t)load16(transport) << 32
     | (uint64_t)load16(transport + 2) << 16 | (uint64_t)packet.transport << 8;
-  packet.hash = hash(b, 0, packet.low, packet.ports);
+  packet.bucket = bucket(b, 0, packet.low, packet.ports);
   packet.is_ours = true;
   return packet;
 }
 
+/// The connection of a packet for which there was none in the bucket that it had before others of its batch came.
+static uint32_t open_anew(struct baseline *b, const struct packet *packet, uint32_t now) {
+  uint32_t number = find(b, 0, packet->low, packet->ports, bucket(b, 0, packet->low, packet->ports));
+  return number ? number : insert(b, packet->low, packet->ports, packet->transport == 6 ? 1 : udp, now);
+}
+
 static inline bool forward(struct baseline *b, uint8_t *frame, const struct packet *packet, uint32_t now, bool opens) {
-  uint32_t number = find(b, 0, packet->low, packet->ports, packet->hash);
-  if (!number && opens) number = insert(b, packet->low, packet->ports, packet->hash, packet->transport == 6 ? 1 : udp, now);
+  uint32_t number = find(b, 0, packet->low, packet->ports, packet->bucket);
+  if (!number && opens) number = open_anew(b, packet, now);
   if (!number) return false;
   struct connection *connection = &b->records[number];
   const struct server *server = &b->servers[connection->server];
@@ -259,26 +266,26 @@ static inline void prefetch_record(const struct connection *record) {
   __builtin_prefetch((const uint8_t *)record + sizeof *record - 1, 1, 3);
 }
 
-static inline void prefetch(const struct baseline *b, uint32_t hash) {
-  prefetch_record(&b->records[b->buckets[bucket(b, hash)]]);
+static inline void prefetch(const struct baseline *b, uint32_t bucket) {
+  prefetch_record(&b->records[b->buckets[bucket]]);
 }
 
-static inline void prefetch_follower(const struct baseline *b, uint64_t low, uint64_t ports, uint32_t hash) {
-  const struct connection *first = &b->records[b->buckets[bucket(b, hash)]];
+static inline void prefetch_follower(const struct baseline *b, uint64_t low, uint64_t ports, uint32_t bucket) {
+  const struct connection *first = &b->records[b->buckets[bucket]];
   if (first->low != low || first->ports != ports) prefetch_record(&b->records[first->next]);
 }
 
 static inline size_t lookup_batch(const struct baseline *b, const uint32_t *flows, size_t count) {
-  uint32_t hashes[batch];
+  uint32_t places[batch];
   size_t found = 0;
   for (size_t n = 0; n < count; n++) {
-    hashes[n] = hash(b, 0, baseline_client(flows[n]), ports_of(1, baseline_port(flows[n])));
-    __builtin_prefetch(&b->buckets[bucket(b, hashes[n])], 1, 3);
+    places[n] = bucket(b, 0, baseline_client(flows[n]), ports_of(1, baseline_port(flows[n])));
+    __builtin_prefetch(&b->buckets[places[n]], 1, 3);
   }
-  for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, hashes[n]);
+  for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, places[n]);
   for (size_t n = 0; n < count; n++) {
-    if (n + ahead < count) prefetch(b, hashes[n + ahead]);
-    found += find(b, 0, baseline_client(flows[n]), ports_of(1, baseline_port(flows[n])), hashes[n]) != 0;
+    if (n + ahead < count) prefetch(b, places[n + ahead]);
+    found += find(b, 0, baseline_client(flows[n]), ports_of(1, baseline_port(flows[n])), places[n]) != 0;
   }
   return found;
 }
@@ -292,22 +299,22 @@ size_t baseline_lookup(const struct baseline *b, const uint32_t *flows, size_t c
 
 static inline void inspect(const struct baseline *b, struct packet *packet, const uint8_t *frame, size_t length) {
   *packet = parse(b, frame, length);
-  __builtin_prefetch(&b->buckets[bucket(b, packet->hash)], 1, 3);
+  __builtin_prefetch(&b->buckets[packet->bucket], 1, 3);
 }
 
 /// Asks for the memory of the packets that come after number n.
 static inline void ask_ahead(const struct baseline *b, const struct packet *packets, size_t n, size_t count) {
-  if (n + ahead < count) prefetch(b, packets[n + ahead].hash);
+  if (n + ahead < count) prefetch(b, packets[n + ahead].bucket);
   if (n + shortly_ahead >= count) return;
   const struct packet *packet = &packets[n + shortly_ahead];
-  prefetch_follower(b, packet->low, packet->ports, packet->hash);
+  prefetch_follower(b, packet->low, packet->ports, packet->bucket);
 }
 
 static inline size_t process_batch(struct baseline *b, uint8_t *frames, size_t stride, size_t count, uint32_t now) {
   struct packet packets[batch];
   size_t sent = 0;
   for (size_t n = 0; n < count; n++) inspect(b, &packets[n], frames + n * stride, BASELINE_FRAME_LENGTH);
-  for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, packets[n].hash);
+  for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, packets[n].bucket);
   for (size_t n = 0; n < count; n++) {
     ask_ahead(b, packets, n, count);
     sent += packets[n].is_ours && forward(b, frames + n * stride, &packets[n], now, false);
@@ -320,7 +327,7 @@ void baseline_forward(
 ) {
   struct packet packets[batch];
   for (size_t n = 0; n < count; n++) inspect(b, &packets[n], frames[n], lengths[n]);
-  for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, packets[n].hash);
+  for (size_t n = 0; n < count && n < ahead; n++) prefetch(b, packets[n].bucket);
   for (size_t n = 0; n < count; n++) {
     ask_ahead(b, packets, n, count);
     sends[n] = packets[n].is_ours && forward(b, frames[n], &packets[n], now, true);

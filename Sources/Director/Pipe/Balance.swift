@@ -7,21 +7,21 @@ extension Director {
   /// No connection from FTP's data port is ever scheduled.
   static let ftpData: UInt16 = 20
 
-  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int) -> Verdict {
+  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
     let key = ConnectionKey(packet, vip)
-    let number = connections.find(key, hash)
+    let number = connections.find(key)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) || isAlive(number) else {
       if number != 0 { end(number, forced: false) }
-      return schedule(frame, packet, vip, key, hash, segment)
+      return schedule(frame, packet, vip, key, segment)
     }
     let server = connections[number].server
     if opens(packet), isToBeRescheduled(number, packet) {
-      return reschedule(number, frame, packet, vip, key, hash, segment)
+      return reschedule(number, frame, packet, vip, key, segment)
     }
     guard servers[server].isAvailable.load(ordering: .relaxed) else {
       guard settings.expireNodestConn != 0 else { return .drop(.deadServer) }
       end(number, forced: false)
-      return schedule(frame, packet, vip, key, hash, segment)
+      return schedule(frame, packet, vip, key, segment)
     }
     advance(number, packet)
     return forward(frame, packet, server, segment)
@@ -50,9 +50,9 @@ extension Director {
   /// Schedules anew while the old connection still counts, then ends that; as the kernel's timer comes after its picks.
   @inline(never)
   private mutating func reschedule(
-    _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
+    _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ segment: Int
   ) -> Verdict {
-    let verdict = schedule(frame, packet, vip, key, hash, segment)
+    let verdict = schedule(frame, packet, vip, key, segment)
     end(old, forced: false)
     return verdict
   }
@@ -71,7 +71,7 @@ extension Director {
 
   @inline(never)
   private mutating func schedule(
-    _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32, _ segment: Int
+    _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ segment: Int
   ) -> Verdict {
     let match = table.service(packet, vip)
     guard match != .none, mayOpen(packet), let service = snapshot.services[Int(match.number)]
@@ -96,7 +96,7 @@ extension Director {
     case .noServer: return noServer(frame, packet, service)
     case .server(let server, let template):
       counters.connection(server: server, service: match.number)
-      if !isOnePacket { insert(key, hash, server, template, state) }
+      if !isOnePacket { insert(key, server, template, state) }
       counters.packet(server: server, service: match.number, bytes: packet.length)
       return forward(frame, packet, server, segment)
     }
@@ -113,10 +113,10 @@ extension Director {
   ///
   /// - Parameter saysState: whether its first packet says what its state is.
   mutating func insert(
-    _ key: ConnectionKey, _ hash: UInt32, _ server: UInt32, _ template: UInt32, _ state: ConnectionState,
+    _ key: ConnectionKey, _ server: UInt32, _ template: UInt32, _ state: ConnectionState,
     saysState: Bool = true
   ) {
-    let number = connections.insert(key, hash)
+    let number = connections.insert(key)
     connections[number].server = server
     connections[number].parent = template
     connections[number].state = state.rawValue

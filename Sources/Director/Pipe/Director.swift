@@ -132,20 +132,20 @@ struct Director: ~Copyable {
     if let verdict = inspection.packet.parseTransport(frame) { return verdict }
     let key = ConnectionKey(inspection.packet, vip)
     inspection.ports = key.ports
-    inspection.hash = connections.hash(key)
-    connections.prefetchBucket(inspection.hash)
+    inspection.bucket = connections.bucket(of: key)
+    connections.prefetchBucket(inspection.bucket)
     return nil
   }
 
   /// Between the passes, a few frames ahead of the second.
   @inline(__always)
   func prefetch(_ place: Int) {
-    connections.prefetchRecord(inspections[place].hash)
+    connections.prefetchRecord(inspections[place].bucket)
   }
 
   @inline(__always)
   func prefetchFollower(_ place: Int) {
-    connections.prefetchFollower(inspections[place].key, inspections[place].hash)
+    connections.prefetchFollower(inspections[place].key, inspections[place].bucket)
   }
 
   /// The second pass: what becomes of a frame that was inspected.
@@ -163,7 +163,7 @@ struct Director: ~Copyable {
     guard inspections[place].isWhole else { return nil }
     let (transport, flags) = (inspections[place].packet.transport, inspections[place].packet.tcpFlags)
     guard transport == UDP.number || transport == TCP.number && flags & TCP.syn == 0 else { return nil }
-    let number = connections.find(inspections[place].key, inspections[place].hash)
+    let number = connections.find(inspections[place].key, in: inspections[place].bucket)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) else { return nil }
     let server = connections[number].server
     let state = ConnectionState(stored: connections[number].state)
@@ -191,15 +191,13 @@ struct Director: ~Copyable {
     guard inspections[place].packet.fragment == .none else {
       return fragment(frame, inspections[place].packet, inspections[place].vip, segment)
     }
-    return decide(frame, inspections[place].packet, inspections[place].vip, inspections[place].hash, segment)
+    return decide(frame, inspections[place].packet, inspections[place].vip, segment)
   }
 
   /// The way of a packet that is whole, or of a first fragment.
-  mutating func decide(
-    _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ hash: UInt32, _ segment: Int
-  ) -> Verdict {
+  mutating func decide(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
     switch packet.transport {
-    case TCP.number, UDP.number, SCTP.number: return balance(frame, packet, vip, hash, segment)
+    case TCP.number, UDP.number, SCTP.number: return balance(frame, packet, vip, segment)
     case ICMP.number where packet.family == .v4: return control(frame, packet, vip)
     case ICMP.numberV6 where packet.family == .v6: return control(frame, packet, vip)
     default: return reject(frame, packet, .protocolUnreachable, .unclaimedProtocol)

@@ -11,8 +11,7 @@ extension Director {
         fragments.decide(key, nil, now)
         return verdict
       }
-      return first(
-        frame, packet, key, decide(frame, packet, vip, connections.hash(ConnectionKey(packet, vip)), segment))
+      return first(frame, packet, key, decide(frame, packet, vip, segment))
     }
     guard !overlapsHeader(frame, packet) else { return .drop(.fragmentOverlap) }
     switch fragments.fate(key, now) {

@@ -5,8 +5,8 @@ struct Inspection: BitwiseCopyable {
   var packet = Packet()
   /// Of its connection's key the third word; for a packet that is not whole only the VIP's part.
   var ports: UInt64 = 0
-  /// Of that key.
-  var hash: UInt32 = 0
+  /// Where the connection is to be looked for.
+  var bucket: UInt32 = 0
   var outcome = Outcome.open
 
   /// Whether the frame's way has ended already.

@@ -22,11 +22,10 @@ extension Director {
     let key = ConnectionKey(
       client: embedded.destination, clientPort: embedded.destinationPort, vip: vip, virtualPort: embedded.sourcePort,
       transport: embedded.transport)
-    let hash = connections.hash(key)
-    let number = connections.find(key, hash)
+    let number = connections.find(key)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) || isAlive(number) else {
       return settings.scheduleICMP != 0
-        ? scheduleRelated(frame, packet, embedded, vip, key, hash) : .drop(.unclaimed)
+        ? scheduleRelated(frame, packet, embedded, vip, key) : .drop(.unclaimed)
     }
     let server = connections[number].server
     connections[number].packets &+= 1
@@ -38,7 +37,7 @@ extension Director {
 
   /// With `schedule_icmp`, an error about an unknown flow opens a connection for it, which stays in its first state.
   private mutating func scheduleRelated(
-    _ frame: Bytes, _ packet: Packet, _ embedded: Packet, _ vip: UInt16, _ key: ConnectionKey, _ hash: UInt32
+    _ frame: Bytes, _ packet: Packet, _ embedded: Packet, _ vip: UInt16, _ key: ConnectionKey
   ) -> Verdict {
     var reversed = embedded
     (reversed.source, reversed.destination) = (embedded.destination, embedded.source)
@@ -62,7 +61,7 @@ extension Director {
     guard case .server(let server, let template) = opening else { return .drop(.noServer) }
     counters.connection(server: server, service: match.number)
     if !isOnePacket {
-      insert(key, hash, server, template, embedded.transport == UDP.number ? .udp : .none, saysState: false)
+      insert(key, server, template, embedded.transport == UDP.number ? .udp : .none, saysState: false)
     }
     counters.packet(server: server, service: match.number, bytes: packet.length)
     return forward(frame, packet, server, 0)

@@ -44,42 +44,48 @@ import LVS
   }
 
   @inline(__always)
-  func hash(_ key: ConnectionKey) -> UInt32 {
+  private func hash(_ key: ConnectionKey) -> UInt32 {
     let first = (key.low ^ seed.0).multipliedFullWidth(by: key.ports ^ seed.1)
     let second = (first.low ^ first.high ^ key.high).multipliedFullWidth(by: seed.1)
     return UInt32(truncatingIfNeeded: second.low ^ second.high)
   }
 
+  /// Where a key is to be looked for now: after an insertion it may be elsewhere, and is not found here any more.
   @inline(__always)
-  private func bucket(_ hash: UInt32) -> Int {
-    let number = hash & mask
-    return Int(number < bucketCount ? number : number & (mask >> 1))
+  func bucket(of key: ConnectionKey) -> UInt32 {
+    let number = hash(key) & mask
+    return number < bucketCount ? number : number & (mask >> 1)
   }
 
   /// Asks for the bucket's line ahead of `find`.
   @inline(__always)
-  func prefetchBucket(_ hash: UInt32) {
-    unsafe cl_prefetch(buckets + bucket(hash))
+  func prefetchBucket(_ bucket: UInt32) {
+    unsafe cl_prefetch(buckets + Int(bucket))
   }
 
-  /// Asks for the first record's two lines, once its bucket is there.
+  /// Asks for the first record, once its bucket is there.
   @inline(__always)
-  func prefetchRecord(_ hash: UInt32) {
-    unsafe prefetch(records + Int(buckets[bucket(hash)]))
+  func prefetchRecord(_ bucket: UInt32) {
+    unsafe prefetch(first(bucket))
+  }
+
+  /// Asks for the second record where the first one, once it is there, is not the one with this key.
+  @inline(__always)
+  func prefetchFollower(_ key: ConnectionKey, _ bucket: UInt32) {
+    let first = unsafe first(bucket)
+    guard unsafe first.pointee.low != key.low || first.pointee.ports != key.ports else { return }
+    unsafe prefetch(records + Int(first.pointee.next))
+  }
+
+  @inline(__always)
+  private func first(_ bucket: UInt32) -> UnsafeMutablePointer<Connection> {
+    unsafe records + Int(buckets[Int(bucket)])
   }
 
   @inline(__always)
   private func prefetch(_ record: UnsafeMutablePointer<Connection>) {
     unsafe cl_prefetch(record)
     unsafe cl_prefetch(UnsafeRawPointer(record) + MemoryLayout<Connection>.size - 1)
-  }
-
-  /// Asks for the second record's two lines where the first one, once it is there, is not the one with this key.
-  @inline(__always)
-  func prefetchFollower(_ key: ConnectionKey, _ hash: UInt32) {
-    let first = unsafe records + Int(buckets[bucket(hash)])
-    guard unsafe first.pointee.low != key.low || first.pointee.ports != key.ports else { return }
-    unsafe prefetch(records + Int(first.pointee.next))
   }
 
   @inline(__always)
@@ -96,8 +102,12 @@ import LVS
 
   /// The record with this key, or 0.
   @inline(__always)
-  func find(_ key: ConnectionKey, _ hash: UInt32) -> UInt32 {
-    var number = unsafe buckets[bucket(hash)]
+  func find(_ key: ConnectionKey) -> UInt32 { find(key, in: bucket(of: key)) }
+
+  /// The record with this key where it is in this bucket, or 0.
+  @inline(__always)
+  func find(_ key: ConnectionKey, in bucket: UInt32) -> UInt32 {
+    var number = unsafe buckets[Int(bucket)]
     while number != 0 {
       let record = unsafe records + Int(number)
       if unsafe record.pointee.low == key.low && record.pointee.ports == key.ports && record.pointee.high == key.high {
@@ -109,10 +119,10 @@ import LVS
   }
 
   /// A new record that is linked under its key, not yet timed; 0 where the table is full.
-  mutating func insert(_ key: ConnectionKey, _ hash: UInt32) -> UInt32 {
+  mutating func insert(_ key: ConnectionKey) -> UInt32 {
     guard let number = take() else { return 0 }
     while Int(bucketCount) < count * Self.bucketsPerRecord { split() }
-    let bucket = bucket(hash)
+    let bucket = Int(bucket(of: key))
     unsafe records[Int(number)] = Connection(high: key.high, low: key.low, ports: key.ports, next: buckets[bucket])
     unsafe buckets[bucket] = number
     return number
@@ -130,7 +140,7 @@ import LVS
   /// Moves a record under another key.
   mutating func rekey(_ number: UInt32, to key: ConnectionKey) {
     unlink(number)
-    let bucket = bucket(hash(key))
+    let bucket = Int(bucket(of: key))
     unsafe records[Int(number)].high = key.high
     unsafe records[Int(number)].low = key.low
     unsafe records[Int(number)].ports = key.ports
@@ -196,7 +206,7 @@ import LVS
 
   private func unlink(_ number: UInt32) {
     let record = unsafe records[Int(number)]
-    let bucket = bucket(hash(record.key))
+    let bucket = Int(bucket(of: record.key))
     if unsafe buckets[bucket] == number {
       unsafe buckets[bucket] = record.next
       return
@@ -222,7 +232,7 @@ import LVS
     unsafe buckets[Int(new)] = 0
     while number != 0 {
       let record = unsafe records[Int(number)]
-      let bucket = bucket(hash(record.key))
+      let bucket = Int(bucket(of: record.key))
       unsafe records[Int(number)].next = buckets[bucket]
       unsafe buckets[bucket] = number
       number = record.next

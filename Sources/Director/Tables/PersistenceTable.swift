@@ -59,7 +59,7 @@ final class PersistenceTable: Sendable {
   /// The template under this key. One that must not be used any more is put aside to end in its time.
   func find(_ key: ConnectionKey, _ now: UInt32, expireQuiescent: Bool) -> Template? {
     table.withLock { table -> Template? in
-      let number = table.find(key, table.hash(key))
+      let number = table.find(key)
       guard number != 0, !end(number, &table, now) else { return nil }
       let server = table[number].server
       if servers[server].isAvailable.load(ordering: .relaxed),
@@ -78,7 +78,7 @@ final class PersistenceTable: Sendable {
   /// - Parameter lifetime: in hundredths of a second. It keeps that, whatever its service's becomes.
   func insert(_ key: ConnectionKey, callID: UInt64, server: UInt32, lifetime: UInt32, _ now: UInt32) -> Template? {
     table.withLock { table -> Template? in
-      let number = table.insert(key, table.hash(key))
+      let number = table.insert(key)
       guard number != 0 else { return nil }
       if callID != 0 { callIDs.withLock { $0[number] = callID } }
       table[number].server = server

@@ -3,7 +3,7 @@ import LVS
 /// The connection table alone, for measuring it: flows by number, each from an address and a port of its own.
 public struct TableBench: ~Copyable {
   private var table: ConnectionTable
-  private let hashes = Buffer<UInt32>(repeating: 0, count: Director.batch)
+  private let buckets = Buffer<UInt32>(repeating: 0, count: Director.batch)
 
   public init(capacity: Int) throws(PlaneError) {
     table = try available { () throws(SystemError) in try ConnectionTable(capacity: capacity, seed: 1) }
@@ -25,7 +25,7 @@ public struct TableBench: ~Copyable {
   public mutating func insert(_ flows: [UInt32]) {
     for flow in flows {
       let key = Self.key(flow)
-      let number = table.insert(key, table.hash(key))
+      let number = table.insert(key)
       guard number != 0 else { return }
       table.time(number, expires: 1 &+ flow % 9_000)
     }
@@ -46,13 +46,13 @@ public struct TableBench: ~Copyable {
   private func lookup(_ flows: [UInt32], _ first: Int, _ count: Int) -> Int {
     var found = 0
     for index in 0..<count {
-      hashes[index] = table.hash(Self.key(flows[first &+ index]))
-      table.prefetchBucket(hashes[index])
+      buckets[index] = table.bucket(of: Self.key(flows[first &+ index]))
+      table.prefetchBucket(buckets[index])
     }
-    for index in 0..<min(count, Director.ahead) { table.prefetchRecord(hashes[index]) }
+    for index in 0..<min(count, Director.ahead) { table.prefetchRecord(buckets[index]) }
     for index in 0..<count {
-      if index &+ Director.ahead < count { table.prefetchRecord(hashes[index &+ Director.ahead]) }
-      if table.find(Self.key(flows[first &+ index]), hashes[index]) != 0 { found &+= 1 }
+      if index &+ Director.ahead < count { table.prefetchRecord(buckets[index &+ Director.ahead]) }
+      if table.find(Self.key(flows[first &+ index]), in: buckets[index]) != 0 { found &+= 1 }
     }
     return found
   }

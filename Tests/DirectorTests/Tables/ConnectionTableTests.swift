@@ -23,10 +23,10 @@ struct ConnectionTableTests {
     for step in 0..<300_000 {
       let client = UInt32(random.next(through: 30_000))
       let key = key(client)
-      let number = table.find(key, table.hash(key))
+      let number = table.find(key)
       #expect((number == 0) == (plain[client] == nil))
       if number == 0 {
-        let inserted = table.insert(key, table.hash(key))
+        let inserted = table.insert(key)
         #expect((inserted == 0) == (plain.count == 20_000))
         if inserted != 0 {
           table[inserted].server = UInt32(step)
@@ -46,12 +46,12 @@ struct ConnectionTableTests {
   @Test("refuses one more than it holds, and has room again after a removal")
   func capacity() throws {
     var table = try ConnectionTable(capacity: 3, seed: 7)
-    let numbers = (1...3).map { table.insert(key($0), table.hash(key($0))) }
+    let numbers = (1...3).map { table.insert(key($0)) }
     #expect(!numbers.contains(0))
-    #expect(table.insert(key(4), table.hash(key(4))) == 0)
+    #expect(table.insert(key(4)) == 0)
     table.remove(numbers[1])
-    #expect(table.insert(key(4), table.hash(key(4))) != 0)
-    #expect(table.find(key(2), table.hash(key(2))) == 0)
+    #expect(table.insert(key(4)) != 0)
+    #expect(table.find(key(2)) == 0)
   }
 
   @Test("tells connections apart by each part of their key")
@@ -67,8 +67,8 @@ struct ConnectionTableTests {
       ConnectionKey(client: a, clientPort: 1, vip: 1, virtualPort: 2, transport: 6),
       ConnectionKey(client: a, clientPort: 1, vip: 1, virtualPort: 1, transport: 17),
     ]
-    let numbers = keys.map { table.insert($0, table.hash($0)) }
-    for (key, number) in zip(keys, numbers) { #expect(table.find(key, table.hash(key)) == number) }
+    let numbers = keys.map { table.insert($0) }
+    for (key, number) in zip(keys, numbers) { #expect(table.find(key) == number) }
   }
 }
 
@@ -90,7 +90,7 @@ struct TimerWheelTests {
     table.startClock(start)
     for (index, wait) in waits.enumerated() {
       let key = key(UInt32(index))
-      table.time(table.insert(key, table.hash(key)), expires: start &+ wait)
+      table.time(table.insert(key), expires: start &+ wait)
     }
     var left = waits
     var now = start
@@ -115,7 +115,7 @@ struct TimerWheelTests {
   func postponed() throws {
     var table = try ConnectionTable(capacity: 10, seed: 7)
     table.startClock(0)
-    let number = table.insert(key(1), table.hash(key(1)))
+    let number = table.insert(key(1))
     table.time(number, expires: 100)
     var budget = Int.max
     for now in stride(from: UInt32(50), through: 5_000, by: 50) {
@@ -132,7 +132,7 @@ struct TimerWheelTests {
     table.startClock(0)
     for client in 1...1_000 {
       let key = key(UInt32(client))
-      table.time(table.insert(key, table.hash(key)), expires: 70_000)
+      table.time(table.insert(key), expires: 70_000)
     }
     var (calls, ended) = (0, 0)
     while ended < 1_000, calls < 10_000 {
