@@ -63,6 +63,7 @@ let package = Package(
       dependencies: [
         "LVS", "Director", "KernelIPVS", "Capture", "Control", argumentParser, logging,
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .executableTarget(

@@ -28,7 +28,7 @@ public struct ErrorReply: Error, Hashable, Sendable, Codable, CustomStringConver
   /// The HTTP status that goes with the code.
   var status: Int {
     switch code {
-    case "badRequest", "unknownScheduler", "unknownEngine", "outOfRange", "invalid": 400
+    case "badRequest", "unknownScheduler", "unknownEngine", "outOfRange", "invalid", "notUnicast": 400
     case "notFound", "noSuchService", "noSuchServer": 404
     case "serviceExists", "serverExists", "vipContested", "vipOnHost": 409
     case "notSupported": 501
@@ -51,6 +51,7 @@ extension PlaneError {
     case .unknownEngine: "unknownEngine"
     case .outOfRange: "outOfRange"
     case .invalid: "invalid"
+    case .notUnicast: "notUnicast"
     case .vipContested: "vipContested"
     case .vipOnHost: "vipOnHost"
     case .notSupported: "notSupported"

@@ -38,6 +38,7 @@ public struct RowText: Sendable {
   mutating func column(_ width: Int, _ piece: (inout RowText) -> Void) {
     let end = octets.count + width
     piece(&self)
-    while octets.count <= end { octets.append(UInt8(ascii: " ")) }
+    while octets.count < end { octets.append(UInt8(ascii: " ")) }
+    octets.append(UInt8(ascii: " "))
   }
 }

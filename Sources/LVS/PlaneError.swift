@@ -8,6 +8,8 @@ public enum PlaneError: Error, Hashable, Sendable, Codable {
   case unknownEngine(String)
   case outOfRange(String)
   case invalid(String)
+  /// What the address is meant for, and the address.
+  case notUnicast(String, IPAddress)
   /// Another host answers for the VIP.
   case vipContested(IPAddress, MACAddress)
   /// The VIP is configured on the director's own host.
@@ -29,6 +31,7 @@ extension PlaneError: CustomStringConvertible {
     case .unknownEngine(let name): "unknown persistence engine '\(name)' (sip is the only one)"
     case .outOfRange(let what), .invalid(let what), .notSupported(let what), .unavailable(let what), .full(let what):
       what
+    case .notUnicast(let what, let address): "\(what) \(address) is not a unicast address"
     case .vipContested(let vip, let mac):
       "\(vip) is answered for by \(mac): take it off that host, set arp_ignore=1 there if it is a real server, "
         + "or use --force"

@@ -16,7 +16,7 @@ extension VirtualService {
 
   private func validateKey() throws(PlaneError) {
     guard case .endpoint(_, let virtual) = key else { return }
-    guard virtual.address.isUnicast else { throw .invalid("the VIP \(virtual.address) is not a unicast address") }
+    guard virtual.address.isUnicast else { throw .notUnicast("the VIP", virtual.address) }
     guard virtual.port != 0 || persistence != nil else {
       throw .invalid("port 0 (every port of \(virtual.address)) needs persistence: give a port, or add -p")
     }
@@ -48,7 +48,7 @@ extension RealServer {
 
   public func validate(in service: ServiceKey) throws(PlaneError) {
     guard endpoint.address.isUnicast else {
-      throw .invalid("the real server's address \(endpoint.address) is not a unicast address")
+      throw .notUnicast("the real server's address", endpoint.address)
     }
     for weight in [weight, drainedWeight].compactMap(\.self) where !Self.weights.contains(weight) {
       throw .outOfRange("weight \(weight) is not in \(Self.weights.lowerBound) to \(Self.weights.upperBound)")

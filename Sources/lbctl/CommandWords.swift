@@ -17,13 +17,32 @@ struct CommandWords {
     (["lbctl"] + words.filter(Lbctl.commandNames.contains).prefix(1) + ["--help"]).joined(separator: " ")
   }
 
-  /// What stood before the command now stands at the end, and every `-p` has its number. A negative number is a value,
-  /// to be refused as that: to the parser it would be an option.
+  /// What stood before the command now stands behind its name, and every `-p` has its number. A negative number is a
+  /// value, to be refused as that: to the parser it would be an option.
   var prepared: [String] {
-    let start = globalCount
-    let negative = ["set", "timeouts"].contains(words[start...].first) ? words.firstIndex(where: Self.isNegative) : nil
-    guard let negative else { return Self.withPersistence(words[start...]) + words[..<start] }
-    return words[start..<negative] + words[..<start] + ["--"] + words[negative...]
+    let command = words[globalCount...]
+    var result = Self.withPersistence(command)
+    if ["set", "timeouts"].contains(command.first), let negative = result.firstIndex(where: Self.isNegative) {
+      result.insert("--", at: negative)
+    }
+    result.insert(contentsOf: words[..<globalCount], at: nameLength(command))
+    return result
+  }
+
+  /// The words before ipvsadm's own, where the command is `ipvsadm`: which plane, which socket.
+  var ipvsadm: [String]? {
+    guard words[globalCount...].first == "ipvsadm" else { return nil }
+    let choice = words[..<globalCount].flatMap { $0 == "--kernel" ? ["--plane", "kernel"] : [$0] }
+    return choice + words[globalCount...].dropFirst()
+  }
+
+  /// How many words a command's name has: `list` one, `mark add` two.
+  private func nameLength(_ command: ArraySlice<String>) -> Int {
+    let isGroup = Lbctl.configuration.subcommands.contains {
+      $0.configuration.commandName == command.first && !$0.configuration.subcommands.isEmpty
+    }
+    let isNamed = command.dropFirst().first.map { !$0.hasPrefix("-") } ?? false
+    return min(command.count, isGroup && isNamed ? 2 : 1)
   }
 
   private static func isNegative(_ word: String) -> Bool {

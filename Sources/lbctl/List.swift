@@ -73,7 +73,9 @@ struct List: AsyncParsableCommand {
   private func warn() async throws {
     let findings = (try? await options.client.findings()) ?? []
     guard !findings.isEmpty else { return }
-    let lines = findings.map { "  \($0.seen)\n" }.joined()
+    var told: Set<String> = []
+    // A server's fault shows in each of its services.
+    let lines = findings.map(\.seen).filter { told.insert($0).inserted }.map { "  \($0)\n" }.joined()
     FileHandle.standardError.write(Data("lbctl: something is wrong (lbctl doctor has the fix):\n\(lines)".utf8))
   }
 

@@ -38,6 +38,7 @@ struct Migrate: AsyncParsableCommand {
   func run() async throws {
     let lbd = try daemon.client
     let kernel = try KernelTable()
+    try await refuseKernelDirector(lbd)
     let moved: [ServiceDefinition]
     switch to {
     case .kernel:
@@ -48,6 +49,15 @@ struct Migrate: AsyncParsableCommand {
       try await toUserspace(moved, lbd, kernel)
     }
     try write("\(moved.count) \(moved.count == 1 ? "service" : "services") moved to \(to.rawValue)\n")
+  }
+
+  /// An lbd that keeps the kernel's own table has nothing to move it to.
+  private func refuseKernelDirector(_ lbd: ControlClient) async throws {
+    do { _ = try await lbd.vips() } catch let reply as ErrorReply where reply.code == "notSupported" {
+      throw PlaneError.unavailable(
+        "this lbd forwards through the kernel (--data-plane kernel): start one with another data plane to move services"
+      )
+    }
   }
 
   /// The service that was named and all others of its VIP, since only one plane gets a VIP's frames; all where none was.

@@ -22,8 +22,7 @@ enum Program {
     case "ipvsadm-save": return IpvsadmScripts.save(words)
     case "ipvsadm-restore": return IpvsadmScripts.restore(words)
     default:
-      guard words.first == "ipvsadm" else { return nil }
-      return IpvsadmProgram.run(Array(words.dropFirst()))
+      return CommandWords(words).ipvsadm.map { IpvsadmProgram.run($0) }
     }
   }
 

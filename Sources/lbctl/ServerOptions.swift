@@ -47,6 +47,8 @@ struct ServerSettings: ParsableArguments {
 
   @Flag var method: Method?
 
+  @OptionGroup var tunnel: TunnelOptions
+
   @Option(
     name: .shortAndLong, parsing: .unconditional,
     help: ArgumentHelp("0 to 65535; 0 quiesces the server.", valueName: "weight"))
@@ -67,9 +69,13 @@ struct ServerSettings: ParsableArguments {
     transform: { try text($0, as: MACAddress.self) })
   var mac: MACAddress?
 
+  func validate() throws {
+    if tunnel.isNamed, method != .ipip { throw ValidationError("--tun-type and its like go with -i") }
+  }
+
   /// A weight that is named ends a drain.
   func apply(to server: inout RealServer) {
-    if let method { server.method = method.method }
+    if let method { server.method = method == .ipip ? .tunnel(tunnel.tunnel) : method.method }
     if let weight { (server.weight, server.drainedWeight) = (weight, nil) }
     if let upper { server.upperThreshold = upper }
     if let lower { server.lowerThreshold = lower }

@@ -2,6 +2,7 @@ import Control
 import LVS
 import Logging
 import ServiceLifecycle
+import UnixSignals
 
 /// The running director: a plane, the door to it, and what serves it, until SIGTERM or SIGINT.
 struct Daemon {
@@ -17,7 +18,7 @@ struct Daemon {
     let plane = try await openPlane(options, configured: configured) { [logger] event in event.log(to: logger) }
     let controller = Controller(plane, logger: logger)
     do {
-      if let configuration { try await controller.reconcile(to: configuration) }
+      if let configuration, try await !load(configuration, controller) { return await plane.stop() }
     } catch {
       await plane.stop()
       throw error
@@ -25,6 +26,22 @@ struct Daemon {
     logger.info("started", metadata: ["interface": "\(options.network.interface ?? "")"])
     try await group(plane, controller, socket).run()
     logger.info("stopped")
+  }
+
+  /// Has the plane forward for the configured services; whether nobody wants the daemon to end meanwhile.
+  private func load(_ configuration: Configuration, _ controller: Controller) async throws -> Bool {
+    let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+    return try await withThrowingTaskGroup(of: Bool.self) { group in
+      group.addTask {
+        try await controller.reconcile(to: configuration)
+        return true
+      }
+      group.addTask { await !signals.contains { _ in true } }
+      let goesOn = try await group.next() ?? true
+      // What was begun is carried out to its end, so that all of it can be taken back.
+      if goesOn { group.cancelAll() } else { _ = try? await group.next() }
+      return goesOn
+    }
   }
 
   /// Services end in the reverse of this order: the plane forwards until nobody can steer it any more.

@@ -20,6 +20,8 @@ actor KernelDirector: StoppablePlane {
   private var announced: Set<IPAddress> = []
   private var placed: Set<IPAddress> = []
   private var others: Set<ServiceKey> = []
+  /// Whether the kernel's IPVS answered when it was last looked at.
+  private var isAnswered = true
   /// A look at the table waits while it is being changed.
   private var isChanging = false
   private var watch: Task<Void, Never>?
@@ -124,7 +126,7 @@ actor KernelDirector: StoppablePlane {
 
   /// Compares the kernel's table with what lbd was told, tells of differences and puts its own services right.
   private func look() async {
-    guard !isChanging, let now = try? await kernel.status().map(\.definition), !isChanging else { return }
+    guard !isChanging, let now = await table(), !isChanging else { return }
     let present = Set(now.map(\.service.key)).subtracting(desired.keys)
     for key in present.subtracting(others).sorted() {
       events(.warning("service \(key) was added to the kernel by another program: lbd leaves it alone"))
@@ -136,6 +138,19 @@ actor KernelDirector: StoppablePlane {
     let steps = changes(from: now.filter { desired[$0.service.key] != nil }, to: Array(desired.values))
     if !steps.isEmpty { await putRight(steps) }
     await putAddressesRight()
+  }
+
+  /// The kernel's table; nil where it cannot be had, which is told once.
+  private func table() async -> [ServiceDefinition]? {
+    do throws(PlaneError) {
+      let table = try await kernel.status().map(\.definition)
+      isAnswered = true
+      return table
+    } catch {
+      if isAnswered { events(.warning("nothing is forwarded any more: \(error)")) }
+      isAnswered = false
+      return nil
+    }
   }
 
   private func putRight(_ steps: [Change]) async {
@@ -159,8 +174,10 @@ actor KernelDirector: StoppablePlane {
 
   // MARK: Answers
 
+  /// What others changed is put right before, so that the next command finds what lbd was told.
   func status() async throws(PlaneError) -> [ServiceStatus] {
-    try await kernel.status().filter { desired[$0.service.key] != nil }
+    await look()
+    return try await kernel.status().filter { desired[$0.service.key] != nil }
   }
 
   func connections(

@@ -27,6 +27,12 @@ struct Lbd: AsyncParsableCommand {
     if network.interface == nil, replaying.input == nil {
       throw ValidationError("name the interface to the servers' LAN: --interface eth0")
     }
+    guard network.dataPlane == .kernel else { return }
+    // What the kernel decides by itself, and what cannot be had of it.
+    if network.vlan != nil { throw ValidationError("--vlan does not go with --data-plane kernel: name its interface") }
+    if network.workers != 1 { throw ValidationError("--workers does not go with --data-plane kernel") }
+    if vips.virtualMac != nil { throw ValidationError("--virtual-mac does not go with --data-plane kernel") }
+    if vips.noHostGuard { throw ValidationError("--no-host-guard does not go with --data-plane kernel") }
   }
 
   func run() async throws {

@@ -5,11 +5,11 @@ import Testing
 @Suite("The words of a command line")
 struct CommandWordsTests {
   @Test(
-    "Every -p has its number, and options before the command stand at the end",
+    "Every -p has its number, and options before the command stand behind its name",
     arguments: [
       ("list", "list"),
       ("--json list", "list --json"),
-      ("--socket /run/x.sock --json list -t 192.0.2.1:80", "list -t 192.0.2.1:80 --socket /run/x.sock --json"),
+      ("--socket /run/x.sock --json list -t 192.0.2.1:80", "list --socket /run/x.sock --json -t 192.0.2.1:80"),
       ("--socket=/run/x.sock list", "list --socket=/run/x.sock"),
       ("--socket", "--socket"),
       ("add-service -t 192.0.2.1:80 -p", "add-service -t 192.0.2.1:80 -p 360"),
@@ -17,15 +17,28 @@ struct CommandWordsTests {
       ("add-service -p 50 -t 192.0.2.1:80", "add-service -p 50 -t 192.0.2.1:80"),
       ("add-service -t 192.0.2.1:80 --persistent", "add-service -t 192.0.2.1:80 --persistent 360"),
       ("edit-service --persistent 300 -s rr", "edit-service --persistent 300 -s rr"),
-      ("--json add-service -p", "add-service -p 360 --json"),
+      ("--json add-service -p", "add-service --json -p 360"),
       ("list -p", "list -p"),
       ("set conn_reuse_mode -1", "set conn_reuse_mode -- -1"),
-      ("--json timeouts 1 -2 3", "timeouts 1 --json -- -2 3"),
+      ("--json timeouts 1 -2 3", "timeouts --json 1 -- -2 3"),
+      ("--json mark list", "mark list --json"),
+      ("--json mark", "mark --json"),
+      ("--socket /run/x.sock add-rs -w", "add-rs --socket /run/x.sock -w"),
       ("add-rs -w -1", "add-rs -w -1"),
       ("", ""),
     ])
   func prepared(_ line: String, _ prepared: String) {
     #expect(CommandWords(line.split(separator: " ").map(String.init)).prepared.joined(separator: " ") == prepared)
+  }
+
+  @Test(
+    "ipvsadm's words get those that stood before it",
+    arguments: [
+      ("ipvsadm -Ln", "-Ln"), ("--socket /s ipvsadm -Ln", "--socket /s -Ln"),
+      ("--kernel ipvsadm", "--plane kernel"), ("list ipvsadm", nil),
+    ])
+  func ipvsadm(_ line: String, _ words: String?) {
+    #expect(CommandWords(line.split(separator: " ").map(String.init)).ipvsadm?.joined(separator: " ") == words)
   }
 
   @Test(

@@ -95,13 +95,14 @@ struct IpvsadmTests {
   }
 
   @Test(
-    "The plane is named before ipvsadm's own words",
+    "The plane is named among ipvsadm's own words",
     arguments: [
       (["--plane", "userspace", "-Ln"], PlaneChoice(["-Ln"], plane: "userspace")),
       (
         ["--plane=kernel", "--socket", "/s", "-A", "--plane"],
         PlaneChoice(["-A", "--plane"], plane: "kernel", socket: "/s")
       ),
+      (["-Ln", "--plane=userspace", "--rate"], PlaneChoice(["-Ln", "--rate"], plane: "userspace")),
       (["-Ln", "--plane"], PlaneChoice(["-Ln", "--plane"])),
     ])
   func planeChoice(words: [String], choice: PlaneChoice) {

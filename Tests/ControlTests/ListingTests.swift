@@ -41,6 +41,27 @@ struct ListingTests {
   }
 
   @Test(
+    "A row's columns stand apart, however long they are",
+    arguments: [
+      (
+        "sctp", "192.0.2.1:10001", "10.1.0.100:80", "10.1.1.2:80", 3,
+        "SCTP 00:03  INIT1       192.0.2.1:10001    10.1.0.100:80      10.1.1.2:80\n"
+      ),
+      (
+        "tcp", "[2001:db8:1::11]:40000", "[fd77::100]:80", "[fd77::201]:80", 60_000,
+        "TCP 1000:00 INIT1       [2001:db8:1::11]:40000 [fd77::100]:80     [fd77::201]:80\n"
+      ),
+    ] as [(String, String, String, String, UInt32, String)])
+  func longColumns(
+    _ transport: String, _ client: String, _ virtual: String, _ server: String, _ expires: UInt32, _ text: String
+  ) {
+    let row = ConnectionStatus(
+      transport: transport, client: endpoint(client), virtual: endpoint(virtual), server: endpoint(server),
+      state: "INIT1", expires: expires, isTemplate: false)
+    #expect(String(decoding: ConnectionListing.rows([row]), as: UTF8.self) == text)
+  }
+
+  @Test(
     "Large numbers are shortened as ipvsadm shortens them",
     arguments: [
       (0, "        0"), (99_999_999, " 99999999"), (100_000_000, "  100000K"), (999_999_999, "  999999K"),

@@ -140,6 +140,25 @@ def test_what_others_change_is_told_and_put_right(lbd):
     assert (status, error.startswith("lbctl: no service tcp:10.5.5.5:80")) == (1, True)
 
 
+def test_commands_hold_whatever_others_did_just_before(lbd):
+    lbd("--data-plane", "kernel")
+    add_web()
+    inside("director", "ipvsadm", "-C")
+    assert steer("flush")[0] == 0
+    time.sleep(3)
+    assert rules() == "" and VIP not in addresses(), "what was flushed does not come back"
+
+
+def test_a_director_on_the_kernel_has_nothing_to_migrate(lbd):
+    lbd("--data-plane", "kernel")
+    add_web()
+    before = rules()
+    for plane in ("kernel", "userspace"):
+        status, _, error = steer(f"migrate --to {plane}")
+        assert status == 1 and "--data-plane kernel" in error and error.count("\n") == 1
+    assert rules() == before and VIP in addresses()
+
+
 def test_an_ipv6_vip_is_probed_for_announced_and_forwarded_for(lbd):
     lbd("--data-plane", "kernel")
     watch = subprocess.Popen(

@@ -1,8 +1,11 @@
 """`save`, `restore` and `lbd --config` speak one YAML."""
 
+import signal
+import time
+
 import pytest
 from director import service
-from lab import OTHER_VIP, PROJECT, VIP
+from lab import BINARIES, OTHER_VIP, PROJECT, VIP
 from traffic import spread
 
 
@@ -66,3 +69,25 @@ def test_the_example_is_what_its_commands_make(start):
         if words[:2] in (["lbctl", "add-service"], ["lbctl", "add-rs"]):
             director.lbctl(*words[1:])
     assert director.lbctl("save").stdout == saved
+
+
+def test_a_refused_file_changes_nothing(lab, varied):
+    saved = varied.lbctl("save").stdout
+    wanted = f"services:\n- service: tcp:10.77.0.111:80\n- service: tcp:{lab.director.address}:443\n"
+    refused = varied.lbctl("apply", "-f", "-", input=wanted, check=False)
+    assert refused.returncode == 1 and lab.director.address in refused.stderr
+    assert varied.lbctl("save").stdout == saved
+    assert {vip["address"] for vip in varied.json("vips")} == {VIP, OTHER_VIP}
+
+
+def test_a_director_that_is_still_loading_ends_in_order(lab):
+    path, socket = lab.directory / "many.yaml", lab.directory / "loading.sock"
+    path.write_text("services:\n" + "".join(f"- service: tcp:10.77.0.{host}:80\n" for host in range(120, 160)))
+    loading = lab.director.start(BINARIES / "lbd", "--interface", "eth0", "--socket", socket, "--config", path,
+                                 log=lab.directory / "loading.log")
+    log = lab.directory / "loading.log"
+    time.sleep(0.4)
+    assert "started" not in log.read_text()
+    loading.send_signal(signal.SIGTERM)
+    assert loading.wait(10) == 0
+    assert not socket.exists()

@@ -1,12 +1,15 @@
 """What a full virtual server does beyond plain TCP and UDP: marks, fragments, one packet at a time, settings."""
 
+import json
 import socket
+import time
 from contextlib import ExitStack
 
 import pytest
 
-from director import ON_EVERY_DATA_PLANE
-from lab import VIP
+from director import ON_EVERY_DATA_PLANE, service
+from frames import ETHERTYPE_IPV4, SYN, ethernet, tcp
+from lab import STRANGER_MAC, VIP
 from traffic import UdpEcho, web as requests
 from wire import Wire
 
@@ -106,6 +109,31 @@ def test_one_packet_scheduling_spreads_the_datagrams_of_one_socket(lab, director
     add_servers(director, "-u", f"{VIP}:7")
     names = udp_names(lab, 9)
     assert sorted(names.count(server.name) for server in lab.servers) == [3, 3, 3]
+
+
+def test_a_refused_mark_leaves_no_vip(lab, director):
+    director.lbctl("add-service", "-f", "3")
+    refused = director.lbctl("mark", "add", "--dst", "10.77.0.0/29", "--set", "3", check=False)
+    assert refused.returncode == 1 and lab.director.address in refused.stderr
+    assert director.json("vips") == []
+
+
+def test_a_defence_is_up_when_its_setting_returns(lab, web):
+    with Wire(lab.stranger) as wire:
+        for mode, state in [("3", "SYNACK"), ("0", "SYN_RECV")]:
+            web.lbctl("set", "secure_tcp", mode)
+            client = f"10.77.1.{mode}"
+            wire.send(ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, tcp(client, 6000, VIP, 80, SYN)))
+            time.sleep(0.1)
+            row = json.loads(web.lbctl("--json", "list", "--connections", "--client", f"{client}/32").stdout)
+            assert row["state"] == state
+
+
+def test_what_is_no_single_hosts_address_is_refused(lab, web):
+    for words in [("add-service", "-t", "10.77.0.255:80"), ("add-rs", *service(), "-r", "10.77.0.255"),
+                  ("add-rs", *service(), "-r", "10.77.0.9", "--mac", lab.director.mac)]:
+        refused = web.lbctl(*words, check=False)
+        assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1, words
 
 
 def test_settings_are_named_as_the_sysctls_and_checked(director):

@@ -19,7 +19,7 @@ extension UserspacePlane {
   private static let claimMemory: UInt64 = 3_000
 
   @discardableResult
-  private func examine(isThorough: Bool) async -> [Finding] {
+  func examine(isThorough: Bool) async -> [Finding] {
     // Two at a time would hear each other's answers.
     await examining.enter()
     let found = await observe(isThorough: isThorough).findings
@@ -34,6 +34,7 @@ extension UserspacePlane {
     let memory = UInt64(options.checkInterval) * 2_000 + Self.claimMemory
     neighborhood.survey()
     var observation = Observation(interface: watch.withLock { $0.interface })
+    observation.disconnection = unattached.withLock { $0?.reason }
     observation.isThere = (try? Interface.read(options.interface)) != nil
     observation.sender = options.address
     observation.services = services.withLock { $0.status() }

@@ -9,6 +9,14 @@ extension Observation {
     [link, senderless, forwarding, reversePath, largeReceive, flooding].compactMap(\.self)
   }
 
+  var disconnected: Finding? {
+    guard let disconnection else { return nil }
+    return Finding(
+      .disconnected, subject: interface.name, seen: "nothing is forwarded: \(disconnection)",
+      why: "the VIPs are announced, and what comes for them is lost",
+      fix: "put \(interface.name) back to what it was (its MTU, its driver's queues), or lbd --data-plane af-packet")
+  }
+
   private var link: Finding? {
     guard !isThere || !interface.isUp else { return nil }
     return Finding(

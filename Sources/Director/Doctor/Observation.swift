@@ -26,6 +26,8 @@ struct Observation: Sendable {
 
   var interface: Interface
   var isThere = true
+  /// Why the workers are not connected to it.
+  var disconnection: String?
   var sender: IPAddress?
   var vips: [VIPStatus] = []
   var claims: [VIPClaim] = []
@@ -39,7 +41,11 @@ struct Observation: Sendable {
   var clients: [ServiceKey: Int] = [:]
 
   /// All that is wrong, the VIPs' troubles first.
-  var findings: [Finding] { vipFindings + serverFindings + probeFindings + hostFindings + spreadFindings }
+  var findings: [Finding] {
+    // What was probed meanwhile would only mislead.
+    if let disconnected { return [disconnected] }
+    return vipFindings + serverFindings + probeFindings + hostFindings + spreadFindings
+  }
 
   /// `real server 10.0.0.3 (02:…)` where the station is one, else the station alone.
   func name(_ station: MACAddress) -> String {

@@ -197,5 +197,11 @@ extension Prefix {
       self.address = address
       network = Prefix(address, length: length)
     }
+
+    /// The IPv4 address of all hosts of the network; nil where that is no network of several.
+    var broadcast: IPAddress? {
+      guard address.family == .v4, network.length < 31 else { return nil }
+      return IPAddress(v4: network.address.v4 | ~0 >> UInt32(network.length))
+    }
   }
 }

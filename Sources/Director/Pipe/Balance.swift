@@ -146,11 +146,17 @@ extension Director {
 
   /// Counts a packet of a connection and moves its end away.
   @inline(__always)
-  func count(_ number: UInt32, _ state: ConnectionState, _ server: UInt32, _ length: Int) {
+  mutating func count(_ number: UInt32, _ state: ConnectionState, _ server: UInt32, _ length: Int) {
     connections[number].packets &+= 1
-    connections[number].expires = now &+ timeout(state)
+    let (old, end) = (connections[number].expires, now &+ timeout(state))
+    connections[number].expires = end
+    if !TimerWheel.reached(old, by: end) { hasten(number, end) }
     counters.packet(server: server, service: servers[server].service, bytes: length)
   }
+
+  /// The wheel would look at it again when its old end has come: too late where timeouts were shortened.
+  @inline(never)
+  private mutating func hasten(_ number: UInt32, _ end: UInt32) { connections.time(number, expires: end) }
 
   /// A connection enters another state, and its server's counts follow.
   @inline(never)

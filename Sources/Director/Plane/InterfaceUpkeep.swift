@@ -19,14 +19,16 @@ extension UserspacePlane {
     let pending = unattached.withLock { $0 }
     guard pending != nil || !changes.isEmpty else { return }
     if pending != nil || changes.contains(where: \.concernsLink) {
-      let isNew = pending == true || changes.contains(.renewed)
+      let isNew = pending?.isNew == true || changes.contains(.renewed)
       let isReshaped = pending != nil || options.xdp != nil && (changes.contains(.mtu) || changes.contains(.queues))
       await gate.enter()
       do throws(PlaneError) {
         try await adopt(now, isNew: isNew, isReshaped: isReshaped)
         unattached.withLock { $0 = nil }
       } catch {
-        unattached.withLock { $0 = isNew || isReshaped ? isNew : nil }
+        unattached.withLock { $0 = isNew || isReshaped ? (isNew, "\(error)") : nil }
+        // Who lists the services is to see it at once.
+        if pending == nil { Task { [weak self] in await self?.examine(isThorough: false) } }
         digest.report(.warning("interface \(name): \(error)"), now: Clock.milliseconds)
       }
       await gate.leave()

@@ -14,58 +14,72 @@ extension UserspacePlane {
   public func attempt(_ changes: [Change]) async -> [PlaneError?] {
     await gate.enter()
     let outcomes = await probe(for: changes, waits: false)
-    let host = Self.hostAddresses
+    let host = HostAddresses()
     var refusals = services.withLock { services in
       changes.map { change -> PlaneError? in
         do throws(PlaneError) {
-          try carryOut(change, outcomes, host, services)
+          try check(change, outcomes, host, services.rules)
+          try carryOut(change, services)
           return nil
         } catch { return error }
       }
     }
     do throws(PlaneError) { try await commit() } catch { refusals = refusals.map { $0 ?? error } }
+    leaveProbed(outcomes)
     await gate.leave()
     return refusals
   }
 
-  /// `waits`: a VIP that another host has is not refused, but taken when that has let go of it.
+  /// Nothing is carried out where one of them cannot be.
+  ///
+  /// - Parameter waits: a VIP that another host has is not refused, but taken when that has let go of it.
   private func apply(_ changes: [Change], waits: Bool) async throws(PlaneError) {
     await gate.enter()
     let outcomes = await probe(for: changes, waits: waits)
-    let host = Self.hostAddresses
+    let host = HostAddresses()
     var failure: PlaneError?
     services.withLock { services in
       do throws(PlaneError) {
-        for change in changes { try carryOut(change, outcomes, host, services) }
+        for change in changes { try check(change, outcomes, host, services.rules) }
+        for change in changes { try carryOut(change, services) }
       } catch { failure = error }
     }
     do throws(PlaneError) { try await commit() } catch { failure = failure ?? error }
+    leaveProbed(outcomes)
     await gate.leave()
     if let failure { throw failure }
   }
 
-  private static var hostAddresses: Set<IPAddress> { Set(InterfaceAddresses.all().map(\.address.address)) }
-
-  /// - Parameters:
-  ///   - outcomes: which new VIPs cannot be had, and why.
-  ///   - host: the addresses of this host.
-  private func carryOut(
-    _ change: Change, _ outcomes: [IPAddress: PlaneError], _ host: Set<IPAddress>, _ services: Services
+  /// What forbids a change, whatever else its request changes.
+  ///
+  /// - Parameter outcomes: which new VIPs were probed for, and why they cannot be had.
+  private func check(
+    _ change: Change, _ outcomes: [IPAddress: PlaneError?], _ host: HostAddresses, _ rules: [MarkRule]
   ) throws(PlaneError) {
     switch change {
     case .addService(let service, _):
-      guard !services.contains(service.key) else { throw .serviceExists(service.key) }
-      for vip in service.key.addresses(by: services.rules) { if let refusal = outcomes[vip] { throw refusal } }
+      if let vip = service.key.address { try host.checkUnicast(vip) }
+      for vip in service.key.addresses(by: rules) { if let refusal = outcomes[vip] ?? nil { throw refusal } }
     case .addServer(let server, _), .updateServer(let server, _):
-      guard !host.contains(server.endpoint.address) else {
-        throw .invalid("\(server.endpoint.address) is this director's own address: a real server is another host")
-      }
+      try host.check(server)
       guard !owned.withLock({ $0.contains(server.endpoint.address) }) else {
         throw .invalid("\(server.endpoint.address) is a VIP: name the real server by an address of its own")
       }
+      guard let mac = server.mac, mac == link.withLock({ $0.mac }) else { return }
+      throw .invalid("\(mac) is this director's own Ethernet address: a real server is another host")
     default: break
     }
+  }
+
+  private func carryOut(_ change: Change, _ services: Services) throws(PlaneError) {
+    if case .addService(let service, _) = change, services.contains(service.key) { throw .serviceExists(service.key) }
     try services.apply(change, now: Clock.ticks)
+  }
+
+  /// Forgets the VIPs that were probed for and that no service came to have.
+  func leaveProbed(_ outcomes: [IPAddress: PlaneError?]) {
+    let owned = owned.withLock { $0 }
+    for vip in outcomes.keys where !owned.contains(vip) { neighborhood.remove(vip) }
   }
 
   /// Puts the services as they are now in force: the kernel's filters, the workers, the neighbourhood.
@@ -118,5 +132,24 @@ extension UserspacePlane {
       return before.subtracting(servers.keys)
     }
     for address in gone.subtracting(options.peerAddresses) { neighborhood.forget(address) }
+  }
+}
+
+/// The addresses of this host, which are no real servers.
+private struct HostAddresses {
+  private let all = InterfaceAddresses.all().map(\.address)
+
+  func check(_ server: RealServer) throws(PlaneError) {
+    let address = server.endpoint.address
+    guard !all.contains(where: { $0.address == address }) else {
+      throw .invalid("\(address) is this director's own address: a real server is another host")
+    }
+    try checkUnicast(address)
+  }
+
+  /// A subnet's last address is that of all its hosts.
+  func checkUnicast(_ address: IPAddress) throws(PlaneError) {
+    guard let subnet = all.first(where: { $0.broadcast == address }) else { return }
+    throw .notUnicast("the broadcast address of \(subnet.network),", address)
   }
 }

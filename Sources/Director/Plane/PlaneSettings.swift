@@ -31,7 +31,10 @@ extension UserspacePlane {
   }
 
   public func set(_ key: String, to value: String) async throws(PlaneError) {
-    try await putInForce { services throws(PlaneError) in try services.set(key, to: value) }
+    try await putInForce { services throws(PlaneError) in
+      try services.set(key, to: value)
+      _ = services.settings.defend(freePages: Memory.freePages)
+    }
   }
 
   /// The rules that mark packets, in order.
@@ -43,11 +46,11 @@ extension UserspacePlane {
     try await putInForce(claiming: rules) { services in services.rules = rules }
   }
 
-  /// Why the VIPs that the rules would make cannot be had.
-  private func refusal(of rules: [MarkRule]) async -> PlaneError? {
+  /// Which VIPs the rules would make, and why they cannot be had.
+  private func outcomes(of rules: [MarkRule]) async -> [IPAddress: PlaneError?] {
     let marks = services.withLock { $0.order }.filter { $0.address == nil }
     let vips = marks.flatMap { $0.addresses(by: rules) }.map { ($0, false) }
-    return await probe(Dictionary(vips, uniquingKeysWith: { first, _ in first }), waits: false).values.first
+    return await probe(Dictionary(vips, uniquingKeysWith: { first, _ in first }), waits: false)
   }
 
   /// Changes the services and has all workers take the change over, one caller at a time.
@@ -57,13 +60,15 @@ extension UserspacePlane {
     claiming rules: [MarkRule] = [], _ change: (Services) throws(PlaneError) -> Void
   ) async throws(PlaneError) {
     await gate.enter()
-    var failure = await refusal(of: rules)
+    let outcomes = await outcomes(of: rules)
+    var failure = outcomes.values.lazy.compactMap(\.self).first
     if failure == nil {
       do throws(PlaneError) {
         try services.withLock { services throws(PlaneError) in try change(services) }
         try await commit()
       } catch { failure = error }
     }
+    leaveProbed(outcomes)
     await gate.leave()
     if let failure { throw failure }
   }

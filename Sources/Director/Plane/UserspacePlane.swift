@@ -8,8 +8,9 @@ public final class UserspacePlane: ForwardingPlane {
   let services: Mutex<Services>
   let link: Mutex<Link>
   let watch: Mutex<InterfaceWatch>
-  /// Set while the workers cannot be connected to the interface, which is there: whether it is another one than before.
-  let unattached = Mutex<Bool?>(nil)
+  /// Set while the workers cannot be connected to the interface, which is there: why, and whether it is another one than
+  /// before.
+  let unattached = Mutex<(isNew: Bool, reason: String)?>(nil)
   let guardian: HostGuard?
   let resolved: ResolvedServers
   let claims = VIPClaims()

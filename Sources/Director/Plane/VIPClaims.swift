@@ -34,7 +34,7 @@ extension UserspacePlane {
   /// Finds out which new VIPs cannot be had, all at the same time, and why.
   ///
   /// - Parameter waits: another owner of a VIP is no reason against it: the VIP will be taken later.
-  func probe(for changes: [Change], waits: Bool) async -> [IPAddress: PlaneError] {
+  func probe(for changes: [Change], waits: Bool) async -> [IPAddress: PlaneError?] {
     let rules = services.withLock { $0.rules }
     var wanted: [IPAddress: Bool] = [:]
     for case .addService(let service, let force) in changes {
@@ -43,18 +43,19 @@ extension UserspacePlane {
     return await probe(wanted, waits: waits)
   }
 
-  /// Finds out which of these addresses, each with whether to take it by force, cannot be had, and why.
-  func probe(_ all: [IPAddress: Bool], waits: Bool) async -> [IPAddress: PlaneError] {
+  /// Finds out which of these addresses, each with whether to take it by force, cannot be had, and why: for each that
+  /// is not a VIP yet nil or the reason.
+  func probe(_ all: [IPAddress: Bool], waits: Bool) async -> [IPAddress: PlaneError?] {
     let owned = services.withLock { $0.vips }
     let wanted = all.filter { !owned.contains($0.key) }
-    var refusals: [IPAddress: PlaneError] = [:]
+    var refusals = wanted.mapValues { _ in PlaneError?.none }
     let host = Dictionary(
       InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
     // By force a VIP is taken over from the host itself: the guard keeps its frames from the host's own stack.
     for vip in wanted.keys where wanted[vip] != true {
-      if let interface = host[vip] { refusals[vip] = .vipOnHost(vip, interface) }
+      if let interface = host[vip] { refusals.updateValue(.vipOnHost(vip, interface), forKey: vip) }
     }
-    let probed = wanted.filter { refusals[$0.key] == nil && !$0.value }.keys
+    let probed = wanted.filter { !$0.value && host[$0.key] == nil }.keys
     return await withTaskGroup(of: (IPAddress, MACAddress?).self) { group in
       for vip in probed {
         group.addTask { [claims, neighborhood] in
@@ -62,7 +63,7 @@ extension UserspacePlane {
         }
       }
       for await case (let vip, let owner?) in group {
-        if waits { claims.leave(vip, to: owner) } else { refusals[vip] = .vipContested(vip, owner) }
+        if waits { claims.leave(vip, to: owner) } else { refusals.updateValue(.vipContested(vip, owner), forKey: vip) }
         neighborhood.remove(vip)
       }
       return refusals

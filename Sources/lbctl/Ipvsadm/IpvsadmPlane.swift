@@ -7,10 +7,10 @@ enum IpvsadmPlane {
   case kernel(IPVSTable, KernelInfo)
   case userspace(ControlClient)
 
-  /// The plane that was chosen, by name or by `LBCTL_PLANE`; where none was, the kernel, or an lbd that answers where
-  /// the kernel has no IPVS.
+  /// The plane that was chosen, by name, by the socket of an lbd, or by `LBCTL_PLANE`; where none was, the kernel, or an
+  /// lbd that answers where the kernel has no IPVS.
   static func open(_ choice: PlaneChoice) throws(IpvsadmExit) -> IpvsadmPlane {
-    let name = choice.plane ?? environment("LBCTL_PLANE")
+    let name = choice.plane ?? choice.socket.map { _ in "userspace" } ?? environment("LBCTL_PLANE")
     let socket = choice.socket ?? environment("LBCTL_SOCKET") ?? ControlSocket.standardPath
     let client = ControlClient(ControlSocket(socket))
     switch name {
@@ -119,7 +119,7 @@ enum IpvsadmPlane {
     "the synchronisation daemon is the kernel plane's (--plane kernel): lbd has none")
 }
 
-/// What stood before ipvsadm's own words: `--plane NAME`, `--socket PATH`.
+/// What stood among ipvsadm's own words: `--plane NAME`, `--socket PATH`.
 struct PlaneChoice: Equatable {
   var plane: String?
   var socket: String?
@@ -127,16 +127,16 @@ struct PlaneChoice: Equatable {
   var words: [String]
 
   init(_ words: [String]) {
-    var rest = words[...]
-    while let word = rest.first {
-      if let (option, value) = Self.pair(word, rest.dropFirst().first) {
-        if option == "--plane" { plane = value } else { socket = value }
-        rest = rest.dropFirst(word.contains("=") ? 1 : 2)
-      } else {
-        break
+    var (rest, own) = (words[...], [String]())
+    while let word = rest.popFirst() {
+      guard let (option, value) = Self.pair(word, rest.first) else {
+        own.append(word)
+        continue
       }
+      if option == "--plane" { plane = value } else { socket = value }
+      if !word.contains("=") { rest.removeFirst() }
     }
-    self.words = Array(rest)
+    self.words = own
   }
 
   private static func pair(_ word: String, _ next: String?) -> (option: String, value: String)? {

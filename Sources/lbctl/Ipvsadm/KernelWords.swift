@@ -46,6 +46,7 @@ enum KernelWords {
     case "serverExists": return "Destination already exists"
     case "noSuchServer": return "No such destination"
     case "unknownScheduler", "unknownEngine": return "Scheduler or persistence engine not found"
+    case "notUnicast": return "Invalid operation.  Possibly wrong module version, address not unicast, ..."
     case "outOfRange": return "Numerical result out of range"
     default: return nil
     }

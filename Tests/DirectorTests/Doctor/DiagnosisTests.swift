@@ -104,6 +104,8 @@ struct DiagnosisTests {
     Case(
       kind: .largeReceive, subject: "eth0", fix: "ethtool -K eth0 lro off", seen: seen { $0.host.mergesFrames = true }),
     Case(kind: .interfaceDown, subject: "eth0", fix: "ip link set eth0 up", seen: seen { $0.interface.isUp = false }),
+    Case(
+      kind: .disconnected, subject: "eth0", fix: "its MTU", seen: seen { $0.disconnection = "its MTU is too large" }),
     Case(kind: .noAddress, subject: "eth0", fix: "--address", seen: seen { $0.interface.addresses = [] }),
     Case(
       kind: .flooding, subject: "02:00:00:00:04:01", fix: "ageing_time", seen: seen { $0.foreign = [stranger: 100] }),

@@ -37,6 +37,20 @@ private func real(_ number: Int, weight: Int32 = 1, port: UInt16 = 80, upper: UI
 /// What the kernel did in `golden/behaviour.txt`, case by case.
 @Suite("Recorded behaviour of a kernel")
 struct BehaviourTests {
+  @Test("a shortened timeout holds from a connection's next packet on")
+  func shortenedTimeouts() throws {
+    let director = try service(VirtualService(web, scheduler: .rr))
+    for flags in ["S", "A"] { _ = director.outcome(tcp(flags, 1_000)) }
+    try director.setTimeouts(Timeouts(tcp: 3, tcpFin: 0, udp: 0))
+    director.wait(seconds: 1)
+    #expect(director.connectionCount == 1)
+    _ = director.outcome(tcp("A", 1_000))
+    director.wait(seconds: 2)
+    #expect(director.connectionCount == 1)
+    director.wait(seconds: 2)
+    #expect(director.connectionCount == 0)
+  }
+
   @Test(
     "reuses or reschedules a port by conn_reuse_mode",
     arguments: [

@@ -104,7 +104,7 @@ import LVS
   private static func refusal(_ code: Int32, _ interface: Interface) -> PlaneError {
     let reason =
       switch code {
-      case EBUSY: "another XDP program is there already (ip link show \(interface.name))"
+      case EBUSY, EEXIST: "another XDP program is there already (ip link show \(interface.name))"
       case EOPNOTSUPP:
         "its driver cannot; --xdp-mode generic can, but drops frames above the MTU, which local stacks send"
       case ERANGE: "its MTU of \(interface.mtu) is too large"
