@@ -42,6 +42,8 @@ extension ControlClient {
     try await exchange(.DELETE, "/v1/services") { _ in }
   }
 
+  public func total() async throws -> Traffic { try await ask(.GET, "/v1/total") }
+
   public func timeouts() async throws -> Timeouts { try await ask(.GET, "/v1/timeouts") }
 
   public func setTimeouts(_ timeouts: Timeouts) async throws -> Timeouts {

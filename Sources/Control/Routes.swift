@@ -5,7 +5,7 @@ import LVS
 /// The API: resources as JSON, refusals as `ErrorReply`.
 ///
 ///     GET    /v1/services[?service=KEY]    POST /v1/changes        POST /v1/zero[?service=KEY]
-///     DELETE /v1/services                  GET PUT /v1/configuration
+///     DELETE /v1/services                  GET PUT /v1/configuration         GET /v1/total
 ///     POST   /v1/attempts                  changes, each by itself: an ErrorReply or null for each
 ///     GET    /v1/connections[?client=&service=&server=&state=]     one JSON object a line
 ///     GET PUT /v1/timeouts                 GET /v1/settings        PUT /v1/settings/NAME
@@ -34,6 +34,7 @@ struct Routes {
 
   private func addServices(to api: RouterGroup<StreamContext>) {
     api.get("services") { request, _ in try Response.json(await controller.services(request.service)) }
+    api.get("total") { _, _ in try Response.json(await controller.plane.total()) }
     api.delete("services") { _, _ in
       try await controller.flush()
       return try Response.json([String: String]())

@@ -35,6 +35,8 @@ public actor KernelPlane: ForwardingPlane {
     try inPlaneWords { () throws(KernelError) in try table.services() }
   }
 
+  public func total() throws(PlaneError) -> Traffic { try ProcTotal.read().traffic }
+
   public func timeouts() throws(PlaneError) -> Timeouts {
     try inPlaneWords { () throws(KernelError) in try table.timeouts() }
   }

@@ -16,6 +16,9 @@ public protocol ForwardingPlane: Sendable {
   /// All services in the order they were added.
   func status() async throws(PlaneError) -> [ServiceStatus]
 
+  /// The sum over all services that there are and were, since the start or the last `zero` of all.
+  func total() async throws(PlaneError) -> Traffic
+
   /// Calls `body` with slices of the connections and templates that match, until it returns false.
   func connections(
     _ filter: ConnectionFilter, _ body: @Sendable ([ConnectionStatus]) async -> Bool

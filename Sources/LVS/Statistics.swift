@@ -50,3 +50,14 @@ public struct Rates: Hashable, Sendable, Codable {
     self.outBytes = outBytes
   }
 }
+
+/// What went through the whole plane, and how fast: removed services included, unlike in a sum over those that there are.
+public struct Traffic: Hashable, Sendable, Codable {
+  public var statistics: Statistics
+  public var rates: Rates
+
+  public init(statistics: Statistics = Statistics(), rates: Rates = Rates()) {
+    self.statistics = statistics
+    self.rates = rates
+  }
+}

@@ -16,7 +16,7 @@ struct List: AsyncParsableCommand {
       """)
 
   enum Layout: EnumerableFlag {
-    case stats, rate, thresholds, persistentConn, connections
+    case stats, rate, thresholds, persistentConn, connections, total
 
     static func name(for value: Layout) -> NameSpecification {
       value == .connections ? [.customShort("c"), .long] : .long
@@ -29,6 +29,7 @@ struct List: AsyncParsableCommand {
       case .thresholds: "The servers' connection limits."
       case .persistentConn: "Persistence templates."
       case .connections: "The connection table."
+      case .total: "All services in sum, removed ones included: counts, and the same per second."
       }
     }
   }
@@ -52,6 +53,7 @@ struct List: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func validate() throws {
+    if layout == .total, service.named != nil { throw ValidationError("--total is of all services") }
     if layout != .connections, client != nil || server != nil || state != nil {
       throw ValidationError("--client, --server and --state go with --connections")
     }
@@ -63,6 +65,7 @@ struct List: AsyncParsableCommand {
 
   func run() async throws {
     if layout == .connections { return try await listConnections() }
+    if layout == .total { return try options.show(try await options.table.total(), table: Self.table) }
     let key = service.named
     let services = try await options.table.services(key)
     try options.show(services) { listing.text($0, isWhole: key == nil) }
@@ -81,12 +84,22 @@ struct List: AsyncParsableCommand {
 
   private var listing: ServiceListing {
     switch layout {
-    case nil, .connections: .plain
+    case nil, .connections, .total: .plain
     case .stats: .statistics
     case .rate: .rates
     case .thresholds: .thresholds
     case .persistentConn: .persistentConnections
     }
+  }
+
+  private static func table(_ total: Traffic) -> String {
+    let (counts, rates) = (total.statistics, total.rates)
+    return columns(
+      ["", "CONNECTIONS", "PACKETS IN", "BYTES IN"],
+      [
+        ["total", "\(counts.connections)", "\(counts.packets)", "\(counts.bytes)"],
+        ["per second", "\(rates.connections)", "\(rates.packets)", "\(rates.bytes)"],
+      ])
   }
 
   private func listConnections() async throws {

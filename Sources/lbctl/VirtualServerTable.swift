@@ -14,6 +14,7 @@ protocol VirtualServerTable: Sendable {
   func reconcile(to desired: Configuration) async throws -> Int
   func zero(_ key: ServiceKey?) async throws
   func flush() async throws
+  func total() async throws -> Traffic
   func timeouts() async throws -> Timeouts
   func setTimeouts(_ timeouts: Timeouts) async throws -> Timeouts
   func settings() async throws -> [String: String]
@@ -68,6 +69,8 @@ struct KernelTable: VirtualServerTable {
 
   func zero(_ key: ServiceKey?) async throws { try await plane.zero(key) }
   func flush() async throws { try await apply(try await services(nil).map { .removeService($0.service.key) }) }
+  func total() async throws -> Traffic { try await plane.total() }
+
   func timeouts() async throws -> Timeouts { try await plane.timeouts() }
 
   func setTimeouts(_ timeouts: Timeouts) async throws -> Timeouts {

@@ -186,6 +186,8 @@ actor KernelDirector: StoppablePlane {
     try await kernel.connections(filter, body)
   }
 
+  /// The kernel's, so of all its services.
+  func total() async throws(PlaneError) -> Traffic { try await kernel.total() }
   func timeouts() async throws(PlaneError) -> Timeouts { try await kernel.timeouts() }
   func setTimeouts(_ timeouts: Timeouts) async throws(PlaneError) { try await kernel.setTimeouts(timeouts) }
   func zero(_ service: ServiceKey?) async throws(PlaneError) {

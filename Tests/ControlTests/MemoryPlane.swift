@@ -70,6 +70,8 @@ actor MemoryPlane: ForwardingPlane, DirectorInspection {
       state: number % 2 == 0 ? "ESTABLISHED" : "FIN_WAIT", expires: UInt32(number % 900), isTemplate: false)
   }
 
+  func total() -> Traffic { Traffic(statistics: Statistics(connections: 1, packets: 2, bytes: 3)) }
+
   func timeouts() -> Timeouts { current }
 
   func setTimeouts(_ timeouts: Timeouts) {

@@ -129,6 +129,23 @@ def test_a_defence_is_up_when_its_setting_returns(lab, web):
             assert row["state"] == state
 
 
+def test_the_total_outlives_the_services(lab, web):
+    def counts():
+        return web.json("list", "--total")["statistics"]
+
+    requests(lab.client, 6)
+    before = counts()
+    assert before["connections"] == 6 and before["packets"] > 12 and before["bytes"] > 6 * 100
+    service_counts = web.json("list")[0]["statistics"]
+    web.lbctl("del-service", *service())
+    assert counts()["connections"] == 6
+    assert [before[key] for key in ("connections", "packets", "bytes")] <= [
+        service_counts[key] for key in ("connections", "packets", "bytes")]
+    assert web.lbctl("list", "--total").stdout.split()[:5] == ["CONNECTIONS", "PACKETS", "IN", "BYTES", "IN"]
+    web.lbctl("zero")
+    assert counts() == {key: 0 for key in before}
+
+
 def test_what_is_no_single_hosts_address_is_refused(lab, web):
     for words in [("add-service", "-t", "10.77.0.255:80"), ("add-rs", *service(), "-r", "10.77.0.255"),
                   ("add-rs", *service(), "-r", "10.77.0.9", "--mac", lab.director.mac)]:

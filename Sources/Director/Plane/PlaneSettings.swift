@@ -8,6 +8,11 @@ extension UserspacePlane {
     return services.withLock { $0.status() }
   }
 
+  public func total() async throws(PlaneError) -> Traffic {
+    await settle()
+    return services.withLock { $0.total }
+  }
+
   public func zero(_ service: ServiceKey?) async throws(PlaneError) {
     await settle()
     try services.withLock { services throws(PlaneError) in try services.zero(service) }

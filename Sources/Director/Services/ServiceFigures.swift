@@ -5,8 +5,11 @@ extension Services {
   func counted(server: UInt32) -> Statistics { counters.reduce(Statistics()) { $0 + $1.server(server) } }
   func counted(service: UInt32) -> Statistics { counters.reduce(Statistics()) { $0 + $1.service(service) } }
 
+  private var countedInTotal: Statistics { counters.reduce(Statistics()) { $0 + $1.total.statistics } }
+
   /// Makes the present counters the new zero: of one service, or of all.
   func zero(_ key: ServiceKey?) throws(PlaneError) {
+    if key == nil { totalMeter.zero(countedInTotal) }
     for service in try key.map({ key throws(PlaneError) in [try find(key)] }) ?? live {
       service.locked { state in
         state.meter.zero(counted(service: service.number))
@@ -20,6 +23,7 @@ extension Services {
 
   /// Moves the rates on. To be called every two seconds.
   func estimate() {
+    totalMeter.estimate(countedInTotal)
     for service in live {
       service.locked { state in
         state.meter.estimate(counted(service: service.number))
@@ -30,6 +34,8 @@ extension Services {
       }
     }
   }
+
+  var total: Traffic { Traffic(statistics: totalMeter.statistics(countedInTotal), rates: totalMeter.rates) }
 
   /// All services in the order they were added, their servers with the newest first.
   func status() -> [ServiceStatus] {

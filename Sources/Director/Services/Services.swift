@@ -21,6 +21,7 @@ final class Services {
   private var vipUsed: UInt16 = 0
   private var seed: UInt64
   let counters: [Counters]
+  var totalMeter = TrafficMeter()
 
   /// - Parameter counters: of all workers.
   init(shared: SharedTables, counters: [Counters], seed: UInt64) {
