@@ -2,7 +2,7 @@ import Glibc
 import LVS
 
 /// What `/proc/net/ip_vs_stats` says: connections, packets in and out, bytes in and out, in hexadecimal; then the same
-/// for each second.
+/// for each second. The kernel brings it up to date every two seconds.
 ///
 ///        Total Incoming Outgoing         Incoming         Outgoing
 ///        Conns  Packets  Packets            Bytes            Bytes

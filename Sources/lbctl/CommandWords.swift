@@ -49,6 +49,15 @@ struct CommandWords {
     word.hasPrefix("-") && word.utf8.count > 1 && word.utf8.dropFirst().allSatisfy { (48...57).contains($0) }
   }
 
+  /// No option may stand twice, where the parser would take the last: `-t A … -t B` is a slip, and A or B is wrong.
+  func checkRepetition() throws {
+    var seen: Set<String> = []
+    for word in words.prefix(while: { $0 != "--" }) where word.hasPrefix("-") && word != "-" && !Self.isNegative(word) {
+      let option = String(word.prefix { $0 != "=" })
+      guard seen.insert(option).inserted else { throw ValidationError("\(option) stands there twice") }
+    }
+  }
+
   /// Names a command that there is not; the parser would complain of its options instead.
   func checkCommand() throws {
     guard let name = prepared.first, !name.hasPrefix("-"), name != "help" else { return }

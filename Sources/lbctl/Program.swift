@@ -30,6 +30,7 @@ enum Program {
   static func run(_ words: CommandWords) async -> Ending? {
     do {
       try words.checkCommand()
+      try words.checkRepetition()
       var command = try Lbctl.parseAsRoot(words.prepared)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()

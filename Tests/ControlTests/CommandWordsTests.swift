@@ -42,6 +42,23 @@ struct CommandWordsTests {
   }
 
   @Test(
+    "An option that stands there twice is refused",
+    arguments: [
+      ("add-rs -t 192.0.2.1:80 -t 192.0.2.1:81 -r 10.0.0.1", "-t stands there twice"),
+      ("--socket=/a list --socket=/b", "--socket stands there twice"), ("timeouts -1 -1 1", nil),
+      ("capture -w - -- -w", nil), ("list --stats --json", nil),
+    ])
+  func repetition(_ line: String, _ refusal: String?) {
+    let words = CommandWords(line.split(separator: " ").map(String.init))
+    do {
+      try words.checkRepetition()
+      #expect(refusal == nil)
+    } catch {
+      #expect("\(error)".contains(refusal ?? "nothing"))
+    }
+  }
+
+  @Test(
     "The help that is pointed to is the command's",
     arguments: [
       ("--json add-rs -w", "lbctl add-rs --help"), ("drops", "lbctl drops --help"), ("nothing", "lbctl --help"),
