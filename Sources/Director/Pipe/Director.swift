@@ -137,14 +137,18 @@ struct Director: ~Copyable {
     return nil
   }
 
-  /// Between the passes, a few frames ahead of the second.
+  /// Between the passes: asks for the records that the first frames of a batch need.
   @inline(__always)
-  func prefetch(_ place: Int) {
-    connections.prefetchRecord(inspections[place].bucket)
+  func prefetch(of count: Int) {
+    for place in 0..<min(count, Self.ahead) { connections.prefetchRecord(inspections[place].bucket) }
   }
 
+  /// With each frame of the second pass: asks for what those behind it in the batch need.
   @inline(__always)
-  func prefetchFollower(_ place: Int) {
+  func prefetch(after index: Int, of count: Int) {
+    if index &+ Self.ahead < count { connections.prefetchRecord(inspections[index &+ Self.ahead].bucket) }
+    guard index &+ Self.shortlyAhead < count else { return }
+    let place = index &+ Self.shortlyAhead
     connections.prefetchFollower(inspections[place].key, inspections[place].bucket)
   }
 

@@ -74,10 +74,9 @@ public final class PipeService {
   private mutating func process(_ frames: FrameBlock, _ first: Int, _ count: Int) -> Int {
     var sent = 0
     for index in 0..<count { director.inspect(frames[first &+ index], index) }
-    for index in 0..<min(count, Director.ahead) { director.prefetch(index) }
+    director.prefetch(of: count)
     for index in 0..<count {
-      if index &+ Director.ahead < count { director.prefetch(index &+ Director.ahead) }
-      if index &+ Director.shortlyAhead < count { director.prefetchFollower(index &+ Director.shortlyAhead) }
+      director.prefetch(after: index, of: count)
       if director.decide(frames[first &+ index], index, segment: 0) == .transmit { sent &+= 1 }
     }
     return sent

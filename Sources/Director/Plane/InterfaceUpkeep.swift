@@ -43,10 +43,7 @@ extension UserspacePlane {
   ///   - isNew: it is another one, to which nothing is bound yet.
   ///   - isReshaped: the workers' ports do not fit it any more.
   private func adopt(_ interface: Interface, isNew: Bool, isReshaped: Bool) async throws(PlaneError) {
-    link.withLock { link in
-      link.mac = options.virtualMAC ?? interface.mac
-      link.mtu = interface.mtu
-    }
+    link.withLock { $0 = options.link(on: interface) }
     neighborhood.adopt(interface)
     if isNew {
       do throws(SystemError) {

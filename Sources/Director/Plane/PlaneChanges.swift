@@ -14,7 +14,7 @@ extension UserspacePlane {
   public func attempt(_ changes: [Change]) async -> [PlaneError?] {
     await gate.enter()
     let outcomes = await probe(for: changes, waits: false)
-    let host = HostAddresses()
+    let host = OwnAddresses()
     var refusals = services.withLock { services in
       changes.map { change -> PlaneError? in
         do throws(PlaneError) {
@@ -36,7 +36,7 @@ extension UserspacePlane {
   private func apply(_ changes: [Change], waits: Bool) async throws(PlaneError) {
     await gate.enter()
     let outcomes = await probe(for: changes, waits: waits)
-    let host = HostAddresses()
+    let host = OwnAddresses()
     var failure: PlaneError?
     services.withLock { services in
       do throws(PlaneError) {
@@ -54,7 +54,7 @@ extension UserspacePlane {
   ///
   /// - Parameter outcomes: which new VIPs were probed for, and why they cannot be had.
   private func check(
-    _ change: Change, _ outcomes: [IPAddress: PlaneError?], _ host: HostAddresses, _ rules: [MarkRule]
+    _ change: Change, _ outcomes: [IPAddress: PlaneError?], _ host: OwnAddresses, _ rules: [MarkRule]
   ) throws(PlaneError) {
     switch change {
     case .addService(let service, _):
@@ -136,7 +136,7 @@ extension UserspacePlane {
 }
 
 /// The addresses of this host, which are no real servers.
-private struct HostAddresses {
+private struct OwnAddresses {
   private let all = InterfaceAddresses.all().map(\.address)
 
   func check(_ server: RealServer) throws(PlaneError) {

@@ -59,10 +59,9 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   /// The way of each frame.
   private mutating func batch(_ count: Int) {
     for index in 0..<count { director.inspect(port.frame(index), index) }
-    for index in 0..<min(count, Director.ahead) { director.prefetch(index) }
+    director.prefetch(of: count)
     for index in 0..<count {
-      if index &+ Director.ahead < count { director.prefetch(index &+ Director.ahead) }
-      if index &+ Director.shortlyAhead < count { director.prefetchFollower(index &+ Director.shortlyAhead) }
+      director.prefetch(after: index, of: count)
       carryOut(director.decide(port.frame(index), index, segment: port.segment(index)), index)
     }
   }
