@@ -27,6 +27,7 @@ let package = Package(
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
     .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.0.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
   ],
   targets: [
     .target(name: "LVS", swiftSettings: strict),
@@ -45,6 +46,8 @@ let package = Package(
     .systemLibrary(
       name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-3-dev", "libnl-genl-3-dev"])]),
     .target(name: "KernelIPVS", dependencies: ["LVS", "CNetlink"], swiftSettings: strict),
+    .target(
+      name: "Sync", dependencies: ["LVS", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: strict),
     .target(name: "Capture", dependencies: ["LVS", "Director", "CPcap"], swiftSettings: strict),
     .target(
       name: "Control",
@@ -76,6 +79,7 @@ let package = Package(
           ["-static-stdlib", "-use-ld=lld", "-Xclang-linker", "-no-pie"], .when(configuration: .release))
       ]),
     .testTarget(name: "LVSTests", dependencies: ["LVS"], swiftSettings: strict),
+    .testTarget(name: "SyncTests", dependencies: ["Sync", "LVS"], resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
       name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
       resources: [.copy("Golden")], swiftSettings: strict),
