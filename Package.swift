@@ -31,6 +31,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "LVS", swiftSettings: strict),
+    .target(name: "Streams", swiftSettings: strict),
     .target(name: "CLinux"),
     .target(
       name: "Director", dependencies: ["LVS", "CLinux", "CNFTables", "CBPF", "CNetlink"],
@@ -40,7 +41,7 @@ let package = Package(
       plugins: ["CompileBPF"]),
     .systemLibrary(name: "CBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .plugin(name: "CompileBPF", capability: .buildTool(), dependencies: ["EmbedBPF"]),
-    .executableTarget(name: "EmbedBPF", path: "Plugins/EmbedBPF", swiftSettings: strict),
+    .executableTarget(name: "EmbedBPF", dependencies: ["Streams"], path: "Plugins/EmbedBPF", swiftSettings: strict),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .systemLibrary(
@@ -64,13 +65,13 @@ let package = Package(
     .executableTarget(
       name: "lbd",
       dependencies: [
-        "LVS", "Director", "KernelIPVS", "Capture", "Control", argumentParser, logging,
+        "LVS", "Director", "KernelIPVS", "Capture", "Control", "Streams", argumentParser, logging,
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "lbctl", dependencies: ["LVS", "Control", "Director", "KernelIPVS", argumentParser],
+      name: "lbctl", dependencies: ["LVS", "Control", "Director", "KernelIPVS", "Streams", argumentParser],
       swiftSettings: strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))],
       // It is started for each command, and as ipvsadm by scripts. Without Swift's shared libraries, and without their
       // hundred thousand relocations, that takes a third of the time.
@@ -80,6 +81,7 @@ let package = Package(
       ]),
     .testTarget(name: "LVSTests", dependencies: ["LVS"], swiftSettings: strict),
     .testTarget(name: "SyncTests", dependencies: ["Sync", "LVS"], resources: [.copy("Golden")], swiftSettings: strict),
+    .testTarget(name: "StreamsTests", dependencies: ["Streams"], swiftSettings: strict),
     .testTarget(
       name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
       resources: [.copy("Golden")], swiftSettings: strict),

@@ -1,9 +1,11 @@
 import Foundation
+import Streams
 
 /// `EmbedBPF CLANG SOURCE OUTPUT NAME`: compiles SOURCE for BPF and writes OUTPUT, Swift code with the object as NAME.
 @main
 enum EmbedBPF {
   static func main() throws {
+    Output.prepare()
     let words = CommandLine.arguments
     guard words.count == 5 else { fail("EmbedBPF CLANG SOURCE OUTPUT NAME") }
     let object = URL(fileURLWithPath: words[3]).deletingPathExtension().appendingPathExtension("o")
@@ -29,7 +31,7 @@ enum EmbedBPF {
   }
 
   private static func fail(_ why: String) -> Never {
-    FileHandle.standardError.write(Data("EmbedBPF: \(why)\n".utf8))
+    Output.error.say("EmbedBPF: \(why)\n")
     exit(1)
   }
 }

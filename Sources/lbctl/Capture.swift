@@ -1,7 +1,7 @@
 import ArgumentParser
 import Control
-import Foundation
 import LVS
+import Streams
 
 struct Capture: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -24,20 +24,11 @@ struct Capture: AsyncParsableCommand {
 
   /// The file is made when the first bytes come, so that a refused capture leaves none.
   func run() async throws {
-    var output: FileHandle?
+    var output: Output?
     try await daemon.client.capture(filter: filter) { bytes in
-      let file = try output ?? open()
+      let file = try output ?? (write == "-" ? .standard : Output(file: write))
       output = file
-      try file.write(contentsOf: Data(bytes))
+      try lbctl.write(bytes, to: file)
     }
-  }
-
-  private func open() throws -> FileHandle {
-    if write == "-" { return .standardOutput }
-    guard FileManager.default.createFile(atPath: write, contents: nil), let file = FileHandle(forWritingAtPath: write)
-    else {
-      throw PlaneError.unavailable("\(write) cannot be written: \(errorText())")
-    }
-    return file
   }
 }

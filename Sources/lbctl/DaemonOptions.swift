@@ -47,10 +47,6 @@ func show<Value: Encodable>(_ value: Value, asJSON: Bool, table: (Value) -> Stri
   try write(String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
 }
 
-func write(_ data: Data) throws {
-  try write(String(decoding: data, as: UTF8.self))
-}
-
 /// Turns what a setting's own check says into an error of the command line.
 func checked(_ check: () throws(PlaneError) -> Void) throws {
   do throws(PlaneError) {

@@ -2,6 +2,7 @@ import ArgumentParser
 import Control
 import Foundation
 import LVS
+import Streams
 
 struct List: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -79,7 +80,7 @@ struct List: AsyncParsableCommand {
     var told: Set<String> = []
     // A server's fault shows in each of its services.
     let lines = findings.map(\.seen).filter { told.insert($0).inserted }.map { "  \($0)\n" }.joined()
-    FileHandle.standardError.write(Data("lbctl: something is wrong (lbctl doctor has the fix):\n\(lines)".utf8))
+    Output.error.say("lbctl: something is wrong (lbctl doctor has the fix):\n\(lines)")
   }
 
   private var listing: ServiceListing {
@@ -111,7 +112,7 @@ struct List: AsyncParsableCommand {
     var title = ConnectionListing.title
     try await options.table.connections(filter) { rows in
       try write(title)
-      try write(Data(ConnectionListing.rows(rows)))
+      try write(ConnectionListing.rows(rows))
       title = ""
     }
     try write(title)

@@ -1,17 +1,31 @@
 import ArgumentParser
 import Control
 import Foundation
+import Streams
 
 /// Exit status 0: done; 1: refused; 2: the command line is wrong. What went wrong is one line on standard error.
 @main
 enum Program {
   static func main() throws {
+    Output.prepare()
     // Speaking to the kernel takes no other thread: as ipvsadm the program is started often.
     if let status = runAsIpvsadm(CommandLine.arguments) { exit(status) }
     guard let ending = try wait({ await run(CommandWords(CommandLine.arguments.dropFirst())) }) else { return }
-    let file: FileHandle = ending.status == 0 ? .standardOutput : .standardError
-    if !ending.text.isEmpty { file.write(Data("\(ending.text)\n".utf8)) }
-    exit(ending.status)
+    exit(end(ending.status, ending.text.isEmpty ? "" : "\(ending.text)\n"))
+  }
+
+  /// Says what there is to say at the end.
+  ///
+  /// - Parameter text: what was asked for where the status is 0, else what is wrong.
+  /// - Returns: the exit status: 1 where what was asked for cannot be written.
+  static func end(_ status: Int32, _ text: String) -> Int32 {
+    do {
+      if status == 0 { try write(text) } else { Output.error.say(text) }
+      return status
+    } catch {
+      Output.error.say("lbctl: \(error)\n")
+      return 1
+    }
   }
 
   /// `lbctl ipvsadm …`, and the program under one of ipvsadm's names; nil where it is neither.

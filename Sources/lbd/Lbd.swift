@@ -3,6 +3,7 @@ import Capture
 import Control
 import LVS
 import Logging
+import Streams
 
 struct Lbd: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -39,9 +40,8 @@ struct Lbd: AsyncParsableCommand {
     let configuration = try control.config.map { path in try Configuration(file: path) }
     if let input = replaying.input, let output = replaying.output {
       let verdicts = try replay(input, to: output, services: configuration?.services ?? [], vlan: network.vlan)
-      return print(verdicts.summary)
+      return try Output.standard.write("\(verdicts.summary)\n".utf8)
     }
-    LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
     var logger = Logger(label: "lbd")
     logger.logLevel = control.logLevel
     try await Daemon(options: self, configuration: configuration, logger: logger).run()

@@ -1,10 +1,33 @@
 import ArgumentParser
+import Control
 import Foundation
+import Logging
+import Streams
 
 /// Exit status 0: stopped as asked; 1: cannot run; 2: the command line is wrong. Why is one line on standard error.
 @main
 enum Program {
-  static func main() async {
+  /// How long the end waits for a standard error that takes no more.
+  private static let patience = DispatchTimeInterval.milliseconds(500)
+
+  static func main() throws {
+    Output.prepare()
+    let log = LineQueue(to: .error) { "lbd: \($0) log line\($0 == 1 ? " was" : "s were") lost\n" }
+    LoggingSystem.bootstrap { StreamLogHandler(label: $0, stream: log) }
+    let ending = try wait { await Ending() }
+    if let line = ending.line { log.write("lbd: \(line)\n") }
+    log.end(within: patience)
+    exit(ending.status)
+  }
+}
+
+/// How the program ends: with help, with one line that says what is wrong, or with nothing to say.
+private struct Ending {
+  var status: Int32 = 0
+  var line: String?
+
+  /// Runs to the end.
+  init() async {
     do {
       var command = try Lbd.parseAsRoot()
       if var lbd = command as? any AsyncParsableCommand {
@@ -13,19 +36,24 @@ enum Program {
         try command.run()
       }
     } catch {
-      exit(report(error))
+      explain(error)
     }
   }
 
-  private static func report(_ error: any Error) -> Int32 {
-    let status = Lbd.exitCode(for: error)
-    if status.isSuccess {
-      print(Lbd.fullMessage(for: error))
-      return 0
+  private mutating func explain(_ error: any Error) {
+    let message = Lbd.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
+    switch Lbd.exitCode(for: error) {
+    case .success: show(Lbd.fullMessage(for: error))
+    case .validationFailure: (status, line) = (2, "\(message) (see lbd --help)")
+    default: (status, line) = (1, message)
     }
-    var line = Lbd.message(for: error).split(whereSeparator: \.isNewline).joined(separator: " ")
-    if status == .validationFailure { line += " (see lbd --help)" }
-    FileHandle.standardError.write(Data("lbd: \(line)\n".utf8))
-    return status == .validationFailure ? 2 : 1
+  }
+
+  private mutating func show(_ help: String) {
+    do throws(OutputFailure) {
+      try Output.standard.write("\(help)\n".utf8)
+    } catch {
+      if !error.isReaderGone { (status, line) = (1, error.description) }
+    }
   }
 }

@@ -23,9 +23,10 @@ def service(vip=VIP, port=80):
 class Director:
     """An `lbd` on the lab's director, from `start` to `stop`."""
 
-    def __init__(self, lab, *options, socket=None, under=(), host=None):
-        """`under` is a program with its options that starts lbd, such as setpriv; `host` another than the director."""
-        self.lab, self.options, self.under, self.host = lab, options, under, host or lab.director
+    def __init__(self, lab, *options, socket=None, under=(), host=None, error=None):
+        """`under` is a program with its options that starts lbd, such as setpriv; `host` another than the director;
+        `error` what its standard error is, if not the log."""
+        self.lab, self.options, self.under, self.host, self.error = lab, options, under, host or lab.director, error
         self.socket = Path(socket or lab.directory / "lbd.sock")
         self.log = self.socket.with_suffix(".log") if host else lab.directory / "lbd.log"
         self.process = None
@@ -35,7 +36,7 @@ class Director:
         self.log.unlink(missing_ok=True)
         self.process = self.host.start(
             *self.under, BINARIES / "lbd", "--interface", "eth0", "--socket", self.socket, *self.options, log=self.log,
-            detached=self.lab.detached)
+            detached=self.lab.detached, error=self.error)
         end = time.monotonic() + 10
         while self.lbctl("list", check=False).returncode != 0:
             if self.process.poll() is not None or time.monotonic() > end:

@@ -1,7 +1,7 @@
 import Control
-import Glibc
 import KernelIPVS
 import LVS
+import Streams
 
 /// ipvsadm 1.31 as a program: its command line, its output, its exit status, over either plane.
 struct IpvsadmProgram {
@@ -22,10 +22,9 @@ struct IpvsadmProgram {
       let program = IpvsadmProgram(name: name, plane: plane, skipsComments: skipsComments)
       return try program.run(choice.words, isRestoring: false)
     } catch let ending as IpvsadmExit {
-      say(ending.text, to: ending.status == 0 ? STDOUT_FILENO : STDERR_FILENO)
-      return ending.status
+      return Program.end(ending.status, "\(ending.text)\n")
     } catch {
-      say("\(error)", to: STDERR_FILENO)
+      Output.error.say("\(error)\n")
       return 255
     }
   }
@@ -35,10 +34,6 @@ struct IpvsadmProgram {
     guard let first = words.first, ["-h", "--help", "-v", "--version"].contains(first) else { return nil }
     do throws(IpvsadmExit) { _ = try CommandParser.parse(words, program: name) } catch { return error }
     return nil
-  }
-
-  static func say(_ text: String, to descriptor: Int32) {
-    try? lbctl.write("\(text)\n", to: descriptor)
   }
 
   /// - Parameter isRestoring: whether the words come from standard input, where a second `-R` would go in circles.
@@ -71,7 +66,7 @@ struct IpvsadmProgram {
   ///
   /// - Returns: the status that goes with it.
   static func refuse(_ error: any Error, _ verb: IpvsadmVerb) -> Int32 {
-    say(KernelWords.text(error, verb), to: STDERR_FILENO)
+    Output.error.say("\(KernelWords.text(error, verb))\n")
     return 255
   }
 

@@ -1,5 +1,6 @@
-import Glibc
+import Control
 import LVS
+import Streams
 
 /// `ipvsadm -R`: carries out the lines of standard input over the one plane. Changes that come together are handed over
 /// together, and each is told of as if it came alone.
@@ -38,7 +39,7 @@ struct IpvsadmRestore {
       try carryOut()
       // A line that popt cannot read ends alone; every other mistake ends the restoring too.
       guard error.isUnreadable else { throw error }
-      IpvsadmProgram.say(error.text, to: STDERR_FILENO)
+      Output.error.say("\(error.text)\n")
       status = error.status
       return
     }

@@ -1,4 +1,4 @@
-import Glibc
+import Streams
 
 /// The two scripts that come with ipvsadm.
 enum IpvsadmScripts {
@@ -11,7 +11,7 @@ enum IpvsadmScripts {
            With the -n option, prints out the table in numeric format.
 
         """
-      try? write(help, to: STDERR_FILENO)
+      Output.error.say(help)
       return 1
     }
     return IpvsadmProgram.run(planeWords(words) + ["-S"] + choice.words.filter { $0 == "-n" }.prefix(1))

@@ -2,7 +2,7 @@ import Dispatch
 import Synchronization
 
 /// Waits on this thread for asynchronous work. It is for the main thread, which no task needs.
-func wait<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) throws -> Value {
+public func wait<Value: Sendable>(_ work: @escaping @Sendable () async throws -> Value) throws -> Value {
   let waiting = Waiting<Value>()
   Task {
     let outcome: Result<Value, any Error>
