@@ -14,7 +14,8 @@ ARP, REQUEST, REPLY = 0x0806, 1, 2
 def main(interface, address, own, file):
     port = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ARP))
     port.bind((interface, ARP))
-    port.settimeout(0.5)
+    # A question that nobody answers at once nobody answers at all: this is for a busy machine.
+    port.settimeout(10)
     mac, target = port.getsockname()[4], socket.inet_aton(address)
     question = b"\xff" * 6 + mac + struct.pack("!HHHBBH", ARP, 1, 0x0800, 6, 4, REQUEST) + mac + \
         socket.inet_aton(own) + bytes(6) + target

@@ -37,14 +37,14 @@ class Director:
         self.process = self.host.start(
             *self.under, BINARIES / "lbd", "--interface", "eth0", "--socket", self.socket, *self.options, log=self.log,
             detached=self.lab.detached, error=self.error)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while self.lbctl("list", check=False).returncode != 0:
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"lbd did not start (status {self.process.poll()}):\n{self.output()}")
             time.sleep(0.05)
         return self
 
-    def stop(self, how=signal.SIGTERM, timeout=5):
+    def stop(self, how=signal.SIGTERM, timeout=20):
         """Ends lbd; its exit status, negative for the signal that killed it."""
         self.was_ended = True
         if self.process.poll() is None:
@@ -60,7 +60,7 @@ class Director:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def lbctl(self, *words, **options):
-        return command(BINARIES / "lbctl", "--socket", self.socket, *words, **{"timeout": 15, **options})
+        return command(BINARIES / "lbctl", "--socket", self.socket, *words, **{"timeout": 60, **options})
 
     def json(self, *words):
         return json.loads(self.lbctl("--json", *words).stdout)

@@ -168,7 +168,7 @@ class Lab:
                      detached=self.detached)
 
     def _await_web(self, server):
-        end = time.monotonic() + 10
+        end = time.monotonic() + 30
         while time.monotonic() < end:
             with server.socket() as attempt:
                 if attempt.connect_ex(("127.0.0.1", 80)) == 0:

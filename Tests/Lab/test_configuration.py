@@ -1,12 +1,12 @@
 """`save`, `restore` and `lbd --config` speak one YAML."""
 
 import signal
-import time
 
 import pytest
 from director import service
 from lab import BINARIES, OTHER_VIP, PROJECT, VIP
 from traffic import spread
+from wire import Wire, is_arp
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_what_was_saved_can_be_restored(lab, varied):
 
 
 def test_restoring_the_present_changes_nothing(lab, varied):
-    spread(lab.client, 6)
+    assert sum(spread(lab.client, 6).values()) == 6
     assert varied.lbctl("restore", input=varied.lbctl("save").stdout).stdout == "0 changes\n"
     assert sum(active + inactive for active, inactive in varied.connections().values()) == 6
 
@@ -81,13 +81,13 @@ def test_a_refused_file_changes_nothing(lab, varied):
 
 
 def test_a_director_that_is_still_loading_ends_in_order(lab):
-    path, socket = lab.directory / "many.yaml", lab.directory / "loading.sock"
+    path, socket, log = (lab.directory / name for name in ("many.yaml", "loading.sock", "loading.log"))
     path.write_text("services:\n" + "".join(f"- service: tcp:10.77.0.{host}:80\n" for host in range(120, 160)))
-    loading = lab.director.start(BINARIES / "lbd", "--interface", "eth0", "--socket", socket, "--config", path,
-                                 log=lab.directory / "loading.log")
-    log = lab.directory / "loading.log"
-    time.sleep(0.4)
-    assert "started" not in log.read_text()
+    with Wire(lab.stranger) as wire:
+        loading = lab.director.start(BINARIES / "lbd", "--interface", "eth0", "--socket", socket, "--config", path,
+                                     "--probe-interval", "1000", log=log)
+        assert wire.wait(is_arp(sender="0.0.0.0"), 20), log.read_text()
     loading.send_signal(signal.SIGTERM)
-    assert loading.wait(10) == 0
+    assert loading.wait(60) == 0
+    assert "started" not in log.read_text()
     assert not socket.exists()

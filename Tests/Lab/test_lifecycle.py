@@ -10,6 +10,7 @@ from director import BINARIES, service
 from frames import ARP_REPLY, REDIRECT, UNREACHABLE, arp_request
 from lab import STRANGER_MAC, VIP
 from traffic import spread, web as requests
+from waiting import until
 from wire import Wire, is_arp
 
 
@@ -29,7 +30,7 @@ def test_an_ordinary_end_leaves_nothing_behind(lab, start):
     assert traces(lab) == before
     assert not director.socket.exists()
     with Wire(lab.stranger) as wire:
-        assert wire.ask(arp_request(STRANGER_MAC, "10.77.0.50", VIP), is_arp(ARP_REPLY), 0.3) is None
+        assert wire.ask(arp_request(STRANGER_MAC, "10.77.0.50", VIP), is_arp(ARP_REPLY, to=STRANGER_MAC), 0.3) is None
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
@@ -38,7 +39,7 @@ def test_both_ways_to_end_it_are_quick(start, how):
     director.add_web()
     begin = time.monotonic()
     assert director.stop(how) == 0
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 5
 
 
 def test_a_kill_leaves_no_guard_and_no_address(lab, start):
@@ -46,10 +47,7 @@ def test_a_kill_leaves_no_guard_and_no_address(lab, start):
     director = start()
     director.add_web()
     director.stop(signal.SIGKILL)
-    end = time.monotonic() + 2
-    while traces(lab) != before and time.monotonic() < end:
-        time.sleep(0.05)
-    assert traces(lab) == before
+    until(lambda: traces(lab) == before)
 
 
 def test_the_socket_of_a_killed_director_is_replaced(lab, start):
@@ -61,7 +59,7 @@ def test_the_socket_of_a_killed_director_is_replaced(lab, start):
 
 
 def test_a_second_director_on_the_same_socket_is_refused(lab, web):
-    second = lab.director.run(BINARIES / "lbd", "--interface", "eth0", "--socket", web.socket, check=False, timeout=10)
+    second = lab.director.run(BINARIES / "lbd", "--interface", "eth0", "--socket", web.socket, check=False)
     assert second.returncode == 1 and str(web.socket) in second.stderr and len(second.stderr.splitlines()) == 1
     assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
 
@@ -69,7 +67,7 @@ def test_a_second_director_on_the_same_socket_is_refused(lab, web):
 def test_a_file_that_is_no_socket_is_not_replaced(lab):
     path = lab.directory / "precious"
     path.write_text("keep me")
-    refused = lab.director.run(BINARIES / "lbd", "--interface", "eth0", "--socket", path, check=False, timeout=10)
+    refused = lab.director.run(BINARIES / "lbd", "--interface", "eth0", "--socket", path, check=False)
     assert refused.returncode == 1 and str(path) in refused.stderr
     assert path.read_text() == "keep me"
     path.unlink()
@@ -126,5 +124,5 @@ def test_the_hosts_own_services_are_reached_as_before(lab, web):
         listener.bind((lab.director.address, 2222))
         listener.listen()
         with lab.client.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
-            client.settimeout(2)
+            client.settimeout(20)
             client.connect((lab.director.address, 2222))

@@ -54,7 +54,7 @@ class Flood:
         self.await_return(0)
 
     def await_return(self, missing):
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while self.sent - (self.arrived() - self.before) > missing:
             assert time.monotonic() < end, f"{self.sent} frames sent, {self.arrived() - self.before} came back"
             time.sleep(0.001)
@@ -129,6 +129,6 @@ def test_a_listing_that_nobody_reads_fills_no_memory_and_holds_nothing_up(direct
     assert memory(lbd(director)) - before < 32 and memory(process.pid) < 64
     begin = time.monotonic()
     assert director.stop() == 0
-    assert time.monotonic() - begin < 3, "lbd waits a second for readers"
+    assert time.monotonic() - begin < 10, "lbd waits a second for readers"
     process.kill()
     process.wait()

@@ -19,7 +19,7 @@ def clients(lab):
 
 def servers_of(lab, address, count=4):
     """The names of all real servers that answered requests from one client address."""
-    result = lab.client.run("curl", "--silent", "--max-time", 5, "--interface", address,
+    result = lab.client.run("curl", "--silent", "--max-time", 20, "--interface", address,
                             "--header", "Connection: close", f"http://{VIP}/?[1-{count}]")
     assert len(result.stdout.split()) == count
     return set(result.stdout.split())

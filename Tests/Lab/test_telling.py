@@ -2,7 +2,6 @@
 
 import re
 import signal
-import time
 
 import captures
 import pytest
@@ -11,6 +10,7 @@ from frames import ACK, ETHERTYPE_IPV4, FIN, SYN, TCP, echo_request, ethernet, i
 from host import command
 from lab import STRANGER_MAC, VIP
 from traffic import web as requests
+from waiting import until
 from wire import Wire
 
 SAMPLE = re.compile(r'^[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9.e+-]+$')
@@ -25,6 +25,8 @@ def samples(text):
 
 def test_metrics_count_what_was_forwarded(lab, web):
     assert len(requests(lab.client, 6)) == 6
+    # What a client says last nobody answers: it may be on its way when curl has ended.
+    until(lambda: web.json_at("/v1/verdicts")["forwarded"] >= 24)
     text = web.curl("/metrics")
     assert all(SAMPLE.match(line) for line in text.splitlines() if not line.startswith("#"))
     values = samples(text)
@@ -60,8 +62,7 @@ def test_every_drop_is_counted_under_its_reason(lab, web, reason):
     with Wire(lab.stranger) as wire:
         for _ in range(3):
             wire.send(ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, DROPS[reason]))
-    time.sleep(0.1)
-    assert dropped() - before == 3
+    until(lambda: dropped() - before == 3)
 
 
 def test_metrics_are_served_over_tcp_too(lab, start):
@@ -78,9 +79,8 @@ def test_metrics_are_served_over_tcp_too(lab, start):
 
 def test_the_log_tells_what_an_operator_needs(lab, web):
     requests(lab.client, 3)
-    log = web.output()
-    for words in [VIP, *(server.address for server in lab.servers), *(server.mac for server in lab.servers)]:
-        assert words in log
+    words = {VIP, *(server.address for server in lab.servers), *(server.mac for server in lab.servers)}
+    until(lambda: all(word in web.output() for word in words), what=web.output)
 
 
 # Captures
@@ -88,17 +88,17 @@ def test_the_log_tells_what_an_operator_needs(lab, web):
 
 def test_a_capture_shows_requests_and_what_became_of_them(lab, web):
     path = lab.directory / "running.pcapng"
+    path.unlink(missing_ok=True)
     capture = lab.director.start(BINARIES / "lbctl", "--socket", web.socket, "capture", "--filter", "tcp port 80",
                                  "-w", path, log=lab.directory / "capture.log")
-    time.sleep(0.3)
+    # The file begins with the capture.
+    until(path.exists)
     assert len(requests(lab.client, 3)) == 3
-    time.sleep(0.3)
+    # Verdicts are the frames' comments in pcapng, which tcpdump reads, and writes without them.
+    until(lambda: all(f"transmit to {server.mac}".encode() in path.read_bytes() for server in lab.servers))
     # Not SIGINT: where the tests run in the background of a shell, their children ignore that.
     capture.send_signal(signal.SIGTERM)
-    assert capture.wait(5) in (0, -signal.SIGTERM)
-    # Verdicts are the frames' comments in pcapng, which tcpdump reads, and writes without them.
-    for server in lab.servers:
-        assert f"transmit to {server.mac}".encode() in path.read_bytes()
+    assert capture.wait(20) in (0, -signal.SIGTERM)
     command("tcpdump", "-r", path, "-w", path.with_suffix(".pcap"))
     frames = [frame for frame in captures.read(path.with_suffix(".pcap")) if frame.tcp]
     assert sum(frame.tcp.flags == SYN and frame.destination == lab.director.mac for frame in frames) == 3

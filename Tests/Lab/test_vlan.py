@@ -41,10 +41,11 @@ def to_director(lab, packet, vlan=VLAN):
 
 
 def test_arp_is_answered_on_the_vlan_alone(lab, trunk, client):
-    reply = client.ask(arp_request(STRANGER_MAC, ASKER, VIP, vlan=VLAN), is_arp(ARP_REPLY))
+    reply = client.ask(arp_request(STRANGER_MAC, ASKER, VIP, vlan=VLAN), is_arp(ARP_REPLY, to=STRANGER_MAC))
     assert reply and reply.vlan == VLAN and (reply.arp.sender, reply.arp.sender_mac) == (VIP, lab.director.mac)
     for other in (None, 8):
-        assert client.ask(arp_request(STRANGER_MAC, ASKER, VIP, vlan=other), is_arp(ARP_REPLY), 0.3) is None
+        request = arp_request(STRANGER_MAC, ASKER, VIP, vlan=other)
+        assert client.ask(request, is_arp(ARP_REPLY, to=STRANGER_MAC), 0.3) is None
 
 
 def test_the_vip_answers_ping_on_the_vlan(lab, trunk, client):
@@ -55,7 +56,7 @@ def test_the_vip_answers_ping_on_the_vlan(lab, trunk, client):
 def test_a_tagged_frame_is_forwarded_with_its_tag(lab, trunk, client, server):
     mac = lab.servers[0].mac
     client.send(to_director(lab, tcp(ASKER, 4000, VIP, 80, SYN)))
-    request = server.wait(is_arp(ARP_REQUEST, target=SERVER), 2)
+    request = server.wait(is_arp(ARP_REQUEST, target=SERVER))
     assert request and request.vlan == VLAN and request.arp.sender == DIP
     server.send(arp_reply(mac, SERVER, request.arp.sender_mac, DIP, vlan=VLAN))
     # The first one was held while the server was being found, the second is not.
@@ -72,7 +73,7 @@ def test_a_tagged_frame_is_forwarded_with_its_tag(lab, trunk, client, server):
 def test_the_whole_tag_is_kept(lab, trunk, client, server):
     mac, priority = lab.servers[0].mac, 5 << 13
     client.send(to_director(lab, tcp(ASKER, 4001, VIP, 80, SYN), VLAN | priority))
-    request = server.wait(is_arp(ARP_REQUEST, target=SERVER), 2)
+    request = server.wait(is_arp(ARP_REQUEST, target=SERVER))
     server.send(arp_reply(mac, SERVER, request.arp.sender_mac, DIP, vlan=VLAN))
     arrived = server.wait(lambda frame: frame.tcp and frame.ip.source == ASKER)
     assert arrived and arrived.raw[12:16] == bytes([0x81, 0x00, 0xA0, VLAN])

@@ -10,7 +10,7 @@ from collections import Counter
 from lab import VIP
 
 
-def web(host, count=1, *, vip=VIP, port=80, timeout=5):
+def web(host, count=1, *, vip=VIP, port=80, timeout=20):
     """The names of the real servers that answered `count` requests of curl, each on a connection of its own."""
     result = host.run("curl", "--silent", "--show-error", "--fail-early", "--max-time", timeout,
                       "--header", "Connection: close", f"http://{vip}:{port}/?[1-{count}]", check=False, timeout=count * timeout + 5)
@@ -22,7 +22,7 @@ def spread(host, count, **where):
     return Counter(web(host, count, **where))
 
 
-def connect(host, vip=VIP, port=80, timeout=3, source_port=0):
+def connect(host, vip=VIP, port=80, timeout=20, source_port=0):
     connection = host.socket(socket.AF_INET, socket.SOCK_STREAM)
     connection.settimeout(timeout)
     connection.bind(("", source_port))
@@ -79,7 +79,7 @@ class Traffic(Beside):
             except OSError as error:
                 self.failures.append(f"{time.time():.3f} {error!r}")
 
-    def wait(self, count, timeout=10):
+    def wait(self, count, timeout=60):
         """Waits for `count` more answers."""
         target, end = len(self.answers) + count, time.monotonic() + timeout
         while len(self.answers) < target:

@@ -52,7 +52,7 @@ class Wire:
                 stamp = seconds + nanoseconds / 1e9
         return parse(raw, stamp)
 
-    def wait(self, wanted, timeout=2.0):
+    def wait(self, wanted, timeout=5.0):
         """The first frame for which `wanted` is true; None when none came in time."""
         end = time.monotonic() + timeout
         while (frame := self.next(end - time.monotonic())) is not None:
@@ -68,10 +68,27 @@ class Wire:
                 frames.append(frame)
         return frames
 
-    def ask(self, request, wanted, timeout=1.0):
+    def gather(self, count, wanted=lambda frame: True, timeout=20):
+        """As `gather` of several wires."""
+        return gather([self], count, wanted, timeout)[0]
+
+    def ask(self, request, wanted, timeout=5.0):
         """Sends a frame and waits for its answer."""
         self.send(request)
         return self.wait(wanted, timeout)
+
+
+def gather(wires, count, wanted=lambda frame: True, timeout=20):
+    """By wire, all frames for which `wanted` is true: waits for `count` on all of them together, then as long as a
+    frame too many needs to show. Fewer if the rest did not come in `timeout` seconds."""
+    end, seen = time.monotonic() + timeout, [[] for _ in wires]
+    while sum(map(len, seen)) < count and time.monotonic() < end:
+        select.select([wire.socket for wire in wires], [], [], 0.05)
+        for wire, frames in zip(wires, seen):
+            frames += wire.collect(wanted, 0)
+    for wire, frames in zip(wires, seen):
+        frames += wire.collect(wanted, 0.1)
+    return seen
 
 
 def _with_tag(raw, auxdata):
@@ -82,10 +99,10 @@ def _with_tag(raw, auxdata):
     return raw[:12] + struct.pack("!HH", ETHERTYPE_VLAN, tci) + raw[12:]
 
 
-def is_arp(operation=None, sender=None, target=None):
-    """A condition for `wait` and `collect`."""
+def is_arp(operation=None, sender=None, target=None, to=None):
+    """A condition for `wait` and its like. Announcements are replies too: an answer is one `to` the station that asked."""
     def wanted(frame):
         return (frame.ethertype == ETHERTYPE_ARP and frame.arp is not None
-                and operation in (None, frame.arp.operation)
+                and operation in (None, frame.arp.operation) and to in (None, frame.destination)
                 and sender in (None, frame.arp.sender) and target in (None, frame.arp.target))
     return wanted

@@ -1,23 +1,24 @@
 """The XDP program at a host's interface, as the kernel tells of it."""
 
 import re
-import time
+
+from waiting import until
 
 
 def programs(host):
-    """How many there are."""
-    return host.ip("-details", "link", "show", "eth0").stdout.count("prog/xdp")
+    """The numbers that the kernel gave to the programs there."""
+    return re.findall(r"prog/xdp id (\d+)", host.ip("-details", "link", "show", "eth0").stdout)
 
 
 def program(host):
-    """The number that the kernel gave it."""
-    return re.search(r"prog/xdp id (\d+)", host.ip("-details", "link", "show", "eth0").stdout)[1]
+    """The one that is there, once it is: while rings are made anew, there is none for a moment."""
+    return until(lambda: programs(host))[0]
 
 
 def await_another(host, before, meanwhile=lambda: None):
     """Waits until there is another one than `before`."""
-    end = time.monotonic() + 5
-    while programs(host) == 0 or program(host) == before:
-        assert time.monotonic() < end
+    def has_another():
         meanwhile()
-        time.sleep(0.05)
+        return any(number != before for number in programs(host))
+
+    until(has_another)
