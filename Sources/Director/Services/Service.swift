@@ -73,19 +73,17 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
     _ new: NewConnection, port: UInt16, vip: UInt16, callID: UInt64, active: Bool?, _ shared: SharedTables,
     _ settings: Settings
   ) -> Opening {
-    var template: UInt32 = 0
-    let server: UInt32
+    let (template, server): (UInt32, UInt32)
     if let persistence = definition.persistence {
-      let key = PersistenceTable.key(
-        new.client, port: port, vip: vip, definition.key, persistence.netmask, callID: callID)
-      guard let found = self.template(key, callID, new, persistence, shared, settings) else { return .noServer }
-      guard let found else { return .templatesFull }
-      (template, server) = (found.number, found.server)
-      shared.persistence.adopt(template, new.now, countsChild: active != nil)
+      switch adopt(new, port: port, vip: vip, callID, persistence, countsChild: active != nil, shared, settings) {
+      case .template(let number, let target): (template, server) = (number, target)
+      case .noServer: return .noServer
+      case .full: return .templatesFull
+      }
     } else {
       guard isForPort(port) else { return .notOurs }
       guard let picked = pick(new) else { return .noServer }
-      server = picked
+      (template, server) = (0, picked)
     }
     if let active { bind(server, shared.servers, active: active) }
     return .server(server, template: template)
@@ -97,16 +95,17 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
     return end.port == port
   }
 
-  /// The client's template, found or made; nil inside where there is no room, nil outside where there is no server.
-  private mutating func template(
-    _ key: ConnectionKey, _ callID: UInt64, _ new: NewConnection, _ persistence: Persistence, _ shared: SharedTables,
-    _ settings: Settings
-  ) -> PersistenceTable.Template?? {
-    let expireQuiescent = settings.expireQuiescentTemplate != 0
-    if let found = shared.persistence.find(key, new.now, expireQuiescent: expireQuiescent) { return .some(found) }
-    guard let server = pick(new) else { return nil }
-    let lifetime = persistence.timeout * ticksPerSecond
-    return .some(shared.persistence.insert(key, callID: callID, server: server, lifetime: lifetime, new.now))
+  /// The client's template, found or made.
+  private mutating func adopt(
+    _ new: NewConnection, port: UInt16, vip: UInt16, _ callID: UInt64, _ persistence: Persistence, countsChild: Bool,
+    _ shared: SharedTables, _ settings: Settings
+  ) -> PersistenceTable.Adoption {
+    let key = PersistenceTable.key(
+      new.client, port: port, vip: vip, definition.key, persistence.netmask, callID: callID)
+    return shared.persistence.adopt(
+      key, callID: callID, lifetime: persistence.timeout * ticksPerSecond, new.now,
+      expireQuiescent: settings.expireQuiescentTemplate != 0, countsChild: countsChild
+    ) { pick(new) }
   }
 
   /// Selects a server; nil where none can take the connection.

@@ -23,10 +23,12 @@ final class PersistenceTable: Sendable {
     self.servers = servers
   }
 
-  /// A template that was found or made.
-  struct Template {
-    var number: UInt32
-    var server: UInt32
+  /// What a client's new connection is to go by.
+  enum Adoption: Equatable {
+    case template(UInt32, server: UInt32)
+    /// No server can take the connection.
+    case noServer
+    case full
   }
 
   /// The key of a client's template.
@@ -56,46 +58,63 @@ final class PersistenceTable: Sendable {
     }
   }
 
-  /// The template under this key. One that must not be used any more is put aside to end in its time.
-  func find(_ key: ConnectionKey, _ now: UInt32, expireQuiescent: Bool) -> Template? {
-    table.withLock { table -> Template? in
-      let number = table.find(key)
-      guard number != 0, !end(number, &table, now) else { return nil }
-      let server = table[number].server
-      if servers[server].isAvailable.load(ordering: .relaxed),
-        !(expireQuiescent && servers[server].isQuiesced.load(ordering: .relaxed))
-      {
-        return Template(number: number, server: server)
-      }
-      // `ip_vs_check_template`
-      table.rekey(number, to: ConnectionKey(high: key.high, low: key.low, ports: key.ports | ConnectionKey.invalidated))
-      return nil
-    }
-  }
-
-  /// A new template to `server`; nil where the table is full.
+  /// A connection of a client begins: finds the template, or makes one to the server that `pick` selects.
   ///
-  /// - Parameter lifetime: in hundredths of a second. It keeps that, whatever its service's becomes.
-  func insert(_ key: ConnectionKey, callID: UInt64, server: UInt32, lifetime: UInt32, _ now: UInt32) -> Template? {
-    table.withLock { table -> Template? in
-      let number = table.insert(key)
-      guard number != 0 else { return nil }
-      if callID != 0 { callIDs.withLock { $0[number] = callID } }
-      table[number].server = server
-      table[number].flags = .template
-      table[number].packets = lifetime
-      table.time(number, expires: now &+ lifetime)
-      servers[server].templates.wrappingAdd(1, ordering: .relaxed)
-      return Template(number: number, server: server)
-    }
-  }
-
-  /// Another connection of a template begins: its time counts anew.
-  func adopt(_ number: UInt32, _ now: UInt32, countsChild: Bool) {
-    table.withLock { table in
+  /// All of it is one step, so that the template cannot end before it counts the connection. `pick` is called with the
+  /// table's lock held.
+  ///
+  /// - Parameters:
+  ///   - callID: the hash of the message's Call-ID, where the service's engine goes by that, else 0.
+  ///   - lifetime: a new template's, in hundredths of a second. It keeps that, whatever its service's becomes.
+  ///   - countsChild: whether the connection stays and will be disowned.
+  func adopt(
+    _ key: ConnectionKey, callID: UInt64, lifetime: UInt32, _ now: UInt32, expireQuiescent: Bool, countsChild: Bool,
+    pick: () -> UInt32?
+  ) -> Adoption {
+    table.withLock { table -> Adoption in
+      var number = find(key, &table, now, expireQuiescent: expireQuiescent)
+      if number == 0 {
+        guard let server = pick() else { return .noServer }
+        number = insert(key, &table, callID: callID, server: server, lifetime: lifetime, now)
+        guard number != 0 else { return .full }
+      }
       if countsChild { table[number].parent += 1 }
       table[number].expires = now &+ table[number].packets
+      return .template(number, server: table[number].server)
     }
+  }
+
+  /// The template under this key, or 0. One that must not be used any more is put aside to end in its time.
+  private func find(
+    _ key: ConnectionKey, _ table: inout ConnectionTable, _ now: UInt32, expireQuiescent: Bool
+  ) -> UInt32 {
+    let number = table.find(key)
+    guard number != 0, !end(number, &table, now) else { return 0 }
+    let server = table[number].server
+    if servers[server].isAvailable.load(ordering: .relaxed),
+      !(expireQuiescent && servers[server].isQuiesced.load(ordering: .relaxed))
+    {
+      return number
+    }
+    // `ip_vs_check_template`
+    table.rekey(number, to: ConnectionKey(high: key.high, low: key.low, ports: key.ports | ConnectionKey.invalidated))
+    return 0
+  }
+
+  /// A new template to `server`; 0 where the table is full.
+  private func insert(
+    _ key: ConnectionKey, _ table: inout ConnectionTable, callID: UInt64, server: UInt32, lifetime: UInt32,
+    _ now: UInt32
+  ) -> UInt32 {
+    let number = table.insert(key)
+    guard number != 0 else { return 0 }
+    if callID != 0 { callIDs.withLock { $0[number] = callID } }
+    table[number].server = server
+    table[number].flags = .template
+    table[number].packets = lifetime
+    table.time(number, expires: now &+ lifetime)
+    servers[server].templates.wrappingAdd(1, ordering: .relaxed)
+    return number
   }
 
   /// A connection of the template was established.
