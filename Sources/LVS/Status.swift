@@ -84,7 +84,7 @@ public struct NeighborStatus: Sendable, Codable, Hashable {
     case incomplete
     /// Answered within the time it is believed.
     case reachable
-    /// Being asked again; the old answer is used meanwhile.
+    /// Was asked again and has not answered yet; the old answer is used meanwhile.
     case probing
     /// Did not answer; frames to it are dropped and it is asked again from time to time.
     case failed

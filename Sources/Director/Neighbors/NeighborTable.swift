@@ -17,9 +17,15 @@ struct NeighborQuestion: Equatable {
 ///
 /// An answer counts only while a question is open. A claim that nobody asked for changes nothing; it makes the table
 /// ask, once in a while. An address is asked of the known station first, then of everybody. Times are milliseconds.
+///
+/// As in the kernel, use makes an answer stale: a station that was sent to since it last answered is soon asked again,
+/// so that one that moved without a word is missed within four seconds; one that nothing is sent to, seldom.
 struct NeighborTable {
-  /// How long an answer is believed before the station is asked again.
+  /// How long an answer is believed before the station is asked again, if packets go to it and if not.
+  static let usedTime: UInt64 = 2_500
   static let reachableTime: UInt64 = 30_000
+  /// Between two looks whether packets go to it.
+  static let lookInterval: UInt64 = 500
   /// Between two questions of a series.
   static let interval: UInt64 = 300
   /// A series: this many questions to the known station, then as many to everybody.
@@ -35,8 +41,9 @@ struct NeighborTable {
   private struct Entry {
     var mac: MACAddress?
     var state: NeighborStatus.State
-    /// When it last answered.
+    /// When it last answered, and how many packets had gone to it then.
     var confirmed: UInt64?
+    var packets: UInt64 = 0
     /// Questions of the present series that went out.
     var asked = 0
     var next: UInt64
@@ -49,6 +56,12 @@ struct NeighborTable {
   }
 
   private var entries: [IPAddress: Entry] = [:]
+  private let packets: @Sendable (IPAddress) -> UInt64
+
+  /// - Parameter packets: how many have gone to an address so far. It is asked about twice a second for each.
+  init(packets: @escaping @Sendable (IPAddress) -> UInt64 = { _ in 0 }) {
+    self.packets = packets
+  }
 
   /// The addresses whose stations the operator did not fix.
   var asked: [IPAddress] { entries.filter { $0.value.state != .permanent }.map(\.key) }
@@ -103,8 +116,8 @@ struct NeighborTable {
     guard entry.asked > 0, !isDisputed || entry.asked > Self.questions else { return (nil, isDisputed) }
     let rival = entry.rival.flatMap { $0.station == mac ? nil : $0 }
     entries[address] = Entry(
-      mac: mac, state: .reachable, confirmed: now, next: now + Self.reachableTime, claimed: entry.claimed, rival: rival,
-      surveyed: entry.surveyed)
+      mac: mac, state: .reachable, confirmed: now, packets: packets(address), next: now + Self.usedTime,
+      claimed: entry.claimed, rival: rival, surveyed: entry.surveyed)
     guard let old else { return (.resolved(address, mac), false) }
     return (old == mac ? nil : .moved(address, from: old, to: mac), false)
   }
@@ -141,6 +154,8 @@ struct NeighborTable {
   /// Moves an entry whose time is up to its next state.
   private mutating func turn(_ address: IPAddress, _ entry: Entry, _ now: UInt64) -> NeighborChange? {
     switch entry.state {
+    case .reachable where packets(address) == entry.packets && now < (entry.confirmed ?? 0) + Self.reachableTime:
+      entries[address]?.next = now + Self.lookInterval
     case .reachable:
       entries[address]?.state = .probing
       entries[address]?.asked = 0
@@ -154,8 +169,9 @@ struct NeighborTable {
 
   func listing(_ now: UInt64) -> [NeighborStatus] {
     entries.sorted { $0.key < $1.key }.map { address, entry in
+      // A question that went out just now is no doubt yet.
       NeighborStatus(
-        address: address, mac: entry.mac, state: entry.state,
+        address: address, mac: entry.mac, state: entry.state == .probing && entry.asked < 2 ? .reachable : entry.state,
         confirmed: entry.confirmed.map { UInt32(clamping: ($0 > now ? 0 : now - $0) / 1_000) })
     }
   }

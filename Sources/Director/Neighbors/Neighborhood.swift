@@ -5,7 +5,7 @@ import LVS
 /// Frames and time go in, frames and events come out; it reads no socket and no clock.
 struct Neighborhood {
   var vips: VIPTable
-  var neighbors = NeighborTable()
+  var neighbors: NeighborTable
   /// The interface's own station, which asks for others.
   var device: MACAddress
   /// The station of the VIPs where it is not the interface's own.
@@ -33,13 +33,14 @@ struct Neighborhood {
 
   init(
     mac: MACAddress, virtual: MACAddress? = nil, addresses: [Prefix.Interface], fixedSender: IPAddress? = nil,
-    timing: VIPTiming = VIPTiming(), peers: Peers = Peers()
+    timing: VIPTiming = VIPTiming(), peers: Peers = Peers(), neighbors: NeighborTable = NeighborTable()
   ) {
     device = mac
     self.virtual = virtual
     self.addresses = addresses
     self.fixedSender = fixedSender
     self.peers = peers
+    self.neighbors = neighbors
     vips = VIPTable(timing: timing)
   }
 

@@ -25,6 +25,12 @@ final class ResolvedServers: Sendable {
     known.withLock { known in known.filter { $0.value == mac }.keys.min() }
   }
 
+  /// How many packets have gone to an address, as workers count them.
+  func packets(to address: IPAddress, _ workers: [Counters]) -> UInt64 {
+    let servers = byAddress.withLock { $0[address] ?? [] }
+    return servers.reduce(0) { sum, server in workers.reduce(sum) { $0 &+ $1.server(server).packets } }
+  }
+
   func found(_ address: IPAddress, at mac: MACAddress) {
     known.withLock { $0[address] = mac }
     set(address, mac)

@@ -60,10 +60,10 @@ extension UserspacePlane.Options {
       leavesChecksums: xdp != nil)
   }
 
-  func neighborhood(on interface: Interface) -> Neighborhood {
+  func neighborhood(on interface: Interface, _ neighbors: NeighborTable) -> Neighborhood {
     Neighborhood(
       mac: interface.mac, virtual: virtualMAC, addresses: interface.addresses, fixedSender: address, timing: timing,
-      peers: peers)
+      peers: peers, neighbors: neighbors)
   }
 
   /// Asked for ahead, since the library behind the host guard has words of its own for it.

@@ -45,9 +45,11 @@ public final class UserspacePlane: ForwardingPlane {
       mailboxes = try Self.mailboxes(options.workers, link)
       resolved = ResolvedServers(shared.servers)
       neighborhoodCounters = try Counters()
+      let (resolved, workers) = (resolved, mailboxes.map(\.counters))
       neighborhood = try NeighborhoodWorker(
-        options.neighborhood(on: interface), interface: interface.index, vlan: options.vlan,
-        counters: neighborhoodCounters, happened: Self.listener(resolved, claims, mailboxes, digest))
+        options.neighborhood(on: interface, NeighborTable { resolved.packets(to: $0, workers) }),
+        interface: interface.index, vlan: options.vlan, counters: neighborhoodCounters,
+        happened: Self.listener(resolved, claims, mailboxes, digest))
     } catch { throw .unavailable(error.description) }
     shared.persistence.startClock(Clock.ticks)
     services = Mutex(Services(shared: shared, counters: mailboxes.map(\.counters), seed: seed))

@@ -1,4 +1,5 @@
 import LVS
+import Synchronization
 import Testing
 
 @testable import Director
@@ -84,6 +85,52 @@ struct NeighborTableTests {
     for now in stride(from: UInt64(10), to: 1_300, by: 10) { asked += table.tick(now).questions.map(\.station) }
     #expect(asked == [Self.mac, Self.mac, Self.mac, nil, nil])
     check(table.answer(Self.server, Self.other, now: 1_300).0 == .moved(Self.server, from: Self.mac, to: Self.other))
+  }
+
+  /// What it asks of whom, and when, while packets go to the server as `packets` says and nobody answers.
+  private func questions(
+    until end: UInt64, packets: @escaping @Sendable () -> UInt64
+  ) -> (table: NeighborTable, [UInt64: MACAddress?]) {
+    var table = NeighborTable { _ in packets() }
+    table.add(Self.server, now: 0)
+    _ = table.tick(0)
+    _ = table.answer(Self.server, Self.mac, now: 0)
+    var asked: [UInt64: MACAddress?] = [:]
+    for now in stride(from: UInt64(0), to: end, by: 20) {
+      for question in table.tick(now).questions { asked[now] = question.station }
+    }
+    return (table, asked)
+  }
+
+  @Test("misses a server that moved without a word within four seconds of what is sent to it")
+  func movesSilently() {
+    let sent = Atomic<UInt64>(0)
+    var (table, asked) = questions(until: 4_000) { sent.add(1, ordering: .relaxed).newValue }
+    let everybody = asked.filter { $0.value == nil }.keys.min()
+    #expect(asked.filter { $0.value == Self.mac }.count == NeighborTable.questions)
+    #expect(everybody.map { $0 < 4_000 } == true)
+    check(table.answer(Self.server, Self.other, now: 4_000).0 == .moved(Self.server, from: Self.mac, to: Self.other))
+  }
+
+  @Test("asks a server that nothing is sent to twice a minute")
+  func unused() {
+    let (_, asked) = questions(until: 30_000) { 7 }
+    #expect(asked.isEmpty)
+    #expect(questions(until: 30_100) { 7 }.1.count == 1)
+  }
+
+  @Test("asks a server that answers once in two seconds and a half, however much is sent to it, and does not doubt it")
+  func load() {
+    let sent = Atomic<UInt64>(0)
+    var table = NeighborTable { _ in sent.add(1_000, ordering: .relaxed).newValue }
+    table.add(Self.server, now: 0)
+    var questions = 0
+    for now in stride(from: UInt64(0), to: 25_000, by: 20) {
+      questions += table.tick(now).questions.count
+      if now >= 40 { #expect(table.listing(now).map(\.state) == [.reachable]) }
+      _ = table.answer(Self.server, Self.mac, now: now + 10)
+    }
+    #expect(questions == 10)
   }
 
   @Test("gives a silent server up, and goes on asking")
