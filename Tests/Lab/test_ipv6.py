@@ -94,10 +94,15 @@ def lab6(lab):
     for server in lab.servers:
         server.run(*lab.real_server, "setup", "--vip", VIP, "--interface", "eth0")
         listeners.append(server.start("/usr/bin/python3", "-c", f"""
-import http.server, socket
+import hashlib, http.server, socket
 class Name(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.send_response(200); self.end_headers(); self.wfile.write(b"{server.name}\\n")
+    def do_PUT(self):
+        digest, left = hashlib.sha256(), int(self.headers["Content-Length"])
+        self.send_response_only(100); self.end_headers()
+        while left: content = self.rfile.read1(left); digest.update(content); left -= len(content)
+        self.send_response(200); self.end_headers(); self.wfile.write(b"{server.name} %s\\n" % digest.hexdigest().encode())
     def log_message(self, *_): pass
 class Server(http.server.ThreadingHTTPServer):
     address_family = socket.AF_INET6

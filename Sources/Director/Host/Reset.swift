@@ -6,7 +6,7 @@ enum Reset {
   static func answer(_ frame: Bytes, _ packet: Packet, from mac: MACAddress) -> Verdict {
     guard packet.tcpFlags & TCP.rst == 0 else { return .drop(.unclaimed) }
     let tcp = packet.transportHeader
-    let header = Int(frame.u8(tcp + TCP.dataOffset) >> 4) * 4
+    let header = TCP.headerLength(frame, tcp)
     let acknowledges = packet.tcpFlags & TCP.ack != 0
     let sequence = acknowledges ? frame.u32(tcp + TCP.acknowledgement) : 0
     let next =

@@ -7,24 +7,24 @@ extension Director {
   /// No connection from FTP's data port is ever scheduled.
   static let ftpData: UInt16 = 20
 
-  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
+  mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16) -> Verdict {
     let key = ConnectionKey(packet, vip)
     let number = connections.find(key)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) || isAlive(number) else {
       if number != 0 { end(number, forced: false) }
-      return schedule(frame, packet, vip, key, segment)
+      return schedule(frame, packet, vip, key)
     }
     let server = connections[number].server
     if opens(packet), isToBeRescheduled(number, packet) {
-      return reschedule(number, frame, packet, vip, key, segment)
+      return reschedule(number, frame, packet, vip, key)
     }
     guard servers[server].isAvailable.load(ordering: .relaxed) else {
       guard settings.expireNodestConn != 0 else { return .drop(.deadServer) }
       end(number, forced: false)
-      return schedule(frame, packet, vip, key, segment)
+      return schedule(frame, packet, vip, key)
     }
     advance(number, packet)
-    return forward(frame, packet, server, segment)
+    return forward(frame, packet, server)
   }
 
   /// Whether a packet begins a connection, as far as it can tell: a SYN (with or without ACK), an INIT.
@@ -50,9 +50,9 @@ extension Director {
   /// Schedules anew while the old connection still counts, then ends that; as the kernel's timer comes after its picks.
   @inline(never)
   private mutating func reschedule(
-    _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ segment: Int
+    _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey
   ) -> Verdict {
-    let verdict = schedule(frame, packet, vip, key, segment)
+    let verdict = schedule(frame, packet, vip, key)
     end(old, forced: false)
     return verdict
   }
@@ -71,7 +71,7 @@ extension Director {
 
   @inline(never)
   private mutating func schedule(
-    _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey, _ segment: Int
+    _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey
   ) -> Verdict {
     let match = table.service(packet, vip)
     guard match != .none, mayOpen(packet), let service = snapshot.services[Int(match.number)]
@@ -98,7 +98,7 @@ extension Director {
       counters.connection(server: server, service: match.number)
       if !isOnePacket { insert(key, server, template, state) }
       counters.packet(server: server, service: match.number, bytes: packet.length)
-      return forward(frame, packet, server, segment)
+      return forward(frame, packet, server)
     }
   }
 
@@ -215,17 +215,16 @@ extension Director {
   }
 
   /// Sends a packet to its server: a hop less, and the Ethernet addresses.
-  mutating func forward(_ frame: Bytes, _ packet: Packet, _ server: UInt32, _ segment: Int) -> Verdict {
+  mutating func forward(_ frame: Bytes, _ packet: Packet, _ server: UInt32) -> Verdict {
     lastServer = server
     guard packet.ttl > 1 else { return answer(frame, packet, .hopLimitExceeded, .hopLimit) }
-    let length = segment == 0 ? packet.length : segment
-    let isTooBig = length > link.mtu
+    let isTooBig = packet.wireLength(frame) > link.mtu
     if isTooBig, mustStayWhole(frame, packet) {
       return answer(frame, packet, .packetTooBig(mtu: UInt16(clamping: link.mtu)), .packetTooBig)
     }
     if link.leavesChecksums, packet.fragment == .none { PartialChecksum.complete(frame, packet) }
     let verdict = send(frame, packet.family, packet.ip, server)
-    return isTooBig && segment == 0 ? .cut(server: server) : verdict
+    return isTooBig && packet.metadata.segment == 0 ? .cut(server: server) : verdict
   }
 
   /// Readies a packet that fits and has hops left.

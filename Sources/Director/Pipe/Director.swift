@@ -98,16 +98,16 @@ struct Director: ~Copyable {
     self.now = now
   }
 
-  /// The pipe: one frame in, one verdict out. `segment` is the size that a super-frame will be cut into, else 0.
-  mutating func process(_ frame: Bytes, segment: Int = 0) -> Verdict {
-    inspect(frame, Self.batch)
-    return decide(frame, Self.batch, segment: segment)
+  /// The pipe: one frame in, one verdict out.
+  mutating func process(_ frame: Bytes, _ metadata: FrameMetadata = FrameMetadata()) -> Verdict {
+    inspect(frame, Self.batch, metadata)
+    return decide(frame, Self.batch)
   }
 
   /// The first pass over a batch: parses frame number `place` and asks for the memory that its connection is found by.
   @inline(__always)
-  func inspect(_ frame: Bytes, _ place: Int) {
-    inspections[place] = Inspection()
+  func inspect(_ frame: Bytes, _ place: Int, _ metadata: FrameMetadata) {
+    inspections[place] = Inspection(metadata)
     switch inspect(frame, &inspections[place]) {
     case nil:
       if !ownership.isSole, let owner = ownership.foreignOwner(frame, inspections[place].packet) {
@@ -154,8 +154,8 @@ struct Director: ~Copyable {
 
   /// The second pass: what becomes of a frame that was inspected.
   @inline(__always)
-  mutating func decide(_ frame: Bytes, _ place: Int, segment: Int) -> Verdict {
-    carryOn(frame, place, segment) ?? decideAnew(frame, place, segment)
+  mutating func decide(_ frame: Bytes, _ place: Int) -> Verdict {
+    carryOn(frame, place) ?? decideAnew(frame, place)
   }
 
   /// The way of most packets: whole, of a connection that is known and stays in its state. It only looks at what it
@@ -163,7 +163,7 @@ struct Director: ~Copyable {
   ///
   /// - Returns: nil where there is more to it; nothing has changed then.
   @inline(__always)
-  private mutating func carryOn(_ frame: Bytes, _ place: Int, _ segment: Int) -> Verdict? {
+  private mutating func carryOn(_ frame: Bytes, _ place: Int) -> Verdict? {
     guard inspections[place].isWhole else { return nil }
     let (transport, flags) = (inspections[place].packet.transport, inspections[place].packet.tcpFlags)
     guard transport == UDP.number || transport == TCP.number && flags & TCP.syn == 0 else { return nil }
@@ -174,7 +174,7 @@ struct Director: ~Copyable {
     let isSettled =
       transport == UDP.number || TCPTransition.next(state, flags: flags, secure: settings.defence.isSecure) == state
     let length = inspections[place].packet.length
-    guard isSettled, inspections[place].packet.ttl > 1, (segment == 0 ? length : segment) <= link.mtu,
+    guard isSettled, inspections[place].packet.ttl > 1, inspections[place].packet.wireLength(frame) <= link.mtu,
       servers[server].isAvailable.load(ordering: .relaxed)
     else { return nil }
     count(number, state, server, length)
@@ -185,7 +185,7 @@ struct Director: ~Copyable {
 
   /// The way of all others.
   @inline(never)
-  private mutating func decideAnew(_ frame: Bytes, _ place: Int, _ segment: Int) -> Verdict {
+  private mutating func decideAnew(_ frame: Bytes, _ place: Int) -> Verdict {
     switch inspections[place].outcome {
     case .open: break
     case .pass: return .pass
@@ -193,15 +193,15 @@ struct Director: ~Copyable {
     case .drop(let reason): return .drop(reason)
     }
     guard inspections[place].packet.fragment == .none else {
-      return fragment(frame, inspections[place].packet, inspections[place].vip, segment)
+      return fragment(frame, inspections[place].packet, inspections[place].vip)
     }
-    return decide(frame, inspections[place].packet, inspections[place].vip, segment)
+    return decide(frame, inspections[place].packet, inspections[place].vip)
   }
 
   /// The way of a packet that is whole, or of a first fragment.
-  mutating func decide(_ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
+  mutating func decide(_ frame: Bytes, _ packet: Packet, _ vip: UInt16) -> Verdict {
     switch packet.transport {
-    case TCP.number, UDP.number, SCTP.number: return balance(frame, packet, vip, segment)
+    case TCP.number, UDP.number, SCTP.number: return balance(frame, packet, vip)
     case ICMP.number where packet.family == .v4: return control(frame, packet, vip)
     case ICMP.numberV6 where packet.family == .v6: return control(frame, packet, vip)
     default: return reject(frame, packet, .protocolUnreachable, .unclaimedProtocol)

@@ -3,7 +3,7 @@ import LVS
 /// Fragments: the first decides, the others follow it.
 extension Director {
   @inline(never)
-  mutating func fragment(_ frame: Bytes, _ fragment: Packet, _ vip: UInt16, _ segment: Int) -> Verdict {
+  mutating func fragment(_ frame: Bytes, _ fragment: Packet, _ vip: UInt16) -> Verdict {
     var packet = fragment
     let key = FragmentKey(packet, vip: vip)
     guard packet.fragment == .later else {
@@ -11,7 +11,7 @@ extension Director {
         fragments.decide(key, nil, now)
         return verdict
       }
-      return first(frame, packet, key, decide(frame, packet, vip, segment))
+      return first(frame, packet, key, decide(frame, packet, vip))
     }
     guard !overlapsHeader(frame, packet) else { return .drop(.fragmentOverlap) }
     switch fragments.fate(key, now) {
@@ -22,7 +22,7 @@ extension Director {
     case .server(let server):
       guard servers[server].isAvailable.load(ordering: .relaxed) else { return .drop(.deadServer) }
       counters.packet(server: server, service: servers[server].service, bytes: packet.length)
-      return forward(frame, packet, server, segment)
+      return forward(frame, packet, server)
     }
   }
 

@@ -17,6 +17,9 @@ struct Inspection: BitwiseCopyable {
     case drop(DropReason)
   }
 
+  @inline(__always)
+  init(_ metadata: FrameMetadata = FrameMetadata()) { packet.metadata = metadata }
+
   @inline(__always) var key: ConnectionKey {
     ConnectionKey(high: packet.source.high, low: packet.source.low, ports: ports)
   }

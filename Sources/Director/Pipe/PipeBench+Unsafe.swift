@@ -73,11 +73,11 @@ public final class PipeService {
   @inline(__always)
   private mutating func process(_ frames: FrameBlock, _ first: Int, _ count: Int) -> Int {
     var sent = 0
-    for index in 0..<count { director.inspect(frames[first &+ index], index) }
+    for index in 0..<count { director.inspect(frames[first &+ index], index, FrameMetadata()) }
     director.prefetch(of: count)
     for index in 0..<count {
       director.prefetch(after: index, of: count)
-      if director.decide(frames[first &+ index], index, segment: 0) == .transmit { sent &+= 1 }
+      if director.decide(frames[first &+ index], index) == .transmit { sent &+= 1 }
     }
     return sent
   }

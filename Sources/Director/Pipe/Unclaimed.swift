@@ -32,7 +32,7 @@ extension Director {
     if servers[server].isAvailable.load(ordering: .relaxed) {
       counters.packet(server: server, service: servers[server].service, bytes: packet.length)
     }
-    return forward(frame, packet, server, 0)
+    return forward(frame, packet, server)
   }
 
   /// With `schedule_icmp`, an error about an unknown flow opens a connection for it, which stays in its first state.
@@ -64,7 +64,7 @@ extension Director {
       insert(key, server, template, embedded.transport == UDP.number ? .udp : .none, saysState: false)
     }
     counters.packet(server: server, service: match.number, bytes: packet.length)
-    return forward(frame, packet, server, 0)
+    return forward(frame, packet, server)
   }
 
   /// TCP gets a reset, UDP and SCTP an error.

@@ -58,20 +58,3 @@ struct KeptFrame {
     return tagged
   }
 }
-
-/// The metadata of `PACKET_VNET_HDR`: what is left to do to a frame (`struct virtio_net_hdr`, in the machine's order).
-///
-///     flags (1) | segmentation (1) | header length (2) | segment size (2) | checksum start (2) | offset (2)
-enum VirtioHeader {
-  static let length = 10
-  static let needsChecksum: UInt8 = 1
-  static let checksumStart = 6
-  static let checksumOffset = 8
-
-  /// Moves what the header says to `distance` octets further on.
-  static func shift(_ bytes: Bytes, by distance: UInt16) {
-    func move(_ offset: Int) { bytes.setNative(offset, bytes.native16(offset) &+ distance) }
-    if bytes.u8(0) & needsChecksum != 0 { move(checksumStart) }
-    if bytes.u8(1) != 0 { move(2) }
-  }
-}

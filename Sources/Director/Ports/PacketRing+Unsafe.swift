@@ -33,8 +33,7 @@ import Synchronization
     var capacity = 0
     /// The 802.1Q tag that the kernel took out, where there was one.
     var tag: UInt16?
-    /// The size of the pieces that a super-frame will be cut into, 0 for others.
-    var segment = 0
+    var metadata = FrameMetadata()
   }
 
   let socket: PacketSocket
@@ -117,13 +116,10 @@ import Synchronization
 
   @inline(__always)
   private static func loan(_ start: UnsafeMutableRawPointer, _ length: Int, _ capacity: Int, _ tag: UInt16?) -> Loan {
-    let kind = unsafe (start - metadata + 1).load(as: UInt8.self)
-    guard kind != 0 else { return unsafe Loan(start: start, length: length, capacity: capacity, tag: tag) }
-    let size = unsafe (start - metadata).loadUnaligned(fromByteOffset: 4, as: UInt16.self)
-    let headers = unsafe (start - metadata).loadUnaligned(fromByteOffset: 2, as: UInt16.self)
+    let header = unsafe Bytes(start - metadata, count: metadata, capacity: metadata)
+    let frame = unsafe Bytes(start, count: length, capacity: capacity)
     return unsafe Loan(
-      start: start, length: length, capacity: capacity, tag: tag,
-      segment: max(Int(size) + Int(headers) - Ethernet.length, 1))
+      start: start, length: length, capacity: capacity, tag: tag, metadata: VirtioHeader.metadata(header, frame))
   }
 
   @inline(__always)
@@ -133,9 +129,9 @@ import Synchronization
   }
 
   @inline(__always)
-  func segment(_ index: Int) -> Int {
+  func metadata(_ index: Int) -> FrameMetadata {
     precondition(index < count)
-    return unsafe loans[index].segment
+    return unsafe loans[index].metadata
   }
 
   @inline(__always)

@@ -8,8 +8,8 @@ protocol Port: ~Copyable, SendableMetatype {
   mutating func receive() -> Int
   /// A frame of the batch; empty where it was captured short.
   func frame(_ index: Int) -> Bytes
-  /// The size that a super-frame will be cut into, without its Ethernet header; 0 for an ordinary frame.
-  func segment(_ index: Int) -> Int
+  /// What is known of a frame of the batch beside its bytes.
+  func metadata(_ index: Int) -> FrameMetadata
   /// Has a frame of the batch sent as it is now.
   mutating func transmit(_ index: Int)
   /// Has a frame sent that became an answer of the director's, of a length of its own.

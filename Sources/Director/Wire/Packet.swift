@@ -23,6 +23,7 @@ struct Packet {
   var destinationPort: UInt16 = 0
   /// What tells the fragments of one datagram from others'.
   var fragmentID: UInt32 = 0
+  var metadata = FrameMetadata()
 
   private var places = (ip: UInt32(Ethernet.length), transportHeader: UInt32(0), end: UInt32(0))
 
@@ -43,6 +44,18 @@ struct Packet {
   /// The IP length: what the counters count.
   @inline(__always) var length: Int { end &- ip }
   @inline(__always) var family: IPAddress.Family { source.family }
+
+  /// The IP length of what goes out: of a super-frame that of the longest packet that it will be cut into.
+  @inline(__always)
+  func wireLength(_ frame: Bytes) -> Int { metadata.segment == 0 ? length : segmentLength(frame) }
+
+  /// Each of them has all the headers.
+  @inline(never)
+  private func segmentLength(_ frame: Bytes) -> Int {
+    guard fragment == .none, transport == TCP.number || transport == UDP.number else { return length }
+    let header = transport == TCP.number ? TCP.headerLength(frame, transportHeader) : UDP.length
+    return min(transportHeader &+ header &+ Int(metadata.segment) &- ip, length)
+  }
 
   /// Parses the network header.
   ///
@@ -128,7 +141,7 @@ struct Packet {
     switch transport {
     case TCP.number:
       guard room >= TCP.length else { return .drop(.truncatedTransport) }
-      let header = Int(frame.u8(transportHeader &+ TCP.dataOffset) >> 4) &* 4
+      let header = TCP.headerLength(frame, transportHeader)
       guard header >= TCP.length, header <= room || fragment == .first else { return .drop(.badTransportHeader) }
       tcpFlags = frame.u8(transportHeader &+ TCP.flags)
     case UDP.number:

@@ -22,4 +22,8 @@ enum TCP {
   static let syn: UInt8 = 0x02
   static let rst: UInt8 = 0x04
   static let ack: UInt8 = 0x10
+
+  /// How long a header says that it is, its options included, in bytes.
+  @inline(__always)
+  static func headerLength(_ frame: Bytes, _ tcp: Int) -> Int { Int(frame.u8(tcp &+ dataOffset) >> 4) &* 4 }
 }

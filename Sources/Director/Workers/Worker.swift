@@ -58,11 +58,11 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
 
   /// The way of each frame.
   private mutating func batch(_ count: Int) {
-    for index in 0..<count { director.inspect(port.frame(index), index) }
+    for index in 0..<count { director.inspect(port.frame(index), index, port.metadata(index)) }
     director.prefetch(of: count)
     for index in 0..<count {
       director.prefetch(after: index, of: count)
-      carryOut(director.decide(port.frame(index), index, segment: port.segment(index)), index)
+      carryOut(director.decide(port.frame(index), index), index)
     }
   }
 
@@ -70,7 +70,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   private mutating func tapped(_ count: Int) {
     for index in 0..<count {
       let octets = port.frame(index).array
-      let verdict = director.process(port.frame(index), segment: port.segment(index))
+      let verdict = director.process(port.frame(index), port.metadata(index))
       tap.append(
         TappedFrame(time: Clock.epochMicroseconds, octets: octets, verdict: director.words(verdict, port.frame(index))))
       carryOut(verdict, index)

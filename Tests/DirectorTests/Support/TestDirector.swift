@@ -79,16 +79,16 @@ final class TestDirector {
   }
 
   /// One frame through the pipe: the verdict, and what the frame became.
-  func process(_ frame: [UInt8], segment: Int = 0) -> (verdict: Verdict, frame: [UInt8]) {
-    lend(frame) { director.process($0, segment: segment) }
+  func process(_ frame: [UInt8], _ metadata: FrameMetadata = FrameMetadata()) -> (verdict: Verdict, frame: [UInt8]) {
+    lend(frame) { director.process($0, metadata) }
   }
 
   /// A batch of at most 64 frames in two passes, as a worker takes them.
   func process(batch frames: [[UInt8]]) -> [(verdict: Verdict, frame: [UInt8])] {
     for (place, var frame) in frames.enumerated() {
-      frame.lend { (director.inspect($0, place), length: $0.count) }
+      frame.lend { (director.inspect($0, place, FrameMetadata()), length: $0.count) }
     }
-    return frames.enumerated().map { place, frame in lend(frame) { director.decide($0, place, segment: 0) } }
+    return frames.enumerated().map { place, frame in lend(frame) { director.decide($0, place) } }
   }
 
   private func lend(_ frame: [UInt8], _ body: (Bytes) -> Verdict) -> (verdict: Verdict, frame: [UInt8]) {

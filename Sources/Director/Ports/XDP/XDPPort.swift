@@ -98,9 +98,9 @@ struct XDPPort: Port, ~Copyable {
     return loans[index].frame
   }
 
-  /// None are here: super-frames do not come through AF_XDP.
+  /// AF_XDP carries nothing beside the frame, and super-frames do not come through it.
   @inline(__always)
-  func segment(_ index: Int) -> Int { 0 }
+  func metadata(_ index: Int) -> FrameMetadata { FrameMetadata() }
 
   func copy(_ index: Int) -> KeptFrame {
     precondition(index < count)
