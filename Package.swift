@@ -116,3 +116,19 @@ if Context.environment["LVS_BENCHMARKS"] != nil {
     .executableTarget(name: "roundtrip", path: "Benchmarks/Tools/RoundTrip"),
   ]
 }
+
+// The fuzzers: `scripts/fuzz` sets LVS_FUZZ. What they look for ways through is built with libFuzzer's counters.
+if Context.environment["LVS_FUZZ"] != nil {
+  let counted: SwiftSetting = .unsafeFlags(["-sanitize=fuzzer"])
+  for target in package.targets where ["LVS", "Director", "Control", "KernelIPVS", "Sync"].contains(target.name) {
+    target.swiftSettings = (target.swiftSettings ?? []) + [counted]
+  }
+  for (name, dependency) in [("Frames", "Director"), ("Bodies", "Control"), ("Netlink", "KernelIPVS"), ("Sync", "Sync")] {
+    package.targets.append(
+      .executableTarget(
+        name: "fuzz-\(name.lowercased())", dependencies: [.init(stringLiteral: dependency), "LVS"],
+        path: "Tests/Fuzz/\(name)", exclude: ["Corpus"],
+        swiftSettings: strict + [counted, .unsafeFlags(["-parse-as-library"])],
+        linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))
+  }
+}
