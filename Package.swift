@@ -53,8 +53,9 @@ let package = Package(
     .target(
       name: "Control",
       dependencies: [
-        "LVS", logging,
+        "LVS", "CLinux", logging,
         .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOPosix", package: "swift-nio"),
         .product(name: "NIOHTTP1", package: "swift-nio"),
         .product(name: "AsyncAlgorithms", package: "swift-async-algorithms"),
@@ -89,7 +90,9 @@ let package = Package(
       name: "KernelIPVSTests", dependencies: ["KernelIPVS", "LVS"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
-      name: "ControlTests", dependencies: ["Control", "LVS", "lbctl"], resources: [.copy("Golden")],
+      name: "ControlTests",
+      dependencies: ["Control", "LVS", "lbctl", .product(name: "NIOEmbedded", package: "swift-nio")],
+      resources: [.copy("Golden")],
       swiftSettings: strict),
   ]
 )

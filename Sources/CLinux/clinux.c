@@ -31,50 +31,59 @@ int cl_has_capability(int number) {
   return sets[number / 32].effective >> (number % 32) & 1;
 }
 
-int cl_interface(const char *name, uint64_t *mac, int *mtu, unsigned *flags, int *hardware) {
-  int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return errno;
+static struct ifreq request_for(const char *name) {
   struct ifreq request;
   memset(&request, 0, sizeof request);
   strncpy(request.ifr_name, name, IFNAMSIZ - 1);
-  int failed = 0;
-  if (ioctl(descriptor, SIOCGIFHWADDR, &request) == 0) {
-    *mac = 0;
-    for (int octet = 0; octet < 6; octet++) *mac = *mac << 8 | (uint8_t)request.ifr_hwaddr.sa_data[octet];
-    *hardware = request.ifr_hwaddr.sa_family;
-  } else failed = errno;
-  if (!failed && ioctl(descriptor, SIOCGIFMTU, &request) == 0) *mtu = request.ifr_mtu;
-  else if (!failed) failed = errno;
-  if (!failed && ioctl(descriptor, SIOCGIFFLAGS, &request) == 0) *flags = (uint16_t)request.ifr_flags;
-  else if (!failed) failed = errno;
-  close(descriptor);
-  return failed;
+  return request;
+}
+
+int cl_interface(int descriptor, const char *name, struct cl_link *link) {
+  struct ifreq request = request_for(name);
+  if (ioctl(descriptor, SIOCGIFINDEX, &request) != 0) return errno;
+  link->index = (unsigned)request.ifr_ifindex;
+  if (ioctl(descriptor, SIOCGIFHWADDR, &request) != 0) return errno;
+  link->mac = 0;
+  for (int byte = 0; byte < 6; byte++) link->mac = link->mac << 8 | (uint8_t)request.ifr_hwaddr.sa_data[byte];
+  link->hardware = request.ifr_hwaddr.sa_family;
+  if (ioctl(descriptor, SIOCGIFMTU, &request) != 0) return errno;
+  link->mtu = request.ifr_mtu;
+  if (ioctl(descriptor, SIOCGIFFLAGS, &request) != 0) return errno;
+  link->flags = (uint16_t)request.ifr_flags;
+  return 0;
 }
 
 int cl_large_receive(const char *name) {
   int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (descriptor < 0) return -1;
   struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
-  struct ifreq request;
-  memset(&request, 0, sizeof request);
-  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  struct ifreq request = request_for(name);
   request.ifr_data = (char *)&value;
   int failed = ioctl(descriptor, SIOCETHTOOL, &request);
   close(descriptor);
   return failed ? -1 : (value.data & ETH_FLAG_LRO) != 0;
 }
 
-int cl_receive_queues(const char *name) {
-  int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return 0;
+int cl_receive_queues(int descriptor, const char *name) {
   struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
-  struct ifreq request;
-  memset(&request, 0, sizeof request);
-  strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  struct ifreq request = request_for(name);
   request.ifr_data = (char *)&channels;
   int failed = ioctl(descriptor, SIOCETHTOOL, &request);
-  close(descriptor);
   return failed ? 0 : (int)(channels.combined_count + channels.rx_count);
+}
+
+int cl_accept(int descriptor) {
+  int accepted = accept4(descriptor, NULL, NULL, SOCK_CLOEXEC);
+  return accepted < 0 ? -errno : accepted;
+}
+
+int cl_peer(int descriptor, int *process, unsigned *user) {
+  struct ucred peer;
+  socklen_t length = sizeof peer;
+  if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return errno;
+  *process = peer.pid;
+  *user = peer.uid;
+  return 0;
 }
 
 struct cl_batch {

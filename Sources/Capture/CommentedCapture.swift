@@ -10,13 +10,15 @@ enum CommentedCapture {
     return section + block(1, words(1) + words(262_144))
   }
 
-  /// One frame with its comment.
-  static func frame(_ frame: TappedFrame) -> [UInt8] {
+  /// One frame with its comment and, where there were some, how many were lost before it.
+  static func frame(_ frame: TappedFrame, lost: Int) -> [UInt8] {
     let time = words(UInt32(frame.time >> 32)) + words(UInt32(truncatingIfNeeded: frame.time))
     let length = words(UInt32(frame.octets.count))
     let comment = Array(frame.verdict.utf8)
-    let option = [1, 0, UInt8(comment.count & 0xff), UInt8(comment.count >> 8 & 0xff)] + padded(comment) + words(0)
-    return block(6, words(0) + time + length + length + padded(frame.octets) + option)
+    var options = [1, 0, UInt8(comment.count & 0xff), UInt8(comment.count >> 8 & 0xff)] + padded(comment)
+    // epb_dropcount
+    if lost > 0 { options += [4, 0, 8, 0] + words(UInt32(clamping: lost)) + words(0) }
+    return block(6, words(0) + time + length + length + padded(frame.octets) + options + words(0))
   }
 
   private static func block(_ type: UInt32, _ body: [UInt8]) -> [UInt8] {

@@ -1,37 +1,44 @@
 import Hummingbird
+import HummingbirdCore
 import LVS
 import Logging
+import NIOCore
 import ServiceLifecycle
+import Synchronization
 
 /// The API on a Unix socket that only its owner may use.
 public struct ControlServer: Service {
-  let socket: ControlSocket
+  let claim: SocketClaim
   let controller: Controller
   let logger: Logger
 
-  public init(socket: ControlSocket, controller: Controller, logger: Logger) {
-    (self.socket, self.controller, self.logger) = (socket, controller, logger)
+  public init(at claim: SocketClaim, controller: Controller, logger: Logger) {
+    (self.claim, self.controller, self.logger) = (claim, controller, logger)
   }
 
   /// Serves until a graceful shutdown; the socket is gone on return.
   public func run() async throws {
-    try await socket.claim()
+    let socket = claim.socket
     // The socket must have mode 0600 from its first moment, and its mode comes from the umask of the moment it is bound.
     let ownerOnly = OwnerOnly()
     defer { ownerOnly.end() }
     let application = Application(
       router: Routes(controller: controller).router(),
-      configuration: ApplicationConfiguration(address: .unixDomainSocket(path: socket.path)),
-      onServerRunning: { _ in
+      server: .http1(configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [FirstRequestTimeout()])),
+      configuration: ApplicationConfiguration(
+        address: .unixDomainSocket(path: socket.path),
+        availableConnectionsDelegate: .maximum(ConnectionShare.control, logger: logger.silent)),
+      onServerRunning: { channel in
         ownerOnly.end()
+        await logger.pauseWithoutDescriptors(channel, "control")
         logger.info("control socket open", metadata: ["socket": "\(socket.path)"])
       },
       logger: logger.silent)
-    defer { socket.remove() }
+    defer { claim.removeSocket() }
     do {
       try await application.run()
     } catch {
-      throw PlaneError.unavailable("\(socket.path) cannot be the control socket: \(SocketProblem(error))")
+      throw socket.unusable("\(SocketProblem(error))")
     }
   }
 }
@@ -50,11 +57,16 @@ public struct MetricsServer: Service {
     let router = Router(context: StreamContext.self)
     router.add(middleware: ErrorLines())
     router.addMetrics(of: controller)
+    let seats = Seats(ConnectionShare.metrics)
     let application = Application(
       router: router,
+      server: .http1(configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [SeatHandler(seats)])),
       configuration: ApplicationConfiguration(
         address: .hostname(address.address.description, port: Int(address.port))),
-      onServerRunning: { _ in logger.info("metrics open", metadata: ["address": "\(address)"]) },
+      onServerRunning: { channel in
+        await logger.pauseWithoutDescriptors(channel, "metrics")
+        logger.info("metrics open", metadata: ["address": "\(address)"])
+      },
       logger: logger.silent)
     do {
       try await application.run()
@@ -65,6 +77,25 @@ public struct MetricsServer: Service {
 }
 
 extension Logger {
+  /// Has a listening channel rest when it cannot accept, and says so, but not each time.
+  fileprivate func pauseWithoutDescriptors(_ channel: any Channel, _ what: String) async {
+    let told = Mutex(NIODeadline.distantPast)
+    let pause = AcceptPause { error in
+      let isDue = told.withLock { told in
+        guard told + .seconds(10) < .now() else { return false }
+        told = .now()
+        return true
+      }
+      if isDue { warning("no connection for \(what) can be accepted: \(SocketProblem(error))") }
+    }
+    do {
+      // Before NIO's own handler, which keeps such errors to itself.
+      try await channel.pipeline.addHandler(pause, position: .first).get()
+    } catch {
+      warning("the server for \(what) has closed: \(error)")
+    }
+  }
+
   /// For the HTTP server, which logs each connection, and what it throws besides.
   fileprivate var silent: Logger {
     var logger = self

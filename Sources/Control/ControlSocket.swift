@@ -13,11 +13,27 @@ public struct ControlSocket: Hashable, Sendable {
     self.path = path
   }
 
-  /// Makes sure that nobody serves there. A socket that nobody listens on any more, left by a daemon that was killed,
-  /// is replaced when the next one binds.
+  /// Takes the path, so that no other lbd serves there. A socket that nobody listens on any more, left by a daemon that
+  /// was killed, is replaced when this one binds.
   ///
-  /// - Throws: `PlaneError.unavailable` where another daemon answers, or the path is not a socket's.
-  public func claim() async throws(PlaneError) {
+  /// - Throws: `PlaneError.unavailable` where another daemon has it or answers, or the path is not a socket's.
+  public func claim() async throws(PlaneError) -> SocketClaim {
+    let lock: FileLock
+    do throws(FileLock.Refusal) {
+      lock = try FileLock("\(path).lock")
+    } catch {
+      switch error {
+      case .held(let owner): throw another(owner.map { " (pid \($0))" } ?? "")
+      case .cannot(EACCES): throw unusable("\(errorText(EACCES)) (run it as root, or see systemd/lbd.service)")
+      case .cannot(let code): throw unusable(errorText(code))
+      }
+    }
+    try await refuseAnswering()
+    return SocketClaim(socket: self, lock: lock)
+  }
+
+  /// Not only an lbd that keeps the lock may answer there.
+  private func refuseAnswering() async throws(PlaneError) {
     let channel: any Channel
     do {
       channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
@@ -26,14 +42,31 @@ public struct ControlSocket: Hashable, Sendable {
       guard error.errnoCode == ECONNREFUSED, !FilePath(path: path).isSocket else { return }
       throw .unavailable("\(path) exists and is not a socket: remove it, or give another path with --socket")
     } catch {
-      throw .unavailable("\(path) cannot be the control socket: \(SocketProblem(error))")
+      throw unusable("\(SocketProblem(error))")
     }
-    _ = try? await channel.close().get()
-    throw .unavailable("another lbd answers on \(path): stop it, or give this one its own path with --socket")
+    // How it closes is of no interest: that it opened is the answer.
+    channel.close(promise: nil)
+    throw another("")
   }
 
-  func remove() {
-    let file = FilePath(path: path)
+  private func another(_ who: String) -> PlaneError {
+    .unavailable("another lbd\(who) answers on \(path): stop it, or give this one its own path with --socket")
+  }
+
+  func unusable(_ why: String) -> PlaneError { .unavailable("\(path) cannot be the control socket: \(why)") }
+}
+
+/// The right to serve at a path, which no other process has until this is dropped or the process ends.
+public final class SocketClaim: Sendable {
+  public let socket: ControlSocket
+  private let lock: FileLock
+
+  init(socket: ControlSocket, lock: FileLock) {
+    (self.socket, self.lock) = (socket, lock)
+  }
+
+  func removeSocket() {
+    let file = FilePath(path: socket.path)
     if file.isSocket { file.remove() }
   }
 }

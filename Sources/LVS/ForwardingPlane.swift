@@ -70,8 +70,8 @@ public protocol DirectorInspection: Sendable {
   /// The rules that mark packets, in order.
   func marks() async -> [MarkRule]
   func setMarks(_ rules: [MarkRule]) async throws(PlaneError)
-  /// Streams the frames that workers handle, with their verdicts, as the bytes of a pcapng-free classic pcap file
-  /// until the stream is cancelled. `filter` is a libpcap expression.
+  /// Streams the frames that workers handle, with their verdicts, as the bytes of a pcapng file until whoever iterates
+  /// is cancelled. `filter` is a libpcap expression.
   func capture(filter: String?) async throws(PlaneError) -> AsyncStream<[UInt8]>
 }
 

@@ -71,7 +71,7 @@ struct Migrate: AsyncParsableCommand {
   /// The kernel is ready to forward and has the VIP; lbd's guard keeps frames from it until lbd lets go.
   private func toKernel(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelTable) async throws {
     try await copy(moved, to: kernel)
-    let host = VIPAnnouncer.hostAddresses()
+    let host = try VIPAnnouncer.hostAddresses()
     var places: [IPAddress: String] = [:]
     for vip in Set(moved.compactMap(\.service.key.address)) {
       places[vip] = try host[vip].map(Self.interface) ?? interfaceName(for: vip, moved)
@@ -88,7 +88,7 @@ struct Migrate: AsyncParsableCommand {
   /// goes before the services, so that the host's stack never answers for itself.
   private func toUserspace(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelTable) async throws {
     for definition in moved { try definition.validate() }
-    let host = VIPAnnouncer.hostAddresses()
+    let host = try VIPAnnouncer.hostAddresses()
     let places = host.filter { Set(moved.compactMap(\.service.key.address)).contains($0.key) }.mapValues(Self.interface)
     let stand = try StandIn(places)
     defer { stand.leave() }
@@ -121,7 +121,8 @@ struct Migrate: AsyncParsableCommand {
   private func interfaceName(for vip: IPAddress, _ moved: [ServiceDefinition]) throws -> String {
     if let interface { return interface }
     let servers = moved.filter { $0.service.key.address == vip }.flatMap(\.servers)
-    guard let name = ([vip] + servers.map(\.endpoint.address)).compactMap(VIPAnnouncer.interface(towards:)).first else {
+    guard let name = try ([vip] + servers.map(\.endpoint.address)).compactMap(VIPAnnouncer.interface(towards:)).first
+    else {
       throw PlaneError.unavailable("no interface is in a network with \(vip) or its servers: name one with --interface")
     }
     return name

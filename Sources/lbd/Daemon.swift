@@ -10,10 +10,12 @@ struct Daemon {
   let configuration: Configuration?
   let logger: Logger
 
-  /// The socket is claimed before the plane opens, so that a second lbd touches nothing on the wire.
+  /// The socket and the interface are claimed before the plane opens, so that a second lbd touches nothing on the wire.
   func run() async throws {
-    let socket = ControlSocket(options.control.socket)
-    try await socket.claim()
+    let claim = try await ControlSocket(options.control.socket).claim()
+    let lock = try InterfaceLock(
+      interface: options.network.interface ?? "", vlan: options.network.vlan, socket: claim.socket)
+    defer { withExtendedLifetime(lock) {} }
     let configured = configuration?.services.map(\.service.key) ?? []
     let plane = try await openPlane(options, configured: configured) { [logger] event in event.log(to: logger) }
     let controller = Controller(plane, logger: logger)
@@ -24,7 +26,7 @@ struct Daemon {
       throw error
     }
     logger.info("started", metadata: ["interface": "\(options.network.interface ?? "")"])
-    try await group(plane, controller, socket).run()
+    try await group(plane, controller, claim).run()
     logger.info("stopped")
   }
 
@@ -45,12 +47,12 @@ struct Daemon {
   }
 
   /// Services end in the reverse of this order: the plane forwards until nobody can steer it any more.
-  private func group(_ plane: any StoppablePlane, _ controller: Controller, _ socket: ControlSocket) -> ServiceGroup {
+  private func group(_ plane: any StoppablePlane, _ controller: Controller, _ claim: SocketClaim) -> ServiceGroup {
     var services: [any Service] = [PlaneService(plane: plane)]
     if let address = options.control.metrics {
       services.append(MetricsServer(address: address, controller: controller, logger: logger))
     }
-    services.append(ControlServer(socket: socket, controller: controller, logger: logger))
+    services.append(ControlServer(at: claim, controller: controller, logger: logger))
     // What ends a service is thrown, and printed once by the program itself.
     var silent = logger
     silent.logLevel = .critical

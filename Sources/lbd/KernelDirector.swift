@@ -96,7 +96,7 @@ actor KernelDirector: StoppablePlane {
 
   /// Asks for another owner of each new VIP that the host does not have yet.
   private func probe(for changes: [Change]) async throws(PlaneError) {
-    let host = VIPAnnouncer.hostAddresses()
+    let host = try VIPAnnouncer.hostAddresses()
     for case .addService(let service, false) in changes {
       guard let vip = service.key.address, host[vip] == nil, !announced.contains(vip) else { continue }
       if let owner = await announcer.otherOwner(of: vip) { throw .vipContested(vip, owner) }
@@ -106,7 +106,7 @@ actor KernelDirector: StoppablePlane {
   /// Sets and announces the VIPs of lbd's services, and gives up those that no service has any more.
   private func placeVIPs() throws(PlaneError) {
     let wanted = Set(desired.keys.compactMap(\.address))
-    let host = VIPAnnouncer.hostAddresses()
+    let host = try VIPAnnouncer.hostAddresses()
     for vip in wanted.subtracting(announced) {
       if host[vip] == nil { try addresses.add(vip) }
       if host[vip] == nil || host[vip] == addresses.label { placed.insert(vip) }
@@ -165,10 +165,14 @@ actor KernelDirector: StoppablePlane {
   }
 
   private func putAddressesRight() async {
-    let host = VIPAnnouncer.hostAddresses()
-    for vip in placed where host[vip] == nil {
-      events(.warning("\(vip) was taken off the interface by another program: lbd puts it back"))
-      try? addresses.add(vip)
+    do throws(PlaneError) {
+      let host = try VIPAnnouncer.hostAddresses()
+      for vip in placed where host[vip] == nil {
+        events(.warning("\(vip) was taken off the interface by another program: lbd puts it back"))
+        try addresses.add(vip)
+      }
+    } catch {
+      events(.warning("the VIPs' addresses cannot be put right: \(error)"))
     }
   }
 

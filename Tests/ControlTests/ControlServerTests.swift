@@ -271,11 +271,39 @@ struct ControlServerTests {
   @Test("A second server on a live socket is refused, and the first goes on")
   func second() async throws {
     try await Served.run { served in
-      let error = await #expect(throws: PlaneError.self) { try await served.server.run() }
-      #expect(error?.description.hasPrefix("another lbd answers on \(served.socket.path): ") == true)
+      let error = await #expect(throws: PlaneError.self) { try await served.server() }
+      #expect(error?.description.hasPrefix("another lbd (pid \(getpid())) answers on \(served.socket.path): ") == true)
       let services = try await served.client.services()
       #expect(services.isEmpty)
     }
+  }
+
+  @Test("A socket on which another program answers is refused, lock or no lock")
+  func stranger() async throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "lbd-\(UUID().uuidString.prefix(8))").path
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let listener = try listen(at: path)
+    defer { close(listener) }
+    let error = await #expect(throws: PlaneError.self) { try await ControlSocket(path).claim() }
+    #expect(error?.description.hasPrefix("another lbd answers on \(path): ") == true)
+  }
+
+  @Test("Of many that claim a socket at once no two get it, and nothing is left")
+  func race() async throws {
+    let path = FileManager.default.temporaryDirectory.appending(path: "lbd-\(UUID().uuidString.prefix(8))").path
+    var won = 0
+    for _ in 0..<50 {
+      let claims = await withTaskGroup(of: SocketClaim?.self) { group in
+        for _ in 0..<13 { group.addTask { try? await ControlSocket(path).claim() } }
+        return await group.reduce(into: []) { $0.append($1) }
+      }
+      let count = claims.compactMap(\.self).count
+      // None where a task of the round before still holds its claim.
+      #expect(count <= 1)
+      won += count
+    }
+    #expect(won > 0)
+    #expect(!FileManager.default.fileExists(atPath: "\(path).lock"))
   }
 
   @Test("A socket left by a daemon that was killed is replaced")
@@ -341,10 +369,7 @@ struct ControlServerTests {
 
   @Test("A server that cannot bind its socket says why")
   func noDirectory() async {
-    let controller = Controller(MemoryPlane(), logger: Served.silent)
-    let server = ControlServer(
-      socket: ControlSocket("/nonexistent/lbd.sock"), controller: controller, logger: Served.silent)
-    let error = await #expect(throws: PlaneError.self) { try await server.run() }
+    let error = await #expect(throws: PlaneError.self) { try await ControlSocket("/nonexistent/lbd.sock").claim() }
     #expect(
       error?.description == "/nonexistent/lbd.sock cannot be the control socket: No such file or directory")
   }

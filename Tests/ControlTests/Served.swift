@@ -22,7 +22,7 @@ struct Served {
     defer { try? FileManager.default.removeItem(at: directory) }
     let served = Served(
       plane: MemoryPlane(rows: rows), socket: socket ?? ControlSocket(directory.appending(path: "s").path))
-    let group = ServiceGroup(services: [served.server], logger: silent)
+    let group = ServiceGroup(services: [try await served.server()], logger: silent)
     return try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
       try await served.waitUntilOpen()
@@ -35,8 +35,9 @@ struct Served {
 
   static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
-  var server: ControlServer {
-    ControlServer(socket: socket, controller: Controller(plane, logger: Self.silent), logger: Self.silent)
+  func server() async throws -> ControlServer {
+    ControlServer(
+      at: try await socket.claim(), controller: Controller(plane, logger: Self.silent), logger: Self.silent)
   }
 
   private func waitUntilOpen() async throws {

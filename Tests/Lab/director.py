@@ -62,8 +62,8 @@ class Director:
     def lbctl(self, *words, **options):
         return command(BINARIES / "lbctl", "--socket", self.socket, *words, **{"timeout": 60, **options})
 
-    def json(self, *words):
-        return json.loads(self.lbctl("--json", *words).stdout)
+    def json(self, *words, **options):
+        return json.loads(self.lbctl("--json", *words, **options).stdout)
 
     def listing(self):
         return self.lbctl("list").stdout

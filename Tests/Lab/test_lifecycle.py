@@ -1,13 +1,16 @@
 """Starting, ending, being killed: nothing is left behind. And the host's own stack, which is kept quiet."""
 
+import os
 import signal
 import socket
 import time
 from collections import Counter
+from contextlib import ExitStack
 
 import pytest
 from director import BINARIES, service
 from frames import ARP_REPLY, REDIRECT, UNREACHABLE, arp_request
+from host import command
 from lab import STRANGER_MAC, VIP
 from traffic import spread, web as requests
 from waiting import until
@@ -62,6 +65,61 @@ def test_a_second_director_on_the_same_socket_is_refused(lab, web):
     second = lab.director.run(BINARIES / "lbd", "--interface", "eth0", "--socket", web.socket, check=False)
     assert second.returncode == 1 and str(web.socket) in second.stderr and len(second.stderr.splitlines()) == 1
     assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
+
+
+def start_another(lab, name, *options):
+    """What another lbd on the director's host says, which must not come up; it has a socket of its own."""
+    refused = lab.director.run(BINARIES / "lbd", "--interface", "eth0", "--socket", lab.directory / name, *options,
+                               check=False, timeout=10)
+    assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
+    return refused.stderr
+
+
+def test_a_second_director_at_the_same_interface_is_refused_by_name(lab, web):
+    said = start_another(lab, "other.sock")
+    assert "eth0" in said and f"pid {web.process.pid}" in said and str(web.socket) in said
+    lab.director.ip("link", "property", "add", "dev", "eth0", "altname", "uplink")
+    try:
+        refused = lab.director.run(BINARIES / "lbd", "--interface", "uplink", "--socket", lab.directory / "other.sock",
+                                   check=False, timeout=10)
+        assert refused.returncode == 1 and f"pid {web.process.pid}" in refused.stderr
+    finally:
+        lab.director.ip("link", "property", "del", "dev", "eth0", "altname", "uplink")
+    web.process.send_signal(signal.SIGSTOP)
+    try:
+        assert f"process {web.process.pid} of user {os.getuid()}" in start_another(lab, "other.sock")
+    finally:
+        web.process.send_signal(signal.SIGCONT)
+    assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
+
+
+def test_a_vlan_of_the_interface_is_another_place(packet_sockets, lab, web, start):
+    start("--vlan", 5, socket=lab.directory / "vlan.sock", host=lab.director)
+    assert "eth0.5" in start_another(lab, "other.sock", "--vlan", "5")
+
+
+@pytest.mark.parametrize("sockets", [1, 13])
+def test_of_many_directors_started_at_once_exactly_one_is_left(lab, sockets):
+    log = lab.directory / "many.log"
+    with ExitStack() as stack:
+        many = [lab.director.start(BINARIES / "lbd", "--interface", "eth0", "--socket",
+                                   lab.directory / f"many{number % sockets}.sock", log=log) for number in range(13)]
+        for process in many:
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+        end = time.monotonic() + 60
+        while sum(process.poll() is None for process in many) > 1:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert sorted(process.poll() for process in many if process.poll() is not None) == [1] * 12
+        left, = (number for number, process in enumerate(many) if process.poll() is None)
+        while command(BINARIES / "lbctl", "--socket", lab.directory / f"many{left % sockets}.sock", "list",
+                      check=False).returncode != 0:
+            assert many[left].poll() is None and time.monotonic() < end
+            time.sleep(0.05)
+        many[left].terminate()
+        assert many[left].wait(10) == 0
+    assert [path.name for path in lab.directory.glob("many*.sock*")] == []
 
 
 def test_a_file_that_is_no_socket_is_not_replaced(lab):

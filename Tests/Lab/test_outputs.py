@@ -36,7 +36,7 @@ def undrained():
 
 def answers_arp(lab):
     with Wire(lab.stranger) as wire:
-        return wire.ask(arp_request(STRANGER_MAC, "10.77.0.50", VIP), is_arp(ARP_REPLY), 2) is not None
+        return wire.ask(arp_request(STRANGER_MAC, "10.77.0.50", VIP), is_arp(ARP_REPLY, VIP, "10.77.0.50"), 2) is not None
 
 
 # lbd

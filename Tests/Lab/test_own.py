@@ -1,7 +1,7 @@
 """The VIP stays the director's for everybody on the LAN: caches, bridges, rivals, and an interface that changes."""
 
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from director import service
@@ -257,6 +257,29 @@ def test_the_carrier_may_be_lost(lab, balancing, wire):
     until(lambda: "interface eth0 is down" in balancing.output())
     lab.lan.ip("link", "set", "director", "up")
     assert_announced_and_at_work(lab, wire, lab.director.mac)
+
+
+@pytest.mark.parametrize("is_contested", [True, False])
+def test_a_vip_that_was_added_while_the_link_was_down_is_probed_for_when_it_is_up(lab, director, wire, is_contested):
+    lab.lan.ip("link", "set", "director", "down")
+    until(lambda: "interface eth0 is down" in director.output())
+    director.add_web()
+    with Owner(lab) if is_contested else nullcontext():
+        lab.lan.ip("link", "set", "director", "up")
+        assert wire.wait(is_arp(ARP_REQUEST, sender="0.0.0.0", target=VIP), 5), "probed for"
+        if is_contested:
+            until(lambda: f"VIP {VIP} is answered for by {STRANGER_MAC}" in director.output())
+            assert director.json("vips")[0]["state"] == "contested"
+    until(lambda: director.json("vips")[0]["state"] == "owned", 30)
+    assert sum(spread(lab.client, 6).values()) == 6
+
+
+def test_a_vip_that_somebody_took_while_the_link_was_down_is_told_of(lab, balancing):
+    lab.lan.ip("link", "set", "director", "down")
+    until(lambda: "interface eth0 is down" in balancing.output())
+    with Owner(lab):
+        lab.lan.ip("link", "set", "director", "up")
+        until(lambda: f"VIP {VIP} is answered for by {STRANGER_MAC}" in balancing.output())
 
 
 def test_the_interface_may_get_another_mac_and_another_address(lab, balancing, wire):

@@ -5,11 +5,12 @@ import signal
 
 import pytest
 from director import Director, service
-from frames import (ACK, ECHO_REPLY, ETHERTYPE_IPV4, SYN, UDP, echo_request, ethernet, icmp_error, ipv4, tcp, udp)
-from lab import BINARIES, STRANGER_MAC, VIP
+from frames import (ACK, ARP_REPLY, ECHO_REPLY, ETHERTYPE_IPV4, SYN, UDP, arp_request, echo_request, ethernet,
+                    icmp_error, ipv4, tcp, udp)
+from lab import BINARIES, OTHER_VIP, STRANGER_MAC, VIP
 from traffic import connect, spread
 from waiting import until
-from wire import Wire, gather
+from wire import Wire, gather, is_arp
 from xdp import await_another, program, programs
 
 XDP = ("--data-plane", "af-xdp")
@@ -50,7 +51,10 @@ def test_the_capabilities_of_the_unit_are_enough(lab, start):
 def test_what_the_process_lacks_is_named(lab):
     assert "CAP_BPF" in refusal(lab, "eth0", under=only("net_raw", "net_admin"), way_out="systemd/lbd.service")
     little = ("prlimit", "--memlock=1048576", *only("net_raw", "net_admin", "bpf"), "--reuid=65534")
-    assert "RLIMIT_MEMLOCK" in refusal(lab, "eth0", under=little, way_out="RLIMIT_MEMLOCK")
+    (lab.directory / "open").mkdir(mode=0o777)
+    (lab.directory / "open").chmod(0o777)
+    assert "RLIMIT_MEMLOCK" in refusal(lab, "eth0", under=little, way_out="RLIMIT_MEMLOCK", socket="open/lbd.sock")
+    assert "Permission denied" in refusal(lab, "eth0", under=little, way_out="run it as root")
 
 
 def test_what_is_not_for_a_vip_stays_the_hosts(lab, web):
@@ -203,9 +207,9 @@ def test_a_wrong_command_line_is_refused_in_one_line(lab, words, status, names):
     assert refused.returncode == status and len(refused.stderr.splitlines()) == 1 and names in refused.stderr
 
 
-def refusal(lab, *words, under=(), way_out="--data-plane af-packet"):
+def refusal(lab, *words, under=(), way_out="--data-plane af-packet", socket="refused.sock"):
     refused = lab.director.run(
-        *under, BINARIES / "lbd", "--interface", *words, *XDP, "--socket", lab.directory / "refused.sock", check=False)
+        *under, BINARIES / "lbd", "--interface", *words, *XDP, "--socket", lab.directory / socket, check=False)
     assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1, refused.stderr
     assert way_out in refused.stderr, "the way out is named"
     return refused.stderr
@@ -222,7 +226,7 @@ def test_an_interface_whose_driver_cannot_is_refused(lab):
 
 def test_a_second_program_at_the_interface_is_refused(lab, start):
     start()
-    assert "another XDP program" in refusal(lab, "eth0")
+    assert "another XDP program" in refusal(lab, "eth0", "--vlan", 5)
 
 
 def test_frames_that_do_not_fit_are_refused(lab):
@@ -251,6 +255,25 @@ def test_another_mtu_is_taken_over(lab, start, set_mtu):
         set_mtu(size)
         await_another(lab.director, before)
         assert sorted(spread(lab.client, 30).values()) == [10, 10, 10]
+
+
+def test_an_mtu_that_does_not_fit_leaves_the_vips_to_others_until_it_fits_again(lab, start, set_mtu):
+    director = start()
+    director.add_web()
+    with Wire(lab.stranger) as wire:
+        request, answer = arp_request(STRANGER_MAC, "10.77.0.50", VIP), is_arp(ARP_REPLY, VIP, "10.77.0.50")
+        assert wire.ask(request, answer)
+        set_mtu(9000)
+        until(lambda: director.json("vips")[0]["state"] == "released")
+        assert wire.ask(request, answer, 0.5) is None
+        director.lbctl("add-service", "-t", f"{OTHER_VIP}:80")
+        assert {vip["state"] for vip in director.json("vips")} == {"released"}
+        found, = director.json("doctor", check=False)
+        assert found["kind"] == "disconnected" and "9000" in found["seen"]
+        set_mtu(1500)
+        until(lambda: {vip["state"] for vip in director.json("vips")} == {"owned"})
+        assert wire.ask(request, answer)
+    assert sorted(spread(lab.client, 30).values()) == [10, 10, 10]
 
 
 def answers_ping(wire, queue):

@@ -66,14 +66,31 @@ int cl_processor(void);
 /// Whether the process has a capability (CAP_NET_RAW, …) in effect.
 int cl_has_capability(int number);
 
-/// An interface's Ethernet address as 48 bits, its MTU and its flags; 0 or an errno.
-int cl_interface(const char *_Nonnull name, uint64_t *_Nonnull mac, int *_Nonnull mtu, unsigned *_Nonnull flags, int *_Nonnull hardware);
+/// The link-level facts of an interface.
+struct cl_link {
+  unsigned index;
+  /// Its Ethernet address as 48 bits.
+  uint64_t mac;
+  int mtu;
+  unsigned flags;
+  /// ARPHRD_….
+  int hardware;
+};
+
+/// Asks for an interface's facts through any socket; 0 or an errno, ENODEV where there is none of the name.
+int cl_interface(int descriptor, const char *_Nonnull name, struct cl_link *_Nonnull link);
 
 /// 1 where an interface has large receive offload on, 0 where not, -1 where it does not tell.
 int cl_large_receive(const char *_Nonnull name);
 
-/// How many receive queues an interface has in use; 0 where it does not tell.
-int cl_receive_queues(const char *_Nonnull name);
+/// How many receive queues an interface has in use, asked through any socket; 0 where it does not tell.
+int cl_receive_queues(int descriptor, const char *_Nonnull name);
+
+/// Takes the next connection of a listening socket, or a negative errno. It is not inherited.
+int cl_accept(int descriptor);
+
+/// The process at the other end of a Unix socket, as the kernel knows it; 0 or an errno.
+int cl_peer(int descriptor, int *_Nonnull process, unsigned *_Nonnull user);
 
 /// Up to 64 frames to transmit with one system call.
 struct cl_batch;

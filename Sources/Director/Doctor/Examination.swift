@@ -35,7 +35,7 @@ extension UserspacePlane {
     neighborhood.survey()
     var observation = Observation(interface: watch.withLock { $0.interface })
     observation.disconnection = unattached.withLock { $0?.reason }
-    observation.isThere = (try? Interface.read(options.interface)) != nil
+    observation.isThere = isThere()
     observation.sender = options.address
     observation.services = services.withLock { $0.status() }
     observation.host = hostSettings()
@@ -58,9 +58,18 @@ extension UserspacePlane {
     return observation
   }
 
+  /// Where it cannot be found out, which the interface's upkeep tells of, nothing is said against it.
+  private func isThere() -> Bool {
+    do throws(SystemError) { return try Interface.find(options.interface) != nil } catch { return true }
+  }
+
   private func hostSettings() -> Observation.Host {
     var host = Observation.Host()
-    for (interface, address) in InterfaceAddresses.all() { host.addresses[address.address] = interface }
+    do throws(SystemError) {
+      host.addresses = try InterfaceAddresses.interfaces()
+    } catch {
+      digest.report(.warning("the host's addresses cannot be read: \(error)"), now: Clock.milliseconds)
+    }
     func ipv4(_ name: String) -> Int { SystemFile.number("/proc/sys/net/ipv4/\(name)") ?? 0 }
     if ipv4("ip_forward") != 0 { host.forwards.insert(.v4) }
     if SystemFile.number("/proc/sys/net/ipv6/conf/all/forwarding") ?? 0 != 0 { host.forwards.insert(.v6) }

@@ -13,7 +13,7 @@ extension Observation {
     guard let disconnection else { return nil }
     return Finding(
       .disconnected, subject: interface.name, seen: "nothing is forwarded: \(disconnection)",
-      why: "the VIPs are announced, and what comes for them is lost",
+      why: "the VIPs are left to other directors until it can be",
       fix: "put \(interface.name) back to what it was (its MTU, its driver's queues), or lbd --data-plane af-packet")
   }
 

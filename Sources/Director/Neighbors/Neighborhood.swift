@@ -99,6 +99,9 @@ struct Neighborhood {
     happened += vipChanges.map(Happening.vip) + neighborChanges.map(Happening.neighbor)
   }
 
+  /// Leaves all VIPs to others until they can be served again.
+  mutating func suspend() { happened += vips.suspend().map(Happening.vip) }
+
   /// Asks everybody for the VIPs and the servers once more, to hear of all who answer.
   mutating func survey(_ now: UInt64) {
     vips.forgetClaims(now: now, memory: .max, answers: true)

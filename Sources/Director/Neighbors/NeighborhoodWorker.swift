@@ -44,6 +44,13 @@ final class NeighborhoodWorker: Sendable {
   /// Knows nothing of the VIP any more.
   func remove(_ vip: IPAddress) { post { loop, _ in loop.neighborhood.vips.remove(vip) } }
   func announceAgain() { post { $0.neighborhood.vips.announceAgain($1) } }
+  /// The link carries frames, or none.
+  func link(isUp: Bool) { post { $0.neighborhood.vips.link(isUp: isUp, now: $1) } }
+  /// Nothing was heard or said for a while.
+  func reappear() { post { $0.neighborhood.vips.reappear($1) } }
+  /// Leaves all VIPs to others until they can be served again.
+  func suspend() { post { loop, _ in loop.neighborhood.suspend() } }
+  func resume() { post { $0.neighborhood.vips.resume($1) } }
 
   // MARK: Neighbours
 

@@ -22,6 +22,7 @@ public final class VIPAnnouncer: Sendable {
             claims.settle(vip, otherOwner: mac)
             events(.vipContested(vip, by: mac, server: nil))
           case .vip(.yielded(let vip, let mac)): events(.vipYielded(vip, to: mac))
+          case .vip(.released(let vip)): events(.vipReleased(vip))
           case .neighbor: break
           }
         })
@@ -44,16 +45,14 @@ public final class VIPAnnouncer: Sendable {
   public func stop() { worker.stop() }
 
   /// The interfaces, or labels of interfaces, that have each of the host's addresses.
-  public static func hostAddresses() -> [IPAddress: String] {
-    Dictionary(
-      InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
+  public static func hostAddresses() throws(PlaneError) -> [IPAddress: String] {
+    try available { () throws(SystemError) in try InterfaceAddresses.interfaces() }
   }
 
   /// The interface whose network the address is in.
-  public static func interface(towards address: IPAddress) -> String? {
-    InterfaceAddresses.all().first {
-      $0.address.network.contains(address) && $0.address.network.length < address.family.bits
-    }?
-    .interface
+  public static func interface(towards address: IPAddress) throws(PlaneError) -> String? {
+    let all = try available { () throws(SystemError) in try InterfaceAddresses.all() }
+    return all.first { $0.address.network.contains(address) && $0.address.network.length < address.family.bits }?
+      .interface
   }
 }

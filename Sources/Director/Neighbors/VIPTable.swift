@@ -10,6 +10,8 @@ enum VIPChange: Equatable {
   case contested(IPAddress, MACAddress)
   /// Given up to another host: a peer that announced it, or one that would not let go.
   case yielded(IPAddress, MACAddress)
+  /// Left to whoever wants it, for as long as the director cannot serve it.
+  case released(IPAddress)
 }
 
 /// A message about a VIP to put on the wire.
@@ -47,12 +49,22 @@ struct VIPTable {
     var sent = 0
     var next: UInt64
     var defended: UInt64?
-    /// It was somebody else's and is taken as soon as it is free.
+    /// It was somebody else's, or may have become so, and is taken as soon as it is free.
     var isWaiting = false
+    /// It was probed for while nobody could hear that.
+    var isUnproven = false
+    /// Others are to be asked for it, although it is ours.
+    var isDoubted = false
+    /// It is given up until the director can serve it again.
+    var isSuspended = false
   }
 
   private var entries: [IPAddress: Entry] = [:]
   private(set) var claims = ClaimLog()
+  /// Whether the link carries frames.
+  private var isHeard = true
+  /// Whether no VIP can be served, so that all are left to others.
+  private var isSuspended = false
   let timing: VIPTiming
 
   init(timing: VIPTiming = VIPTiming()) {
@@ -69,9 +81,14 @@ struct VIPTable {
     entries[address] = Entry(state: .probing, next: now)
   }
 
-  /// Takes an address and announces it from now on.
+  /// Takes an address and announces it from now on; or, where none can be served, once that is so again.
   mutating func take(_ address: IPAddress, now: UInt64) {
-    entries[address] = Entry(state: .owned, next: now)
+    let wasProbed = entries[address]?.state == .probing
+    let isUnproven = wasProbed && entries[address]?.isUnproven == true
+    entries[address] =
+      isSuspended
+      ? Entry(state: .released, next: .max, isSuspended: true)
+      : Entry(state: .owned, next: now, isUnproven: isUnproven)
   }
 
   /// Lets another host have the address for now, and takes it when it is free.
@@ -96,6 +113,40 @@ struct VIPTable {
       entries[address]?.sent = 0
       entries[address]?.next = now
     }
+  }
+
+  /// The link carries frames, or none.
+  mutating func link(isUp: Bool, now: UInt64) {
+    if isUp, !isHeard { reappear(now) }
+    isHeard = isUp
+  }
+
+  /// The director was neither heard nor did it hear for a while: others may have come to have its VIPs. What it never
+  /// could ask for is asked for before it is used; the rest is announced, and asked for so that such a conflict is seen.
+  mutating func reappear(_ now: UInt64) {
+    announceAgain(now)
+    for (address, entry) in entries where entry.state == .owned {
+      if entry.isUnproven { retry(address, now) } else { entries[address]?.isDoubted = true }
+    }
+  }
+
+  /// Leaves all VIPs to others: what arrives for them cannot be forwarded.
+  mutating func suspend() -> [VIPChange] {
+    isSuspended = true
+    let owned = entries.filter { $0.value.state == .owned }.keys.sorted()
+    for address in owned { entries[address] = Entry(state: .released, next: .max, isSuspended: true) }
+    return owned.map(VIPChange.released)
+  }
+
+  /// The VIPs can be served again: they are taken where nobody else has come to have them.
+  mutating func resume(_ now: UInt64) {
+    isSuspended = false
+    for (address, entry) in entries where entry.isSuspended { retry(address, now) }
+  }
+
+  /// Probes for an address, and takes it if it is free.
+  private mutating func retry(_ address: IPAddress, _ now: UInt64) {
+    entries[address] = Entry(state: .probing, next: now, isWaiting: true)
   }
 
   /// Takes note of what another station says of an address; `isPeer`: it is a director that may have our VIPs.
@@ -144,6 +195,9 @@ struct VIPTable {
         messages.append(.probe(address))
         entries[address]?.sent += 1
         entries[address]?.next = now + timing.probeInterval
+        if !isHeard { entries[address]?.isUnproven = true }
+      case .probing where entry.isWaiting && isSuspended:
+        take(address, now: now)
       case .probing where entry.isWaiting:
         take(address, now: now)
         changes.append(.taken(address))
@@ -151,6 +205,8 @@ struct VIPTable {
         entries[address]?.next = .max
         changes.append(.free(address))
       case .owned:
+        if entry.isDoubted { messages.append(.probe(address)) }
+        entries[address]?.isDoubted = false
         messages.append(.announcement(address))
         announced(address, entry, now)
       case .contested where entry.isWaiting:

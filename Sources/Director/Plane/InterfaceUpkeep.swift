@@ -11,9 +11,15 @@ extension UserspacePlane {
   }
 
   private func look() async {
-    let now = try? Interface.read(options.interface)
+    let (name, now): (String, Interface?)
+    do throws(SystemError) {
+      (name, now) = (options.interface, try Interface.find(options.interface))
+    } catch {
+      // Not to be taken for its absence, or for its being without addresses.
+      let warning = DirectorEvent.warning("interface \(options.interface) cannot be looked at: \(error)")
+      return digest.report(warning, now: Clock.milliseconds)
+    }
     let changes = watch.withLock { $0.look(now) }
-    let name = options.interface
     for change in changes { if let event = change.event(name, now) { digest.report(event, now: Clock.milliseconds) } }
     guard let now else { return }
     let pending = unattached.withLock { $0 }
@@ -25,14 +31,18 @@ extension UserspacePlane {
       do throws(PlaneError) {
         try await adopt(now, isNew: isNew, isReshaped: isReshaped)
         unattached.withLock { $0 = nil }
+        if pending != nil { neighborhood.resume() }
       } catch {
         unattached.withLock { $0 = isNew || isReshaped ? (isNew, "\(error)") : nil }
+        // Another director may have the VIPs: here, all that comes for them would be lost.
+        if isNew || isReshaped { neighborhood.suspend() }
         // Who lists the services is to see it at once.
         if pending == nil { Task { [weak self] in await self?.examine(isThorough: false) } }
         digest.report(.warning("interface \(name): \(error)"), now: Clock.milliseconds)
       }
       await gate.leave()
     }
+    if changes.contains(where: \.concernsCarrier) { neighborhood.link(isUp: now.isUp) }
     // Switches learn anew where the VIPs are, whatever it was.
     if changes.contains(where: \.concernsSwitches) { neighborhood.announceAgain() }
   }
@@ -64,6 +74,14 @@ extension InterfaceWatch.Change {
     switch self {
     case .renewed, .station, .addresses, .mtu, .queues: true
     case .gone, .down, .up, .port: false
+    }
+  }
+
+  /// Whether frames go out that did not, or the other way round.
+  fileprivate var concernsCarrier: Bool {
+    switch self {
+    case .up, .down: true
+    case .gone, .renewed, .station, .addresses, .mtu, .queues, .port: false
     }
   }
 

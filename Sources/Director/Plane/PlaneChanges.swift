@@ -137,11 +137,17 @@ extension UserspacePlane {
 
 /// The addresses of this host, which are no real servers.
 private struct OwnAddresses {
-  private let all = InterfaceAddresses.all().map(\.address)
+  private let all: Result<[Prefix.Interface], PlaneError>
+
+  init() {
+    all = Result { () throws(PlaneError) in
+      try available { () throws(SystemError) in try InterfaceAddresses.all().map(\.address) }
+    }
+  }
 
   func check(_ server: RealServer) throws(PlaneError) {
     let address = server.endpoint.address
-    guard !all.contains(where: { $0.address == address }) else {
+    guard try !all.get().contains(where: { $0.address == address }) else {
       throw .invalid("\(address) is this director's own address: a real server is another host")
     }
     try checkUnicast(address)
@@ -149,7 +155,7 @@ private struct OwnAddresses {
 
   /// A subnet's last address is that of all its hosts.
   func checkUnicast(_ address: IPAddress) throws(PlaneError) {
-    guard let subnet = all.first(where: { $0.broadcast == address }) else { return }
+    guard let subnet = try all.get().first(where: { $0.broadcast == address }) else { return }
     throw .notUnicast("the broadcast address of \(subnet.network),", address)
   }
 }

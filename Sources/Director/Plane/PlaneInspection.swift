@@ -38,24 +38,16 @@ extension UserspacePlane {
     return VerdictCounts(mailboxes.map(\.counters) + [neighborhoodCounters])
   }
 
-  /// Frames that workers handle from now on, in batches, until the stream is dropped. A reader that falls 64 batches
-  /// behind misses some.
-  public func tapped() -> AsyncStream<[TappedFrame]> {
-    let (tap, workerGroup) = (tap, workerGroup)
-    tap.open()
+  /// Frames that workers handle from now on, until the reader is dropped. What it is too slow for it does not get.
+  public func tapped() throws(PlaneError) -> TapReader {
+    let heap = try tap.open()
     workerGroup.suspendFlows()
-    return AsyncStream(bufferingPolicy: .bufferingOldest(64)) { continuation in
-      let task = Task {
-        while (try? await Task.sleep(for: .milliseconds(50))) != nil {
-          let frames = tap.take()
-          if !frames.isEmpty { continuation.yield(frames) }
-        }
-      }
-      continuation.onTermination = { _ in
-        task.cancel()
-        tap.close()
-        workerGroup.resumeFlows()
-      }
+    return TapReader(heap) { [tap, workerGroup, digest] heap in
+      tap.close(heap)
+      workerGroup.resumeFlows()
+      guard heap.lost > 0 else { return }
+      let warning = "a capture lost \(heap.lost) frames, since what it was written to is slow (capture fewer: --filter)"
+      digest.report(.warning(warning), now: Clock.milliseconds)
     }
   }
 

@@ -60,6 +60,7 @@ public final class UserspacePlane: ForwardingPlane {
         want: { neighborhood.want(shared.servers[$0].endpoint.address) },
         told: { digest.report(.attached($0), now: Clock.milliseconds) }),
       interface)
+    if !interface.isUp { neighborhood.link(isUp: false) }
     for peer in options.peerAddresses { neighborhood.resolve(peer, fixed: nil) }
     startUpkeep()
   }
@@ -106,6 +107,7 @@ public final class UserspacePlane: ForwardingPlane {
         claims.settle(vip, otherOwner: mac)
         digest.report(.vipContested(vip, by: mac, server: resolved.address(at: mac)), now: now)
       case .vip(.yielded(let vip, let mac)): digest.report(.vipYielded(vip, to: mac), now: now)
+      case .vip(.released(let vip)): digest.report(.vipReleased(vip), now: now)
       case .neighbor(.resolved(let address, let mac)):
         resolved.found(address, at: mac)
         digest.report(.serverResolved(address, mac), now: now)

@@ -49,8 +49,8 @@ extension UserspacePlane {
     let owned = services.withLock { $0.vips }
     let wanted = all.filter { !owned.contains($0.key) }
     var refusals = wanted.mapValues { _ in PlaneError?.none }
-    let host = Dictionary(
-      InterfaceAddresses.all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
+    let host: [IPAddress: String]
+    do throws(PlaneError) { host = try VIPAnnouncer.hostAddresses() } catch { return wanted.mapValues { _ in error } }
     // By force a VIP is taken over from the host itself: the guard keeps its frames from the host's own stack.
     for vip in wanted.keys where wanted[vip] != true {
       if let interface = host[vip] { refusals.updateValue(.vipOnHost(vip, interface), forKey: vip) }

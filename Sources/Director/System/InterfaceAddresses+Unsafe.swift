@@ -9,34 +9,36 @@ struct InterfaceLink {
   var mtu: Int
   var isUp: Bool
   var isEthernet: Bool
+  /// Receive queues in use; one where it does not tell.
+  var queues: UInt32
 
   private static let ethernet: Int32 = 1
 
-  static func read(_ name: String) throws(PlaneError) -> InterfaceLink {
-    let index = unsafe if_nametoindex(name)
-    guard index != 0 else { throw .unavailable("there is no interface '\(name)' (ip link shows what there is)") }
-    var (mac, mtu, flags, hardware) = (UInt64(0), Int32(0), UInt32(0), Int32(0))
-    let failure = unsafe cl_interface(name, &mac, &mtu, &flags, &hardware)
-    guard failure == 0 else {
-      throw .unavailable("interface '\(name)': \(SystemError("ioctl", code: failure))")
+  /// - Returns: nil where there is no interface of the name.
+  /// - Throws: where that cannot be found out, as without a descriptor to spare.
+  static func find(_ name: String) throws(SystemError) -> InterfaceLink? {
+    let socket = try Descriptor(socket(AF_INET, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0), call: "socket")
+    var link = cl_link()
+    switch unsafe cl_interface(socket.number, name, &link) {
+    case 0: break
+    case ENODEV: return nil
+    case let failure: throw SystemError("ioctl", code: failure)
     }
     let up = UInt32(IFF_UP | IFF_RUNNING)
     return InterfaceLink(
-      index: index, mac: MACAddress(mac), mtu: Int(mtu), isUp: flags & up == up, isEthernet: hardware == ethernet)
+      index: link.index, mac: MACAddress(link.mac), mtu: Int(link.mtu), isUp: link.flags & up == up,
+      isEthernet: link.hardware == ethernet, queues: unsafe UInt32(max(cl_receive_queues(socket.number, name), 1)))
   }
 
   /// Whether the interface merges received frames into ones that cannot be taken apart again (LRO).
   static func mergesFrames(_ name: String) -> Bool { unsafe cl_large_receive(name) == 1 }
-
-  /// How many receive queues it has in use; one where it does not tell.
-  static func receiveQueues(_ name: String) -> UInt32 { unsafe UInt32(max(cl_receive_queues(name), 1)) }
 }
 
 /// All addresses of this host, with their interfaces.
 enum InterfaceAddresses {
-  static func all() -> [(interface: String, address: Prefix.Interface)] {
+  static func all() throws(SystemError) -> [(interface: String, address: Prefix.Interface)] {
     var list: UnsafeMutablePointer<ifaddrs>?
-    guard unsafe getifaddrs(&list) == 0 else { return [] }
+    guard unsafe getifaddrs(&list) == 0 else { throw SystemError("getifaddrs") }
     defer { unsafe freeifaddrs(list) }
     var result: [(interface: String, address: Prefix.Interface)] = []
     var next = unsafe list
@@ -47,6 +49,11 @@ enum InterfaceAddresses {
       unsafe next = entry.pointee.ifa_next
     }
     return result
+  }
+
+  /// The interface, or label of an interface, that has each of the host's addresses.
+  static func interfaces() throws(SystemError) -> [IPAddress: String] {
+    Dictionary(try all().map { ($0.address.address, $0.interface) }, uniquingKeysWith: { first, _ in first })
   }
 
   private static func address(of entry: ifaddrs) -> Prefix.Interface? {

@@ -17,8 +17,11 @@ enum SystemFile {
   static func number(_ path: String) -> Int? { text(path).flatMap { Int($0) } }
 
   /// The names in a directory; empty where there is none.
-  static func entries(_ path: String) -> Set<String> {
-    guard let directory = unsafe opendir(path) else { return [] }
+  static func entries(_ path: String) throws(SystemError) -> Set<String> {
+    guard let directory = unsafe opendir(path) else {
+      if errno == ENOENT { return [] }
+      throw SystemError("opendir")
+    }
     defer { unsafe closedir(directory) }
     var names: Set<String> = []
     while let entry = unsafe readdir(directory) {

@@ -114,6 +114,60 @@ struct VIPTableTests {
     #expect(table.owns(Self.vip))
   }
 
+  @Test("probes again, before it answers, for what it had probed for while the link was down")
+  func unproven() {
+    var table = table()
+    table.link(isUp: false, now: 0)
+    table.probe(Self.vip, now: 0)
+    check(run(&table, 0..<1_000).1 == [.free(Self.vip)])
+    table.take(Self.vip, now: 1_000)
+    _ = run(&table, 1_000..<60_000)
+    table.link(isUp: true, now: 60_000)
+    #expect(!table.owns(Self.vip))
+    check(table.tick(60_000).messages == [.probe(Self.vip)])
+    check(table.hear(Self.message(.answer), isPeer: false, now: 60_010).0 == .contested(Self.vip, Self.other))
+    check(run(&table, 60_010..<90_000).1 == [.taken(Self.vip)], "as soon as it is free")
+  }
+
+  @Test(
+    "asks whether somebody else has what is its own after a time in which it was not heard", arguments: [true, false])
+  func doubted(wasLinkDown: Bool) {
+    var table = table()
+    table.probe(Self.vip, now: 0)
+    _ = run(&table, 0..<1_000)
+    table.take(Self.vip, now: 1_000)
+    _ = run(&table, 1_000..<10_000)
+    if wasLinkDown {
+      table.link(isUp: false, now: 10_000)
+      _ = run(&table, 10_000..<20_000)
+      table.link(isUp: true, now: 20_000)
+    } else {
+      table.reappear(20_000)
+    }
+    #expect(table.owns(Self.vip), "it answers meanwhile")
+    check(run(&table, 20_000..<21_000).sent.map(\.1) == [.probe(Self.vip), .announcement(Self.vip)])
+    check(table.hear(Self.message(.answer), isPeer: false, now: 21_000).0 == .contested(Self.vip, Self.other))
+  }
+
+  @Test("leaves its VIPs to others while it cannot serve them, and takes them again when they are free")
+  func suspends() {
+    let released = IPAddress("10.77.0.102")!
+    var table = table()
+    table.take(Self.vip, now: 0)
+    table.release(released)
+    check(table.suspend() == [.released(Self.vip)])
+    check(table.suspend().isEmpty)
+    let later = IPAddress("10.77.0.101")!
+    table.take(later, now: 100)
+    check(run(&table, 0..<60_000).sent.isEmpty)
+    #expect(!table.owns(Self.vip) && !table.owns(later))
+    table.resume(60_000)
+    check(table.hear(Self.message(.question), isPeer: false, now: 60_010).0 == .contested(Self.vip, Self.other))
+    check(run(&table, 60_010..<61_000).1 == [.taken(later)])
+    check(run(&table, 61_000..<90_000).1 == [.taken(Self.vip)])
+    #expect(table.owns(later) && !table.owns(released), "what the operator released stays so")
+  }
+
   @Test("remembers who used a VIP and how, for a while and not without bound")
   func remembers() {
     var table = table()
