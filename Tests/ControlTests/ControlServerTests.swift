@@ -303,6 +303,10 @@ struct ControlServerTests {
       won += count
     }
     #expect(won > 0)
+    let end = Date.now.addingTimeInterval(30)
+    while FileManager.default.fileExists(atPath: "\(path).lock"), Date.now < end {
+      try await Task.sleep(for: .milliseconds(5))
+    }
     #expect(!FileManager.default.fileExists(atPath: "\(path).lock"))
   }
 
