@@ -10,10 +10,17 @@ import Synchronization
 public struct ControlServer: Service {
   let claim: SocketClaim
   let controller: Controller
+  let reloading: Reloading
   let logger: Logger
+  let opened: @Sendable () -> Void
 
-  public init(at claim: SocketClaim, controller: Controller, logger: Logger) {
-    (self.claim, self.controller, self.logger) = (claim, controller, logger)
+  /// - Parameter opened: called once requests are answered.
+  public init(
+    at claim: SocketClaim, controller: Controller, reloading: Reloading, logger: Logger,
+    opened: @escaping @Sendable () -> Void = {}
+  ) {
+    (self.claim, self.controller, self.reloading) = (claim, controller, reloading)
+    (self.logger, self.opened) = (logger, opened)
   }
 
   /// Serves until a graceful shutdown; the socket is gone on return.
@@ -22,8 +29,10 @@ public struct ControlServer: Service {
     // The socket must have mode 0600 from its first moment, and its mode comes from the umask of the moment it is bound.
     let ownerOnly = OwnerOnly()
     defer { ownerOnly.end() }
+    let router = Routes(controller: controller).router()
+    router.addReload(reloading)
     let application = Application(
-      router: Routes(controller: controller).router(),
+      router: router,
       server: .http1(configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [FirstRequestTimeout()])),
       configuration: ApplicationConfiguration(
         address: .unixDomainSocket(path: socket.path),
@@ -32,6 +41,7 @@ public struct ControlServer: Service {
         ownerOnly.end()
         await logger.pauseWithoutDescriptors(channel, "control")
         logger.info("control socket open", metadata: ["socket": "\(socket.path)"])
+        opened()
       },
       logger: logger.silent)
     defer { claim.removeSocket() }

@@ -48,11 +48,19 @@ struct Daemon {
 
   /// Services end in the reverse of this order: the plane forwards until nobody can steer it any more.
   private func group(_ plane: any StoppablePlane, _ controller: Controller, _ claim: SocketClaim) -> ServiceGroup {
-    var services: [any Service] = [PlaneService(plane: plane)]
+    let manager = ServiceManager()
+    let reloading = Reloading(
+      options.control.config, controller, logger: logger, began: manager.reloading, ended: manager.ready)
+    var services: [any Service] = [
+      PlaneService(plane: plane), SignalService(reloading: reloading, logger: logger),
+    ]
     if let address = options.control.metrics {
       services.append(MetricsServer(address: address, controller: controller, logger: logger))
     }
-    services.append(ControlServer(at: claim, controller: controller, logger: logger))
+    services.append(
+      ControlServer(
+        at: claim, controller: controller, reloading: reloading, logger: logger, opened: manager.ready))
+    services.append(ManagerService(manager: manager, plane: plane))
     // What ends a service is thrown, and printed once by the program itself.
     var silent = logger
     silent.logLevel = .critical

@@ -57,6 +57,8 @@ actor KernelDirector: StoppablePlane {
     announcer.stop()
   }
 
+  func turn() async { _ = await announcer.listing() }
+
   // MARK: Changes
 
   func apply(_ changes: [Change]) async throws(PlaneError) {

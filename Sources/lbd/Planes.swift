@@ -6,6 +6,9 @@ import LVS
 protocol StoppablePlane: ForwardingPlane {
   /// Leaves nothing behind on the host.
   func stop() async
+
+  /// Returns when each of its threads has come round: they all work.
+  func turn() async
 }
 
 extension UserspacePlane: StoppablePlane {}

@@ -12,6 +12,7 @@ enum Program {
 
   static func main() throws {
     Output.prepare()
+    SignalService.ignore()
     DescriptorLimit.raise()
     let log = LineQueue(to: .error) { "lbd: \($0) log line\($0 == 1 ? " was" : "s were") lost\n" }
     LoggingSystem.bootstrap { StreamLogHandler(label: $0, stream: log) }

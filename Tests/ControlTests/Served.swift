@@ -10,18 +10,21 @@ import Testing
 struct Served {
   let plane: MemoryPlane
   let socket: ControlSocket
+  /// The configuration that it was started with.
+  var file: String?
   var client: ControlClient { ControlClient(socket) }
 
   /// Runs `body` while the server runs; the server then stops gracefully.
   @discardableResult
   static func run<Value: Sendable>(
-    rows: Int = 0, at socket: ControlSocket? = nil, _ body: (Served) async throws -> Value
+    rows: Int = 0, at socket: ControlSocket? = nil, file: String? = nil, _ body: (Served) async throws -> Value
   ) async throws -> Value {
     let directory = FileManager.default.temporaryDirectory.appending(path: "lbd-\(UUID().uuidString.prefix(8))")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: directory) }
     let served = Served(
-      plane: MemoryPlane(rows: rows), socket: socket ?? ControlSocket(directory.appending(path: "s").path))
+      plane: MemoryPlane(rows: rows), socket: socket ?? ControlSocket(directory.appending(path: "s").path),
+      file: file)
     let group = ServiceGroup(services: [try await served.server()], logger: silent)
     return try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
@@ -36,8 +39,10 @@ struct Served {
   static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
   func server() async throws -> ControlServer {
-    ControlServer(
-      at: try await socket.claim(), controller: Controller(plane, logger: Self.silent), logger: Self.silent)
+    let controller = Controller(plane, logger: Self.silent)
+    return ControlServer(
+      at: try await socket.claim(), controller: controller,
+      reloading: Reloading(file, controller, logger: Self.silent), logger: Self.silent)
   }
 
   private func waitUntilOpen() async throws {

@@ -5,9 +5,18 @@ extension UserspacePlane {
   /// Between two looks at the interface.
   private static let lookInterval = Duration.milliseconds(250)
 
+  /// Milliseconds without a look from which on the process must have stood still: it was stopped, or its machine was.
+  private static let standstill: UInt64 = 2_000
+
   /// Looks again and again until the plane is gone.
   static func watch(_ plane: () -> UserspacePlane?) async {
-    while (try? await Task.sleep(for: lookInterval)) != nil, let plane = plane() { await plane.look() }
+    var last = Clock.milliseconds
+    while (try? await Task.sleep(for: lookInterval)) != nil, let plane = plane() {
+      let now = Clock.milliseconds
+      if now - last > standstill { plane.neighborhood.reappear() }
+      last = now
+      await plane.look()
+    }
   }
 
   private func look() async {

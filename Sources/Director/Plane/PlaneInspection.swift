@@ -10,6 +10,14 @@ extension UserspacePlane {
     await neighborhood.inspect { neighborhood, _ in neighborhood.vips.listing }
   }
 
+  /// Returns when each thread has come round: they all work.
+  public func turn() async {
+    await neighborhood.inspect { _, _ in }
+    for mailbox in mailboxes {
+      await withCheckedContinuation { continuation in mailbox.ask { _, _ in continuation.resume() } }
+    }
+  }
+
   /// Has all counts include what the kernel forwarded by itself.
   func settle() async {
     guard workerGroup.forwardsFlows else { return }
