@@ -9,11 +9,11 @@ import Synchronization
 /// The API on a Unix socket that only its owner may use.
 public struct ControlServer: Service {
   let claim: SocketClaim
-  let controller: Controller
+  let core: ControlCore
   let logger: Logger
 
-  public init(at claim: SocketClaim, controller: Controller, logger: Logger) {
-    (self.claim, self.controller, self.logger) = (claim, controller, logger)
+  public init(at claim: SocketClaim, core: ControlCore, logger: Logger) {
+    (self.claim, self.core, self.logger) = (claim, core, logger)
   }
 
   /// Serves until a graceful shutdown; the socket is gone on return.
@@ -23,7 +23,7 @@ public struct ControlServer: Service {
     let ownerOnly = OwnerOnly()
     defer { ownerOnly.end() }
     let application = Application(
-      router: Routes(controller: controller).router(),
+      router: Routes(core: core).router(),
       server: .http1(configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [FirstRequestTimeout()])),
       configuration: ApplicationConfiguration(
         address: .unixDomainSocket(path: socket.path),
@@ -46,17 +46,17 @@ public struct ControlServer: Service {
 /// Prometheus text over TCP, and nothing else.
 public struct MetricsServer: Service {
   let address: Endpoint
-  let controller: Controller
+  let core: ControlCore
   let logger: Logger
 
-  public init(address: Endpoint, controller: Controller, logger: Logger) {
-    (self.address, self.controller, self.logger) = (address, controller, logger)
+  public init(address: Endpoint, core: ControlCore, logger: Logger) {
+    (self.address, self.core, self.logger) = (address, core, logger)
   }
 
   public func run() async throws {
     let router = Router(context: StreamContext.self)
     router.add(middleware: ErrorLines())
-    router.addMetrics(of: controller)
+    router.addMetrics(of: core)
     let seats = Seats(ConnectionShare.metrics)
     let application = Application(
       router: router,

@@ -37,11 +37,12 @@ struct Served {
 
   func server() async throws -> ControlServer {
     ControlServer(
-      at: try await socket.claim(), controller: Controller(plane, logger: Self.silent), logger: Self.silent)
+      at: try await socket.claim(),
+      core: ControlCore(plane, facilities: plane.facilities, logger: Self.silent), logger: Self.silent)
   }
 
   private func waitUntilOpen() async throws {
-    while (try? await client.timeouts()) == nil { try await Task.sleep(for: .milliseconds(5)) }
+    while (try? await client.call(API.timeouts)) == nil { try await Task.sleep(for: .milliseconds(5)) }
   }
 
   func refusal(_ work: (ControlClient) async throws -> Void) async -> ErrorReply? {
