@@ -32,9 +32,10 @@ let package = Package(
   targets: [
     .target(name: "LVS", swiftSettings: strict),
     .target(name: "Streams", swiftSettings: strict),
+    .target(name: "Serial", swiftSettings: strict),
     .target(name: "CLinux"),
     .target(
-      name: "Director", dependencies: ["LVS", "CLinux", "CNFTables", "CBPF", "CNetlink"],
+      name: "Director", dependencies: ["LVS", "Serial", "CLinux", "CNFTables", "CBPF", "CNetlink"],
       exclude: ["Ports/XDP/redirect.bpf.c", "Ports/XDP/flows.bpf.h"],
       // Optimised in debug builds too: millions of frames go through it in the tests.
       swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))],
@@ -46,14 +47,16 @@ let package = Package(
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .systemLibrary(
       name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-3-dev", "libnl-genl-3-dev"])]),
-    .target(name: "KernelIPVS", dependencies: ["LVS", "CNetlink"], swiftSettings: strict),
+    .target(name: "KernelIPVS", dependencies: ["LVS", "Serial", "CNetlink"], swiftSettings: strict),
     .target(
       name: "Sync", dependencies: ["LVS", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: strict),
+    .target(
+      name: "KernelDirector", dependencies: ["LVS", "Serial", "KernelIPVS", "Director"], swiftSettings: strict),
     .target(name: "Capture", dependencies: ["LVS", "Director", "CPcap"], swiftSettings: strict),
     .target(
       name: "Control",
       dependencies: [
-        "LVS", "CLinux", logging,
+        "LVS", "Serial", "CLinux", logging,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -66,7 +69,7 @@ let package = Package(
     .executableTarget(
       name: "lbd",
       dependencies: [
-        "LVS", "Director", "KernelIPVS", "Capture", "Control", "Streams", argumentParser, logging,
+        "LVS", "Director", "KernelDirector", "Capture", "Control", "Streams", argumentParser, logging,
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
@@ -80,6 +83,7 @@ let package = Package(
         .unsafeFlags(
           ["-static-stdlib", "-use-ld=lld", "-Xclang-linker", "-no-pie"], .when(configuration: .release))
       ]),
+    .testTarget(name: "SerialTests", dependencies: ["Serial"], swiftSettings: strict),
     .testTarget(name: "LVSTests", dependencies: ["LVS"], swiftSettings: strict),
     .testTarget(name: "SyncTests", dependencies: ["Sync", "LVS"], resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(name: "StreamsTests", dependencies: ["Streams"], swiftSettings: strict),
@@ -126,7 +130,9 @@ if Context.environment["LVS_FUZZ"] != nil {
   for target in package.targets where ["LVS", "Director", "Control", "KernelIPVS", "Sync"].contains(target.name) {
     target.swiftSettings = (target.swiftSettings ?? []) + [counted]
   }
-  for (name, dependency) in [("Frames", "Director"), ("Bodies", "Control"), ("Netlink", "KernelIPVS"), ("Sync", "Sync")] {
+  for (name, dependency) in [
+    ("Frames", "Director"), ("Bodies", "Control"), ("Netlink", "KernelIPVS"), ("Sync", "Sync"),
+  ] {
     package.targets.append(
       .executableTarget(
         name: "fuzz-\(name.lowercased())", dependencies: [.init(stringLiteral: dependency), "LVS"],

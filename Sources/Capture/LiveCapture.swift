@@ -1,11 +1,11 @@
 import Director
 import LVS
 
-extension UserspacePlane: DirectorInspection {
+extension UserspacePlane {
   /// The frames that workers handle from now on, with their verdicts, as a pcapng file that ends with the stream.
   public func capture(filter: String?) async throws(PlaneError) -> AsyncStream<[UInt8]> {
     let filter = try filter.map { expression throws(PlaneError) in try CaptureFilter(expression) }
-    let capture = LiveCapture(try tapped(), filter)
+    let capture = LiveCapture(try workers.tapped(), filter)
     return AsyncStream { await capture.next() }
   }
 }

@@ -8,10 +8,10 @@ import LVS
 ///
 /// - Returns: how many frames got each verdict.
 public func replay(
-  _ input: String, to output: String, services: [ServiceDefinition], vlan: UInt16? = nil
+  _ input: String, to output: String, _ configuration: Configuration, vlan: UInt16? = nil
 ) throws(PlaneError) -> VerdictCounts {
   let reader = try CaptureReader(input)
-  let director = try OfflineDirector(services: services, vlan: vlan)
+  let director = try OfflineDirector(configuration, vlan: vlan)
   let writer = try CaptureWriter(output)
   while let frame = try reader.next() {
     for sent in director.receive(frame.octets, length: frame.length, at: frame.microseconds) {

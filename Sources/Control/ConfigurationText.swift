@@ -55,12 +55,14 @@ private struct Schema {
   var nested: [String: Schema] = [:]
 
   static let configuration = Schema(
-    name: "the configuration", keys: ["services", "marks"], nested: ["services": service, "marks": mark])
+    name: "the configuration", keys: Configuration.parts,
+    nested: ["services": service, "marks": mark, "timeouts": timeouts])
   static let service = Schema(
     name: "a service", keys: VirtualService.CodingKeys.allCases.map(\.rawValue) + ["servers"],
     nested: ["servers": server, "persistence": persistence])
   static let server = Schema(name: "a server", keys: RealServer.CodingKeys.allCases.map(\.rawValue))
   static let mark = Schema(name: "a mark's rule", keys: ["destination", "source", "transport", "ports", "mark"])
+  static let timeouts = Schema(name: "timeouts", keys: Timeouts.CodingKeys.allCases.map(\.rawValue))
   static let persistence = Schema(name: "persistence", keys: Persistence.CodingKeys.allCases.map(\.rawValue))
 
   func check(_ node: Node) throws(ConfigurationError) {
@@ -90,6 +92,15 @@ extension Node {
       }
     return child?.line(at: Array(path.dropFirst())) ?? mark?.line
   }
+}
+
+/// Why a configuration cannot be read.
+public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+  /// Counted from 1; nil where the text as a whole is meant.
+  public var line: Int?
+  public var problem: String
+
+  public var description: String { line.map { "line \($0): \(problem)" } ?? problem }
 }
 
 extension ConfigurationError {

@@ -27,7 +27,7 @@ public struct ControlClient: Sendable {
   ///
   /// - Throws: `ErrorReply` where the daemon refuses, nobody answers, or the answer breaks off.
   func exchange(
-    _ method: HTTPMethod, _ path: String, query: [String: String?] = [:], body: Data = Data(),
+    _ method: HTTPMethod, _ path: String, query: [String: String] = [:], body: Data = Data(),
     _ receive: (ByteBuffer) async throws -> Void
   ) async throws {
     let head = HTTPRequestHead(
@@ -86,9 +86,9 @@ public struct ControlClient: Sendable {
     return reply ?? ErrorReply(error: "lbd answered \(status)", code: "internal")
   }
 
-  private static func text(_ query: [String: String?]) -> String {
+  private static func text(_ query: [String: String]) -> String {
     let parts = query.compactMap { name, value in
-      value?.addingPercentEncoding(withAllowedCharacters: .alphanumerics).map { "\(name)=\($0)" }
+      value.addingPercentEncoding(withAllowedCharacters: .alphanumerics).map { "\(name)=\($0)" }
     }
     return parts.isEmpty ? "" : "?" + parts.sorted().joined(separator: "&")
   }

@@ -9,17 +9,17 @@ import Synchronization
 /// The API on a Unix socket that only its owner may use.
 public struct ControlServer: Service {
   let claim: SocketClaim
-  let controller: Controller
+  let core: ControlCore
   let reloading: Reloading
   let logger: Logger
   let opened: @Sendable () -> Void
 
   /// - Parameter opened: called once requests are answered.
   public init(
-    at claim: SocketClaim, controller: Controller, reloading: Reloading, logger: Logger,
+    at claim: SocketClaim, core: ControlCore, reloading: Reloading, logger: Logger,
     opened: @escaping @Sendable () -> Void = {}
   ) {
-    (self.claim, self.controller, self.reloading) = (claim, controller, reloading)
+    (self.claim, self.core, self.reloading) = (claim, core, reloading)
     (self.logger, self.opened) = (logger, opened)
   }
 
@@ -29,10 +29,8 @@ public struct ControlServer: Service {
     // The socket must have mode 0600 from its first moment, and its mode comes from the umask of the moment it is bound.
     let ownerOnly = OwnerOnly()
     defer { ownerOnly.end() }
-    let router = Routes(controller: controller).router()
-    router.addReload(reloading)
     let application = Application(
-      router: router,
+      router: Routes(core: core, reloading: reloading).router(),
       server: .http1(configuration: HTTP1Channel.Configuration(additionalChannelHandlers: [FirstRequestTimeout()])),
       configuration: ApplicationConfiguration(
         address: .unixDomainSocket(path: socket.path),
@@ -56,17 +54,17 @@ public struct ControlServer: Service {
 /// Prometheus text over TCP, and nothing else.
 public struct MetricsServer: Service {
   let address: Endpoint
-  let controller: Controller
+  let core: ControlCore
   let logger: Logger
 
-  public init(address: Endpoint, controller: Controller, logger: Logger) {
-    (self.address, self.controller, self.logger) = (address, controller, logger)
+  public init(address: Endpoint, core: ControlCore, logger: Logger) {
+    (self.address, self.core, self.logger) = (address, core, logger)
   }
 
   public func run() async throws {
     let router = Router(context: StreamContext.self)
     router.add(middleware: ErrorLines())
-    router.addMetrics(of: controller)
+    router.addMetrics(of: core)
     let seats = Seats(ConnectionShare.metrics)
     let application = Application(
       router: router,

@@ -4,7 +4,7 @@ import Logging
 extension Change {
   /// What a log line about the change carries beside its message.
   var metadata: Logger.Metadata {
-    var fields: Logger.Metadata = ["service": "\(service)"]
+    var fields: Logger.Metadata = service.map { ["service": "\($0)"] } ?? [:]
     switch self {
     case .addService(let service, let force):
       fields["change"] = "add-service"
@@ -23,6 +23,17 @@ extension Change {
     case .removeServer(let endpoint, _):
       fields["change"] = "del-rs"
       fields["server"] = "\(endpoint)"
+    case .drainServer(let endpoint, _):
+      fields["change"] = "drain-rs"
+      fields["server"] = "\(endpoint)"
+    case .undrainServer(let endpoint, _):
+      fields["change"] = "drain-rs --undo"
+      fields["server"] = "\(endpoint)"
+    case .setMarks(let rules): fields.merge(["change": "mark", "rules": "\(rules.count)"]) { _, new in new }
+    case .set(let name, let value): fields.merge(["change": "set", "key": "\(name)", "value": "\(value)"]) { $1 }
+    case .setTimeouts(let timeouts):
+      fields["change"] = "timeouts"
+      fields["timeouts"] = "\(timeouts.tcp) \(timeouts.tcpFin) \(timeouts.udp)"
     }
     return fields
   }
@@ -30,7 +41,7 @@ extension Change {
 
 extension RealServer {
   fileprivate var metadata: Logger.Metadata {
-    ["server": "\(endpoint)", "weight": "\(weight)", "method": "\(method)"]
+    ["server": "\(endpoint)", "weight": "\(weight.effective)", "method": "\(method)"]
   }
 }
 

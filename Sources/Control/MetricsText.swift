@@ -72,7 +72,7 @@ public struct MetricsText: Sendable {
     add("lvs_server_active_connections", "gauge", "Established connections.", each { $0.activeConnections })
     add("lvs_server_inactive_connections", "gauge", "Connections in any other state.", each { $0.inactiveConnections })
     add("lvs_server_persistent_connections", "gauge", "Persistence templates.", each { $0.persistentConnections })
-    add("lvs_server_weight", "gauge", "Weight; 0 is quiesced.", each { $0.server.weight })
+    add("lvs_server_weight", "gauge", "Weight; 0 is quiesced.", each { $0.server.weight.effective })
     add("lvs_server_overloaded", "gauge", "1 above the upper threshold.", each { $0.isOverloaded ? 1 : 0 })
     add(
       "lvs_server_resolved", "gauge", "1 where the Ethernet address is known.", each { $0.resolvedMAC == nil ? 0 : 1 })

@@ -1,12 +1,11 @@
 import Foundation
-import Hummingbird
 import LVS
 import Logging
 
 /// Has the configuration file that lbd was started with applied again, by its differences from what there is.
 public struct Reloading: Sendable {
   private let file: String?
-  private let controller: Controller
+  private let core: ControlCore
   private let logger: Logger
   private let began: @Sendable () -> Void
   private let ended: @Sendable () -> Void
@@ -15,10 +14,10 @@ public struct Reloading: Sendable {
   ///   - file: the YAML file, where there is one.
   ///   - began, ended: called around each reload, whatever comes of it.
   public init(
-    _ file: String?, _ controller: Controller, logger: Logger, began: @escaping @Sendable () -> Void = {},
+    _ file: String?, _ core: ControlCore, logger: Logger, began: @escaping @Sendable () -> Void = {},
     ended: @escaping @Sendable () -> Void = {}
   ) {
-    (self.file, self.controller, self.logger) = (file, controller, logger)
+    (self.file, self.core, self.logger) = (file, core, logger)
     (self.began, self.ended) = (began, ended)
   }
 
@@ -42,7 +41,7 @@ public struct Reloading: Sendable {
 
   private func apply() async throws -> Int {
     guard let file else { throw PlaneError.unavailable("there is nothing to reload: lbd was started without --config") }
-    return try await controller.reconcile(to: try await Self.read(file)).count
+    return try await core.apply(try await Self.read(file)).count
   }
 
   /// Not on a thread that tasks need: a disk may be slow.
@@ -50,21 +49,5 @@ public struct Reloading: Sendable {
     try await withCheckedThrowingContinuation { continuation in
       Thread.detachNewThread { continuation.resume(with: Result { try Configuration(file: file) }) }
     }
-  }
-}
-
-extension Router<StreamContext> {
-  /// `POST /v1/reload`
-  func addReload(_ reloading: Reloading) {
-    post("v1/reload") { _, _ in try Response.json(Applied(changes: await reloading.reload())) }
-  }
-}
-
-extension ControlClient {
-  /// - Returns: how many changes it took.
-  public func reload() async throws -> Int {
-    var answer = Data()
-    try await exchange(.POST, "/v1/reload") { answer.append(contentsOf: $0.readableBytesView) }
-    return try JSON.decode(Applied.self, from: answer).changes
   }
 }

@@ -34,8 +34,8 @@ public struct RuleListing {
   }
 
   private func line(_ server: RealServer, of key: ServiceKey) -> String {
-    var words = ["-a", words(key), "-r", name(server.endpoint, key.transport), server.method.letter]
-    words += ["-w", String(server.weight)]
+    var words = ["-a", words(key), "-r", name(server.endpoint, key.transport), server.method.kind.letter]
+    words += ["-w", String(server.weight.effective)]
     if case .tunnel(let tunnel) = server.method { words += tunnel.words }
     if showsThresholds {
       if server.upperThreshold != 0 { words += ["-x", String(server.upperThreshold)] }
@@ -51,16 +51,6 @@ public struct RuleListing {
     case .endpoint(.sctp, let endpoint): "--sctp-service \(name(endpoint, .sctp))"
     case .fwmark(let mark, .v4): "-f \(mark)"
     case .fwmark(let mark, .v6): "-f \(mark) -6"
-    }
-  }
-}
-
-extension ForwardingMethod {
-  fileprivate var letter: String {
-    switch self {
-    case .masquerade: "-m"
-    case .tunnel: "-i"
-    case .route, .local, .bypass: "-g"
     }
   }
 }

@@ -28,7 +28,7 @@ public enum ServiceListing: Sendable, CaseIterable {
     _ services: [ServiceStatus], size: Int = 4096, isWhole: Bool = true, style: Style = Style()
   ) -> String {
     head(size: isWhole ? size : nil)
-      + rows(style.isSorted ? services.sorted { $0.service.key < $1.service.key } : services, style: style)
+      + rows(style.isSorted ? ListingOrder.sorted(services) : services, style: style)
   }
 
   /// - Parameter size: what the first line calls the size of the connection table; nil leaves the line out.
@@ -70,7 +70,7 @@ public enum ServiceListing: Sendable, CaseIterable {
   }
 
   private func append(_ status: ServiceStatus, _ style: Style, to text: inout String) {
-    let servers = style.isSorted ? status.servers.sorted { $0.server.endpoint < $1.server.endpoint } : status.servers
+    let servers = style.isSorted ? ListingOrder.withSortedServers(status).servers : status.servers
     let key = status.service.key
     let name = key.listingName(style)
     let head =
@@ -93,12 +93,13 @@ public enum ServiceListing: Sendable, CaseIterable {
     let counts = "\(status.activeConnections.left(10)) \(status.inactiveConnections.left(10))"
     let method = server.method.name.left(7)
     return switch self {
-    case .plain: " \(method) \(server.weight.left(6)) \(counts)"
+    case .plain: " \(method) \(server.weight.effective.left(6)) \(counts)"
     case .statistics: status.statistics.listing(style)
     case .rates: status.rates.serverListing(style)
     case .thresholds: " \(server.upperThreshold.left(10)) \(server.lowerThreshold.left(10)) \(counts)"
-    case .persistentConnections: " \(server.weight.left(9)) \(status.persistentConnections.left(11)) \(counts)"
-    case .tunnels: " \(method) \(server.method.tunnelListing.left(13)) \(server.weight.left(6)) \(counts)"
+    case .persistentConnections:
+      " \(server.weight.effective.left(9)) \(status.persistentConnections.left(11)) \(counts)"
+    case .tunnels: " \(method) \(server.method.tunnelListing.left(13)) \(server.weight.effective.left(6)) \(counts)"
     }
   }
 }

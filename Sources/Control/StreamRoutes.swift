@@ -1,4 +1,5 @@
 import AsyncAlgorithms
+import Foundation
 import Hummingbird
 import LVS
 import NIOCore
@@ -7,23 +8,31 @@ import ServiceLifecycle
 /// The answers without an end in sight, written as they come and no faster than they are read.
 extension Routes {
   func addStreams(to api: RouterGroup<StreamContext>) {
-    api.get("connections") { request, context in
+    stream(API.connections, on: api) { filter, _, context in
       Response(
-        status: .ok, headers: [.contentType: "application/x-ndjson"],
-        body: rows(of: try ConnectionFilter(request), context))
+        status: .ok, headers: [.contentType: "application/x-ndjson"], body: rows(of: filter, context))
     }
-    api.get("capture") { request, context in
-      let filter = request.uri.queryParameters["filter"].map { String($0) }
-      let frames = try await controller.inspection.capture(filter: filter)
+    stream(API.capture, on: api) { choice, request, context in
+      let frames = try await core.part(\.capture, .capture)(choice.filter)
       return Response(
         status: .ok, headers: [.contentType: "application/vnd.tcpdump.pcap"],
         body: bytes(of: frames, to: request, context))
     }
   }
 
+  private func stream<Asked>(
+    _ stream: StreamOperation<Asked>, on api: RouterGroup<StreamContext>,
+    _ body: @escaping @Sendable (Asked, Request, StreamContext) async throws -> Response
+  ) {
+    api.get(RouterPath(stream.operation.path)) { request, context in
+      let fields = stream.operation.fields(of: request, context)
+      return try await body(try await stream.operation.request(fields) { Data() }, request, context)
+    }
+  }
+
   /// One JSON object a line; a plane that fails half way says so in the last one.
   private func rows(of filter: ConnectionFilter, _ context: StreamContext) -> ResponseBody {
-    let plane = controller.plane
+    let plane = core.plane
     return ResponseBody { writer in
       let slices = AsyncThrowingChannel<[ConnectionStatus], any Error>()
       try await withThrowingTaskGroup(of: Void.self) { group in
@@ -83,13 +92,5 @@ struct StreamContext: RequestContext {
     try await withGracefulShutdownHandler(operation: work) { [channel] in
       channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }
     }
-  }
-}
-
-extension ConnectionFilter {
-  fileprivate init(_ request: Request) throws {
-    self.init(
-      client: try request.query("client"), service: try request.query("service"), server: try request.query("server"),
-      state: request.uri.queryParameters["state"].map { String($0) })
   }
 }

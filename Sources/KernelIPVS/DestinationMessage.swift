@@ -32,7 +32,7 @@ enum DestinationMessage {
     put(server.endpoint, into: &writer)
     let tunnel = if case .tunnel(let tunnel) = server.method { tunnel } else { Tunnel() }
     writer.put(Attribute.method, number: server.method.number)
-    writer.put(Attribute.weight, number: server.weight)
+    writer.put(Attribute.weight, number: server.weight.effective)
     writer.put(Attribute.tunnelKind, number: tunnel.kind.rawValue)
     writer.put(Attribute.tunnelPort, port: tunnel.port)
     writer.put(Attribute.tunnelFlags, number: tunnel.checksum.rawValue)
@@ -49,7 +49,7 @@ enum DestinationMessage {
       let port = attributes.port(Attribute.port), let method = method(attributes),
       let weight = attributes.number(Attribute.weight, as: Int32.self)
     else { throw MalformedMessage() }
-    var server = RealServer(Endpoint(address, port), method: method, weight: weight)
+    var server = RealServer(Endpoint(address, port), method: method, weight: Weight(weight))
     server.upperThreshold = attributes.number(Attribute.upperThreshold) ?? 0
     server.lowerThreshold = attributes.number(Attribute.lowerThreshold) ?? 0
     var status = ServerStatus(server: server)

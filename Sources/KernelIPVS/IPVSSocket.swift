@@ -38,15 +38,15 @@ final class IPVSSocket {
       }
       if answer.refusal == EINTR { continue }
       // An unknown family is refused with ENOENT, which also means other things.
-      if answer.refusal == ENOENT, try isLoadedAnew() { continue }
+      if answer.refusal == ENOENT, try lookUpAgain() { continue }
       guard answer.refusal == 0 else { throw .refused(request.command, answer.refusal) }
       if !answer.isInterrupted { return answer.messages }
     }
     throw .interrupted(request.command)
   }
 
-  /// Whether the family has another number than it had; then it has that one from now on.
-  private func isLoadedAnew() throws(KernelError) -> Bool {
+  /// Asks for the family's number again; whether it is another one than before.
+  private func lookUpAgain() throws(KernelError) -> Bool {
     guard let now = socket.family(Self.name) else { throw .noIPVS }
     defer { family = now }
     return now != family

@@ -18,9 +18,9 @@ public final class IPVSTable {
     self.exchange = exchange
   }
 
-  /// Carries out one change.
+  /// Carries out one change of a service or of a server.
   public func carryOut(_ change: Change) throws(KernelError) {
-    _ = try exchange(Request(change))
+    if let request = Request(change) { _ = try exchange(request) }
   }
 
   /// Carries each change out by itself, in order.
@@ -116,8 +116,9 @@ public final class IPVSTable {
 }
 
 extension Request {
-  /// The one message of a change. A kernel asks nobody before it takes a VIP, so there is nothing to force.
-  init(_ change: Change) {
+  /// The one message of a change of a service or of a server; nil for any other. A kernel asks nobody before it takes a
+  /// VIP, so there is nothing to force.
+  init?(_ change: Change) {
     switch change {
     case .addService(let service, _): self = .addService(service)
     case .updateService(let service): self = .updateService(service)
@@ -125,6 +126,7 @@ extension Request {
     case .addServer(let server, let key): self = .addServer(server, to: key)
     case .updateServer(let server, let key): self = .updateServer(server, of: key)
     case .removeServer(let endpoint, let key): self = .removeServer(endpoint, from: key)
+    case .drainServer, .undrainServer, .setMarks, .set, .setTimeouts: return nil
     }
   }
 }

@@ -15,6 +15,17 @@ public enum KernelError: Error, Hashable, Sendable {
   case socket(String)
 }
 
+/// A refusal of the kernel's with what it refused.
+public struct KernelRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+  public let error: KernelError
+  /// What was asked for, where it was a change.
+  public let change: Change?
+
+  public init(_ error: KernelError, about change: Change? = nil) { (self.error, self.change) = (error, change) }
+
+  public var description: String { PlaneError(error, about: change).description }
+}
+
 extension KernelError: CustomStringConvertible {
   public var description: String { PlaneError(self, about: nil).description }
 }
@@ -47,7 +58,8 @@ extension PlaneError {
       self = Self.missing(service)
     case (ENOENT, .updateServer(let server, let key)): self = .noSuchServer(server.endpoint, key)
     case (ENOENT, .removeServer(let endpoint, let key)): self = .noSuchServer(endpoint, key)
-    case (ESRCH, .some(let change)): self = .noSuchService(change.service)
+    case (ESRCH, .some(let change)):
+      self = change.service.map { .noSuchService($0) } ?? .unavailable("the kernel's IPVS refused: no such service")
     case (ERANGE, _): self = .outOfRange("the kernel takes no such value: the weight or a threshold is out of range")
     case (EAFNOSUPPORT, _): self = .notSupported("this kernel's IPVS does not know the address family")
     case (EINVAL, _):

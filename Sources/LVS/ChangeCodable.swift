@@ -2,11 +2,12 @@
 /// `{"addServer": {"to": "tcp:192.0.2.1:80", "server": {"address": "10.0.0.11:80", "weight": 2}}}`.
 extension Change: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case addService, updateService, removeService, addServer, updateServer, removeServer
+    case addService, updateService, removeService, addServer, updateServer, removeServer, drainServer, undrainServer
+    case setMarks, set, setTimeouts
   }
 
   enum Part: String, CodingKey {
-    case service, force, server, to, of, from
+    case service, force, server, to, of, from, marks, setting, value, timeouts
   }
 
   public init(from decoder: any Decoder) throws {
@@ -17,22 +18,24 @@ extension Change: Codable {
         .init(codingPath: decoder.codingPath, debugDescription: "a change is one of \(names)"))
     }
     let parts = try values.nestedContainer(keyedBy: Part.self, forKey: name)
-    switch name {
-    case .addService:
-      let force = try parts.decodeIfPresent(Bool.self, forKey: .force) ?? false
-      self = .addService(try parts.decode(VirtualService.self, forKey: .service), force: force)
-    case .updateService: self = .updateService(try parts.decode(VirtualService.self, forKey: .service))
-    case .removeService: self = .removeService(try parts.decode(ServiceKey.self, forKey: .service))
-    case .addServer:
-      let key = try parts.decode(ServiceKey.self, forKey: .to)
-      self = .addServer(try parts.decode(RealServer.self, forKey: .server).placed(in: key), to: key)
-    case .updateServer:
-      let key = try parts.decode(ServiceKey.self, forKey: .of)
-      self = .updateServer(try parts.decode(RealServer.self, forKey: .server).placed(in: key), of: key)
-    case .removeServer:
-      let key = try parts.decode(ServiceKey.self, forKey: .from)
-      self = .removeServer(try parts.decode(Endpoint.self, forKey: .server), from: key)
+    func part<Value: Decodable>(_ part: Part, as type: Value.Type = Value.self) throws -> Value {
+      try parts.decode(type, forKey: part)
     }
+    self =
+      switch name {
+      case .addService:
+        .addService(try part(.service), force: try parts.decodeIfPresent(Bool.self, forKey: .force) ?? false)
+      case .updateService: .updateService(try part(.service))
+      case .removeService: .removeService(try part(.service))
+      case .addServer: .addServer(try part(.server), to: try part(.to))
+      case .updateServer: .updateServer(try part(.server), of: try part(.of))
+      case .removeServer: .removeServer(try part(.server), from: try part(.from))
+      case .drainServer: .drainServer(try part(.server), of: try part(.of))
+      case .undrainServer: .undrainServer(try part(.server), of: try part(.of))
+      case .setMarks: .setMarks(try part(.marks))
+      case .set: .set(try part(.setting), to: try part(.value))
+      case .setTimeouts: .setTimeouts(try part(.timeouts))
+      }
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -53,6 +56,14 @@ extension Change: Codable {
     case .removeServer(let endpoint, let key):
       try parts.encode(key, forKey: .from)
       try parts.encode(endpoint, forKey: .server)
+    case .drainServer(let endpoint, let key), .undrainServer(let endpoint, let key):
+      try parts.encode(key, forKey: .of)
+      try parts.encode(endpoint, forKey: .server)
+    case .setMarks(let rules): try parts.encode(rules, forKey: .marks)
+    case .set(let name, let value):
+      try parts.encode(name, forKey: .setting)
+      try parts.encode(value, forKey: .value)
+    case .setTimeouts(let timeouts): try parts.encode(timeouts, forKey: .timeouts)
     }
   }
 
@@ -64,6 +75,11 @@ extension Change: Codable {
     case .addServer: .addServer
     case .updateServer: .updateServer
     case .removeServer: .removeServer
+    case .drainServer: .drainServer
+    case .undrainServer: .undrainServer
+    case .setMarks: .setMarks
+    case .set: .set
+    case .setTimeouts: .setTimeouts
     }
   }
 }

@@ -11,6 +11,30 @@ public enum ForwardingMethod: Hashable, Sendable {
   /// Only ever reported by the kernel.
   case bypass
 
+  /// The method without its particulars.
+  public enum Kind: String, Hashable, Sendable, Codable {
+    case masquerade, local, tunnel, route, bypass
+
+    /// ipvsadm's option.
+    public var letter: String {
+      switch self {
+      case .masquerade: "-m"
+      case .tunnel: "-i"
+      case .route, .local, .bypass: "-g"
+      }
+    }
+  }
+
+  public var kind: Kind {
+    switch self {
+    case .masquerade: .masquerade
+    case .local: .local
+    case .tunnel: .tunnel
+    case .route: .route
+    case .bypass: .bypass
+    }
+  }
+
   /// ipvsadm's word in a listing.
   public var name: String {
     switch self {

@@ -34,7 +34,7 @@ extension PlaneError: CustomStringConvertible {
     case .notUnicast(let what, let address): "\(what) \(address) is not a unicast address"
     case .vipContested(let vip, let mac):
       "\(vip) is answered for by \(mac): take it off that host, set arp_ignore=1 there if it is a real server, "
-        + "or use --force"
+        + "or take it all the same (add-service --force)"
     case .vipOnHost(let vip, let interface):
       "\(vip) is configured on this host (interface \(interface)): remove it there, the director answers for it itself"
     }

@@ -1,25 +1,18 @@
 /// A real server of a virtual service, as its operator sets it. What it does meanwhile is `ServerStatus`.
 public struct RealServer: Hashable, Sendable {
-  /// What ipvsadm accepts.
-  public static let weights: ClosedRange<Int32> = 0...65535
-
   public var endpoint: Endpoint
   public var method: ForwardingMethod
-  /// 0 quiesces: no new connections, the existing ones go on.
-  public var weight: Int32
+  public var weight: Weight
   /// At this many connections the server is overloaded and gets no new ones; 0 is no limit.
   public var upperThreshold: UInt32
   /// Below this many connections an overloaded server is used again; 0 is three quarters of the upper.
   public var lowerThreshold: UInt32
   /// The server's Ethernet address where the operator fixes it instead of having it resolved.
   public var mac: MACAddress?
-  /// The weight that a drain took away and its undoing gives back; nil where the server is not drained. The daemon's
-  /// control remembers it: a plane forwards nothing by it and need not report it.
-  public var drainedWeight: Int32?
 
   public init(
-    _ endpoint: Endpoint, method: ForwardingMethod = .route, weight: Int32 = 1, upperThreshold: UInt32 = 0,
-    lowerThreshold: UInt32 = 0, mac: MACAddress? = nil, drainedWeight: Int32? = nil
+    _ endpoint: Endpoint, method: ForwardingMethod = .route, weight: Weight = 1, upperThreshold: UInt32 = 0,
+    lowerThreshold: UInt32 = 0, mac: MACAddress? = nil
   ) {
     self.endpoint = endpoint
     self.method = method
@@ -27,7 +20,6 @@ public struct RealServer: Hashable, Sendable {
     self.upperThreshold = upperThreshold
     self.lowerThreshold = lowerThreshold
     self.mac = mac
-    self.drainedWeight = drainedWeight
   }
 
   /// The server as it stands in `service`: direct routing and tunnels keep the packet's port, so the server's port is

@@ -65,7 +65,9 @@ extension Persistence {
 
 extension RealServer: Codable {
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case address, method, weight, upperThreshold, lowerThreshold, mac, drainedWeight
+    case address, method, weight, upperThreshold, lowerThreshold, mac, drained
+    /// What a drained server weighed, as earlier versions wrote it, beside a weight of 0.
+    case drainedWeight
   }
 
   /// An address without a port has port 0, which `placed(in:)` makes the service's.
@@ -78,22 +80,34 @@ extension RealServer: Codable {
     }
     self.init(endpoint)
     method = try values.decodeIfPresent(ForwardingMethod.self, forKey: .method) ?? .route
-    weight = try values.decodeIfPresent(Int32.self, forKey: .weight) ?? 1
+    weight = try Self.weight(values, of: endpoint)
     upperThreshold = try values.decodeIfPresent(UInt32.self, forKey: .upperThreshold) ?? 0
     lowerThreshold = try values.decodeIfPresent(UInt32.self, forKey: .lowerThreshold) ?? 0
     mac = try values.decodeIfPresent(MACAddress.self, forKey: .mac)
-    drainedWeight = try values.decodeIfPresent(Int32.self, forKey: .drainedWeight)
+  }
+
+  private static func weight(_ values: KeyedDecodingContainer<CodingKeys>, of endpoint: Endpoint) throws -> Weight {
+    let weight = Weight(
+      try values.decodeIfPresent(Int32.self, forKey: .weight) ?? 1,
+      isDrained: try values.decodeIfPresent(Bool.self, forKey: .drained) ?? false)
+    guard let drained = try values.decodeIfPresent(Int32.self, forKey: .drainedWeight) else { return weight }
+    guard weight.asked == 0 else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .drainedWeight, in: values,
+        debugDescription: "\(endpoint) has the weight \(weight.asked), so it is not drained")
+    }
+    return Weight(drained, isDrained: true)
   }
 
   public func encode(to encoder: any Encoder) throws {
     var values = encoder.container(keyedBy: CodingKeys.self)
     try values.encode(endpoint, forKey: .address)
     if method != .route { try values.encode(method, forKey: .method) }
-    try values.encode(weight, forKey: .weight)
+    try values.encode(weight.asked, forKey: .weight)
     if upperThreshold != 0 { try values.encode(upperThreshold, forKey: .upperThreshold) }
     if lowerThreshold != 0 { try values.encode(lowerThreshold, forKey: .lowerThreshold) }
     try values.encodeIfPresent(mac, forKey: .mac)
-    try values.encodeIfPresent(drainedWeight, forKey: .drainedWeight)
+    if weight.isDrained { try values.encode(true, forKey: .drained) }
   }
 }
 

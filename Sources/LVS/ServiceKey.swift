@@ -93,7 +93,7 @@ extension ServiceKey: LosslessStringConvertible {
 }
 
 extension ServiceKey: Comparable {
-  /// ipvsadm's order of listing: by mark, family, protocol, address, port; so services without a mark come first.
+  /// By mark, family, protocol, address, port; services without a mark come first. Listings have ipvsadm's own order.
   public static func < (a: ServiceKey, b: ServiceKey) -> Bool {
     switch (a, b) {
     case (.endpoint(let p, let x), .endpoint(let q, let y)):

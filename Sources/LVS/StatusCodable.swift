@@ -25,6 +25,9 @@ extension ServiceStatus: Codable {
 extension ServerStatus: Codable {
   enum CodingKeys: String, CodingKey {
     case activeConnections, inactiveConnections, persistentConnections, isOverloaded, statistics, rates, resolvedMAC
+    /// What schedulers go by, and what holds it below the weight that was asked for: of use to readers alone.
+    case effectiveWeight = "effective_weight"
+    case weightHeldBy = "weight_held_by"
   }
 
   public init(from decoder: any Decoder) throws {
@@ -50,5 +53,7 @@ extension ServerStatus: Codable {
     try values.encode(statistics, forKey: .statistics)
     try values.encode(rates, forKey: .rates)
     try values.encodeIfPresent(resolvedMAC, forKey: .resolvedMAC)
+    try values.encode(server.weight.effective, forKey: .effectiveWeight)
+    if !server.weight.holds.isEmpty { try values.encode(server.weight.holds, forKey: .weightHeldBy) }
   }
 }

@@ -50,11 +50,8 @@ extension RealServer {
     guard endpoint.address.isUnicast else {
       throw .notUnicast("the real server's address", endpoint.address)
     }
-    for weight in [weight, drainedWeight].compactMap(\.self) where !Self.weights.contains(weight) {
-      throw .outOfRange("weight \(weight) is not in \(Self.weights.lowerBound) to \(Self.weights.upperBound)")
-    }
-    guard drainedWeight == nil || weight == 0 else {
-      throw .invalid("\(endpoint) has the weight \(weight), so it is not drained")
+    guard Weight.range.contains(weight.asked) else {
+      throw .outOfRange("weight \(weight.asked) is not in \(Weight.range.lowerBound) to \(Weight.range.upperBound)")
     }
     try validateThresholds()
     try validateMethod(in: service)
@@ -82,16 +79,6 @@ extension RealServer {
     guard let mac else { return }
     guard mac.isStation else { throw .invalid("\(mac) is not the address of a station") }
     guard method == .route else { throw .invalid("an Ethernet address (--mac) is for direct routing (-g)") }
-  }
-}
-
-extension Change {
-  public func validate() throws(PlaneError) {
-    switch self {
-    case .addService(let service, _), .updateService(let service): try service.validate()
-    case .addServer(let server, let key), .updateServer(let server, let key): try server.validate(in: key)
-    case .removeService, .removeServer: break
-    }
   }
 }
 

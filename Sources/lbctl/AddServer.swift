@@ -19,10 +19,9 @@ struct AddServer: AsyncParsableCommand {
 
   func run() async throws {
     let key = try service.key
-    var added = RealServer(name.server)
-    settings.apply(to: &added)
-    let server = added.placed(in: key)
+    var server = RealServer(name.server)
+    settings.apply(to: &server)
     try checked { () throws(PlaneError) in try server.validate(in: key) }
-    try await daemon.table.apply([.addServer(server, to: key)])
+    try await daemon.director.apply([.addServer(server, to: key)])
   }
 }

@@ -25,6 +25,6 @@ struct AddService: AsyncParsableCommand {
     var added = VirtualService(try service.key)
     try settings.apply(to: &added)
     try checked(added.validate)
-    try await daemon.table.apply([.addService(added, force: force)])
+    try await daemon.director.apply([.addService(added, force: force)])
   }
 }

@@ -25,7 +25,7 @@ struct Capture: AsyncParsableCommand {
   /// The file is made when the first bytes come, so that a refused capture leaves none.
   func run() async throws {
     var output: Output?
-    try await daemon.client.capture(filter: filter) { bytes in
+    try await daemon.lbd.capture(filter: filter) { bytes in
       let file = try output ?? (write == "-" ? .standard : Output(file: write))
       output = file
       try lbctl.write(bytes, to: file)

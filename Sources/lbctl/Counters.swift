@@ -14,7 +14,7 @@ struct Zero: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try await daemon.table.zero(service.named)
+    _ = try await daemon.director.call(API.zero, ServiceChoice(service.named))
   }
 }
 
@@ -26,7 +26,7 @@ struct Verdicts: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func run() async throws {
-    try options.show(try await options.client.verdicts()) { counts in
+    try options.show(try await options.lbd.call(API.verdicts)) { counts in
       let verdicts = [
         ["forwarded", "", String(counts.forwarded)], ["answered", "", String(counts.answered)],
         ["passed", "", String(counts.passed)], ["held", "", String(counts.held)],

@@ -10,17 +10,17 @@ struct DaemonOptions: ParsableArguments {
   @Flag(help: "Steer the kernel's own IPVS, without lbd.")
   var kernel = false
 
-  /// What only lbd can do.
-  var client: ControlClient {
+  /// For what only lbd can do.
+  var lbd: ControlClient {
     get throws {
       if kernel { throw ValidationError("--kernel: only lbd has this; leave --kernel out to ask it") }
       return ControlClient(ControlSocket(socket))
     }
   }
 
-  /// What lbd and the kernel can do alike.
-  var table: any VirtualServerTable {
-    get throws { kernel ? try KernelTable() : ControlClient(ControlSocket(socket)) }
+  /// For what lbd and the kernel can do alike.
+  var director: any DirectorClient {
+    get async throws { kernel ? try await KernelClient() : ControlClient(ControlSocket(socket)) }
   }
 }
 
@@ -31,8 +31,8 @@ struct ListingOptions: ParsableArguments {
   @Flag(help: "Print JSON.")
   var json = false
 
-  var client: ControlClient { get throws { try daemon.client } }
-  var table: any VirtualServerTable { get throws { try daemon.table } }
+  var lbd: ControlClient { get throws { try daemon.lbd } }
+  var director: any DirectorClient { get async throws { try await daemon.director } }
 
   func show<Value: Encodable>(_ value: Value, table: (Value) -> String) throws {
     try lbctl.show(value, asJSON: json, table: table)

@@ -17,6 +17,6 @@ struct DeleteServer: AsyncParsableCommand {
 
   func run() async throws {
     let key = try service.key
-    try await daemon.table.apply([.removeServer(name.endpoint(in: key), from: key)])
+    try await daemon.director.apply([.removeServer(name.endpoint(in: key), from: key)])
   }
 }

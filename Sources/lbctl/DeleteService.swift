@@ -13,6 +13,6 @@ struct DeleteService: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try await daemon.table.apply([.removeService(try service.key)])
+    try await daemon.director.apply([.removeService(try service.key)])
   }
 }

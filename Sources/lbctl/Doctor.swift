@@ -15,7 +15,7 @@ struct Doctor: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func run() async throws {
-    let findings = try await options.client.examine()
+    let findings = try await options.lbd.call(API.examine)
     try options.show(findings, table: Self.text)
     if !findings.isEmpty { throw ExitCode(1) }
   }

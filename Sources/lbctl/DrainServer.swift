@@ -5,7 +5,7 @@ struct DrainServer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "drain-rs", abstract: "Gives a real server no new connections; those it has go on.",
     discussion: """
-      The weight becomes 0. lbd remembers the old one ('drainedWeight' in list --json) and --undo gives it back.
+      Its effective weight becomes 0. lbd remembers the one that was asked for, and --undo gives it back.
 
       Examples:
         lbctl drain-rs -t 192.0.2.100:80 -r 192.0.2.11
@@ -22,15 +22,7 @@ struct DrainServer: AsyncParsableCommand {
 
   func run() async throws {
     let key = try service.key
-    var server = try await daemon.table.service(key).server(name.endpoint(in: key))
-    if undo {
-      guard let weight = server.drainedWeight else {
-        throw PlaneError.invalid("\(server.endpoint) is not drained (edit-rs -w sets its weight)")
-      }
-      (server.weight, server.drainedWeight) = (weight, nil)
-    } else if server.weight != 0 {
-      (server.weight, server.drainedWeight) = (0, server.weight)
-    }
-    try await daemon.table.apply([.updateServer(server, of: key)])
+    let server = name.endpoint(in: key)
+    try await daemon.director.apply([undo ? .undrainServer(server, of: key) : .drainServer(server, of: key)])
   }
 }

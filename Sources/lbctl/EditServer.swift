@@ -28,14 +28,14 @@ struct EditServer: AsyncParsableCommand {
 
   func run() async throws {
     let key = try service.key
-    let status = try await daemon.table.service(key)
+    let status = try await daemon.director.service(key)
     let placed = RealServer(name.server, method: settings.method?.method ?? .route).placed(in: key).endpoint
     var edited = try status.server(name.endpoint(in: key), or: placed)
     if noMac { edited.mac = nil }
     settings.apply(to: &edited)
     let server = edited
     try checked { () throws(PlaneError) in try server.validate(in: key) }
-    try await daemon.table.apply([.updateServer(server, of: key)])
+    try await daemon.director.apply([.updateServer(server, of: key)])
   }
 }
 

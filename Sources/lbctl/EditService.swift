@@ -36,12 +36,12 @@ struct EditService: AsyncParsableCommand {
 
   func run() async throws {
     let key = try service.key
-    var edited = try await daemon.table.service(key).service
+    var edited = try await daemon.director.service(key).service
     if noPersistent { edited.persistence = nil }
     if noPersistent || noPe { edited.persistenceEngine = nil }
     if noOps { edited.onePacket = false }
     try settings.apply(to: &edited)
     try checked(edited.validate)
-    try await daemon.table.apply([.updateService(edited)])
+    try await daemon.director.apply([.updateService(edited)])
   }
 }

@@ -8,6 +8,6 @@ struct Flush: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try await daemon.table.flush()
+    _ = try await daemon.director.call(API.flush)
   }
 }

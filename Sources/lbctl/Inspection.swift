@@ -9,7 +9,7 @@ struct Neighbors: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func run() async throws {
-    try options.show(try await options.client.neighbors()) { neighbors in
+    try options.show(try await options.lbd.call(API.neighbors)) { neighbors in
       columns(
         ["ADDRESS", "MAC", "STATE", "CONFIRMED"],
         neighbors.sorted { $0.address < $1.address }.map {
@@ -29,7 +29,7 @@ struct VIPs: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func run() async throws {
-    try options.show(try await options.client.vips(), table: Self.table)
+    try options.show(try await options.lbd.call(API.vips), table: Self.table)
   }
 
   static func table(_ vips: [VIPStatus]) -> String {
@@ -48,7 +48,7 @@ struct Workers: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func run() async throws {
-    try options.show(try await options.client.workers()) { workers in
+    try options.show(try await options.lbd.call(API.workers)) { workers in
       columns(
         [
           "WORKER", "CPU", "LOAD", "FRAMES", "A BATCH", "OFFLOADED", "RING", "RING DROPS", "SEND ERRORS", "HANDED OVER",

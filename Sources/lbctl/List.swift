@@ -66,16 +66,16 @@ struct List: AsyncParsableCommand {
 
   func run() async throws {
     if layout == .connections { return try await listConnections() }
-    if layout == .total { return try options.show(try await options.table.total(), table: Self.table) }
+    if layout == .total { return try options.show(try await options.director.call(API.total), table: Self.table) }
     let key = service.named
-    let services = try await options.table.services(key)
+    let services = try await options.director.services(key)
     try options.show(services) { listing.text($0, isWhole: key == nil) }
     if !options.json { try await warn() }
   }
 
   /// What is known to break direct routing stands beside the listing, which is ipvsadm's to the letter.
   private func warn() async throws {
-    let findings = (try? await options.client.findings()) ?? []
+    let findings = (try? await options.lbd.call(API.findings)) ?? []
     guard !findings.isEmpty else { return }
     var told: Set<String> = []
     // A server's fault shows in each of its services.
@@ -104,13 +104,13 @@ struct List: AsyncParsableCommand {
   }
 
   private func listConnections() async throws {
-    if let key = service.named { _ = try await options.table.service(key) }
+    if let key = service.named { _ = try await options.director.service(key) }
     let filter = ConnectionFilter(client: client, service: service.named, server: server, state: state?.uppercased())
     if options.json {
-      return try await options.table.connectionLines(filter) { try write($0) }
+      return try await options.director.connectionLines(filter) { try write($0) }
     }
     var title = ConnectionListing.title
-    try await options.table.connections(filter) { rows in
+    try await options.director.connections(filter) { rows in
       try write(title)
       try write(ConnectionListing.rows(rows))
       title = ""

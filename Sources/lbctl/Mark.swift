@@ -23,11 +23,11 @@ struct Mark: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonOptions
 
     func run() async throws {
-      let rules = try await daemon.client.marks()
+      let rules = try await daemon.lbd.call(API.marks)
       guard !rules.contains(rule.rule) else {
         throw PlaneError.invalid("there is such a rule already (mark list shows it)")
       }
-      try await daemon.client.setMarks(rules + [rule.rule])
+      _ = try await daemon.lbd.call(API.setMarks, rules + [rule.rule])
     }
   }
 
@@ -39,12 +39,12 @@ struct Mark: AsyncParsableCommand {
     @OptionGroup var daemon: DaemonOptions
 
     func run() async throws {
-      var rules = try await daemon.client.marks()
+      var rules = try await daemon.lbd.call(API.marks)
       guard let place = rules.firstIndex(of: rule.rule) else {
         throw PlaneError.invalid("there is no such rule (mark list shows what there is)")
       }
       rules.remove(at: place)
-      try await daemon.client.setMarks(rules)
+      _ = try await daemon.lbd.call(API.setMarks, rules)
     }
   }
 
@@ -54,7 +54,7 @@ struct Mark: AsyncParsableCommand {
     @OptionGroup var options: ListingOptions
 
     func run() async throws {
-      try options.show(try await options.client.marks()) { rules in
+      try options.show(try await options.lbd.call(API.marks)) { rules in
         columns(
           ["DESTINATION", "SOURCE", "PROTO", "PORTS", "MARK"],
           rules.map {
@@ -72,7 +72,7 @@ struct Mark: AsyncParsableCommand {
 
     @OptionGroup var daemon: DaemonOptions
 
-    func run() async throws { try await daemon.client.setMarks([]) }
+    func run() async throws { _ = try await daemon.lbd.call(API.setMarks, []) }
   }
 }
 

@@ -36,8 +36,8 @@ struct Migrate: AsyncParsableCommand {
   }
 
   func run() async throws {
-    let lbd = try daemon.client
-    let kernel = try KernelTable()
+    let lbd = try daemon.lbd
+    let kernel = try await KernelClient()
     try await refuseKernelDirector(lbd)
     let moved: [ServiceDefinition]
     switch to {
@@ -53,7 +53,7 @@ struct Migrate: AsyncParsableCommand {
 
   /// An lbd that keeps the kernel's own table has nothing to move it to.
   private func refuseKernelDirector(_ lbd: ControlClient) async throws {
-    do { _ = try await lbd.vips() } catch let reply as ErrorReply where reply.code == "notSupported" {
+    guard try await lbd.call(API.capabilities).plane == .userspace else {
       throw PlaneError.unavailable(
         "this lbd forwards through the kernel (--data-plane kernel): start one with another data plane to move services"
       )
@@ -61,22 +61,24 @@ struct Migrate: AsyncParsableCommand {
   }
 
   /// The service that was named and all others of its VIP, since only one plane gets a VIP's frames; all where none was.
-  private func chosen(of table: any VirtualServerTable) async throws -> [ServiceDefinition] {
-    let all = try await table.services(nil).map(\.definition)
+  private func chosen(of table: any DirectorClient) async throws -> [ServiceDefinition] {
+    let all = try await table.services().map(\.definition)
     guard let key = service.named else { return all }
     guard all.contains(where: { $0.service.key == key }) else { throw PlaneError.noSuchService(key) }
     return all.filter { $0.service.key == key || key.address != nil && $0.service.key.address == key.address }
   }
 
   /// The kernel is ready to forward and has the VIP; lbd's guard keeps frames from it until lbd lets go.
-  private func toKernel(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelTable) async throws {
+  private func toKernel(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelClient) async throws {
     try await copy(moved, to: kernel)
-    let host = try VIPAnnouncer.hostAddresses()
+    let host = try OwnAddresses()
     var places: [IPAddress: String] = [:]
     for vip in Set(moved.compactMap(\.service.key.address)) {
-      places[vip] = try host[vip].map(Self.interface) ?? interfaceName(for: vip, moved)
+      places[vip] = try host.interface(of: vip).map(Self.interface) ?? interfaceName(for: vip, moved, host)
     }
-    for (vip, interface) in places where host[vip] == nil { try HostAddresses(interface: interface).add(vip) }
+    for (vip, interface) in places where host.interface(of: vip) == nil {
+      try HostAddresses(interface: interface).add(vip)
+    }
     let stand = try StandIn(places)
     defer { stand.leave() }
     try await lbd.apply(moved.map { .removeService($0.service.key) })
@@ -86,10 +88,11 @@ struct Migrate: AsyncParsableCommand {
 
   /// lbd takes the VIP over while the kernel still has it: its guard then keeps the frames from the kernel. The address
   /// goes before the services, so that the host's stack never answers for itself.
-  private func toUserspace(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelTable) async throws {
+  private func toUserspace(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelClient) async throws {
     for definition in moved { try definition.validate() }
-    let host = try VIPAnnouncer.hostAddresses()
-    let places = host.filter { Set(moved.compactMap(\.service.key.address)).contains($0.key) }.mapValues(Self.interface)
+    let host = try OwnAddresses()
+    var places: [IPAddress: String] = [:]
+    for vip in moved.compactMap(\.service.key.address) { places[vip] = host.interface(of: vip).map(Self.interface) }
     let stand = try StandIn(places)
     defer { stand.leave() }
     try await copy(moved, to: lbd)
@@ -101,15 +104,12 @@ struct Migrate: AsyncParsableCommand {
   private static func interface(_ label: String) -> String { String(label.prefix { $0 != ":" }) }
 
   /// Makes the services there what they are here, servers and all. What is there already is brought up to date.
-  private func copy(_ moved: [ServiceDefinition], to table: any VirtualServerTable) async throws {
+  private func copy(_ moved: [ServiceDefinition], to table: any DirectorClient) async throws {
     let keys = Set(moved.map(\.service.key))
-    let there = try await table.services(nil).map(\.definition).filter { keys.contains($0.service.key) }
+    let there = try await table.services().map(\.definition).filter { keys.contains($0.service.key) }
     let portable = moved.map { definition in
       var definition = definition
-      for index in definition.servers.indices {
-        if to == .kernel { definition.servers[index].mac = nil }
-        definition.servers[index].drainedWeight = nil
-      }
+      if to == .kernel { for index in definition.servers.indices { definition.servers[index].mac = nil } }
       return definition
     }
     try await table.apply(
@@ -118,11 +118,12 @@ struct Migrate: AsyncParsableCommand {
       })
   }
 
-  private func interfaceName(for vip: IPAddress, _ moved: [ServiceDefinition]) throws -> String {
+  private func interfaceName(
+    for vip: IPAddress, _ moved: [ServiceDefinition], _ host: OwnAddresses
+  ) throws -> String {
     if let interface { return interface }
     let servers = moved.filter { $0.service.key.address == vip }.flatMap(\.servers)
-    guard let name = try ([vip] + servers.map(\.endpoint.address)).compactMap(VIPAnnouncer.interface(towards:)).first
-    else {
+    guard let name = ([vip] + servers.map(\.endpoint.address)).compactMap(host.interface(towards:)).first else {
       throw PlaneError.unavailable("no interface is in a network with \(vip) or its servers: name one with --interface")
     }
     return name
@@ -135,15 +136,15 @@ private struct StandIn {
   /// Milliseconds between two announcements.
   private static let interval = 100
 
-  private let announcers: [VIPAnnouncer]
+  private let announcers: [VIPOwnership]
 
   /// - Parameter places: the VIPs and their interfaces.
   init(_ places: [IPAddress: String]) throws(PlaneError) {
-    var announcers: [VIPAnnouncer] = []
+    var announcers: [VIPOwnership] = []
     for (interface, vips) in Dictionary(grouping: places, by: \.value) {
       var options = UserspacePlane.Options(interface: interface)
       (options.announceCount, options.announceInterval) = (Self.count, Self.interval)
-      let announcer = try VIPAnnouncer(options) { _ in }
+      let announcer = try VIPOwnership(options) { _ in }
       for vip in vips.map(\.key) { announcer.take(vip) }
       announcers.append(announcer)
     }

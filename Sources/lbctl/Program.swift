@@ -92,8 +92,8 @@ struct Lbctl: AsyncParsableCommand {
     subcommands: [
       AddService.self, EditService.self, DeleteService.self, AddServer.self, EditServer.self, DeleteServer.self,
       DrainServer.self, List.self, Zero.self, Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
-      Save.self, Restore.self, Apply.self, Reload.self, Neighbors.self, VIPs.self, Workers.self, Verdicts.self,
-      Capture.self,
+      Save.self, Restore.self, Apply.self, Reload.self, CapabilitiesCommand.self, Neighbors.self, VIPs.self,
+      Workers.self, Verdicts.self, Capture.self,
       Mark.self, Doctor.self, Takeover.self, Release.self, RealServerCommand.self, Migrate.self, Bench.self,
     ])
 

@@ -12,7 +12,7 @@ struct Reload: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    let changes = try await daemon.client.reload()
+    let changes = try await daemon.lbd.call(API.reload).changes
     try write("\(changes) \(changes == 1 ? "change" : "changes")\n")
   }
 }

@@ -5,8 +5,10 @@ import LVS
 
 struct Save: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "save", abstract: "Prints all services as YAML, for restore, apply and lbd --config.",
+    commandName: "save", abstract: "Prints what is wanted as YAML, for restore, apply and lbd --config.",
     discussion: """
+      Services, marks, and those timeouts and settings that are not what they are by themselves.
+
       Example:
         lbctl save > lbd.yaml
       """)
@@ -14,7 +16,7 @@ struct Save: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try write(await daemon.table.configuration().yaml())
+    try write(await daemon.director.call(API.configuration).yaml())
   }
 }
 
@@ -22,7 +24,8 @@ struct Restore: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "restore", abstract: "Makes the services what the saved YAML says, with the least changes.",
     discussion: """
-      Services that do not stand there are removed; what is unchanged keeps its connections.
+      A file is all that is wanted: services that do not stand there are removed, timeouts and settings become what they
+      are by themselves; what is unchanged keeps its connections. It is refused whole where another host has a VIP of it.
 
       Example:
         lbctl restore < lbd.yaml
@@ -34,7 +37,7 @@ struct Restore: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try await daemon.table.reconcile(toFile: file)
+    try await daemon.director.become(file: file)
   }
 }
 
@@ -42,7 +45,8 @@ struct Apply: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "apply", abstract: "Makes the services what a file says, with the least changes.",
     discussion: """
-      Services that do not stand there are removed; what is unchanged keeps its connections.
+      A file is all that is wanted: services that do not stand there are removed, timeouts and settings become what they
+      are by themselves; what is unchanged keeps its connections. It is refused whole where another host has a VIP of it.
 
       Example:
         lbctl apply -f lbd.yaml
@@ -54,14 +58,14 @@ struct Apply: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try await daemon.table.reconcile(toFile: file)
+    try await daemon.director.become(file: file)
   }
 }
 
-extension VirtualServerTable {
-  /// Reads and checks the file before anything is asked of the plane, then prints how many changes it took.
-  fileprivate func reconcile(toFile path: String) async throws {
-    let changes = try await reconcile(to: try Configuration(file: path))
+extension DirectorClient {
+  /// Reads and checks the file before anything is asked of the director, then prints how many changes it took.
+  fileprivate func become(file path: String) async throws {
+    let changes = try await call(API.apply, try Configuration(file: path)).changes
     try write("\(changes) \(changes == 1 ? "change" : "changes")\n")
   }
 }

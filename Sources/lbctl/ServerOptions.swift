@@ -76,7 +76,7 @@ struct ServerSettings: ParsableArguments {
   /// A weight that is named ends a drain.
   func apply(to server: inout RealServer) {
     if let method { server.method = method == .ipip ? .tunnel(tunnel.tunnel) : method.method }
-    if let weight { (server.weight, server.drainedWeight) = (weight, nil) }
+    if let weight { server.weight = Weight(weight) }
     if let upper { server.upperThreshold = upper }
     if let lower { server.lowerThreshold = lower }
     if let mac { server.mac = mac }

@@ -23,9 +23,10 @@ struct TimeoutsCommand: AsyncParsableCommand {
 
   func run() async throws {
     if values.count == 3 {
-      _ = try await options.table.setTimeouts(Timeouts(tcp: values[0], tcpFin: values[1], udp: values[2]))
+      let timeouts = Timeouts(tcp: values[0], tcpFin: values[1], udp: values[2])
+      _ = try await options.director.call(API.setTimeouts, timeouts)
     } else {
-      try options.show(try await options.table.timeouts()) {
+      try options.show(try await options.director.call(API.timeouts)) {
         "Timeout (tcp tcpfin udp): \($0.tcp) \($0.tcpFin) \($0.udp)\n"
       }
     }
@@ -45,7 +46,7 @@ struct SetCommand: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   func run() async throws {
-    try await daemon.table.set(key, to: value)
+    try await daemon.director.apply([.set(key, to: value)])
   }
 }
 
@@ -61,7 +62,7 @@ struct GetCommand: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func run() async throws {
-    let settings = try await options.table.settings()
+    let settings = try await options.director.call(API.settings)
     guard let key else {
       return try options.show(settings) { all in
         all.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)\n" }.joined()

@@ -15,7 +15,7 @@ struct Takeover: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func run() async throws {
-    try options.show(try await options.client.takeOver(vips.vips), table: VIPs.table)
+    try options.show(try await options.lbd.call(API.takeOver, NamedVIPs(vips.vips)), table: VIPs.table)
   }
 }
 
@@ -27,7 +27,7 @@ struct Release: AsyncParsableCommand {
   @OptionGroup var options: ListingOptions
 
   func run() async throws {
-    try options.show(try await options.client.release(vips.vips), table: VIPs.table)
+    try options.show(try await options.lbd.call(API.release, NamedVIPs(vips.vips)), table: VIPs.table)
   }
 }
 

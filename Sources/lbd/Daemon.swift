@@ -16,26 +16,25 @@ struct Daemon {
     let lock = try InterfaceLock(
       interface: options.network.interface ?? "", vlan: options.network.vlan, socket: claim.socket)
     defer { withExtendedLifetime(lock) {} }
-    let configured = configuration?.services.map(\.service.key) ?? []
-    let plane = try await openPlane(options, configured: configured) { [logger] event in event.log(to: logger) }
-    let controller = Controller(plane, logger: logger)
+    let (plane, core) = try await options.openPlane(logger)
     do {
-      if let configuration, try await !load(configuration, controller) { return await plane.stop() }
+      if let configuration, try await !load(configuration, core) { return await plane.stop() }
     } catch {
       await plane.stop()
       throw error
     }
     logger.info("started", metadata: ["interface": "\(options.network.interface ?? "")"])
-    try await group(plane, controller, claim).run()
+    try await group(plane, core, claim).run()
     logger.info("stopped")
   }
 
-  /// Has the plane forward for the configured services; whether nobody wants the daemon to end meanwhile.
-  private func load(_ configuration: Configuration, _ controller: Controller) async throws -> Bool {
+  /// Has the plane forward for the configured services, VIPs that other hosts have for now left to them; whether nobody
+  /// wants the daemon to end meanwhile.
+  private func load(_ configuration: Configuration, _ core: ControlCore) async throws -> Bool {
     let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
     return try await withThrowingTaskGroup(of: Bool.self) { group in
       group.addTask {
-        try await controller.reconcile(to: configuration)
+        try await core.apply(configuration, .wait)
         return true
       }
       group.addTask { await !signals.contains { _ in true } }
@@ -47,19 +46,19 @@ struct Daemon {
   }
 
   /// Services end in the reverse of this order: the plane forwards until nobody can steer it any more.
-  private func group(_ plane: any StoppablePlane, _ controller: Controller, _ claim: SocketClaim) -> ServiceGroup {
+  private func group(_ plane: any ForwardingPlane, _ core: ControlCore, _ claim: SocketClaim) -> ServiceGroup {
     let manager = ServiceManager()
     let reloading = Reloading(
-      options.control.config, controller, logger: logger, began: manager.reloading, ended: manager.ready)
+      options.control.config, core, logger: logger, began: manager.reloading, ended: manager.ready)
     var services: [any Service] = [
       PlaneService(plane: plane), SignalService(reloading: reloading, logger: logger),
     ]
     if let address = options.control.metrics {
-      services.append(MetricsServer(address: address, controller: controller, logger: logger))
+      services.append(MetricsServer(address: address, core: core, logger: logger))
     }
     services.append(
       ControlServer(
-        at: claim, controller: controller, reloading: reloading, logger: logger, opened: manager.ready))
+        at: claim, core: core, reloading: reloading, logger: logger, opened: manager.ready))
     services.append(ManagerService(manager: manager, plane: plane))
     // What ends a service is thrown, and printed once by the program itself.
     var silent = logger
@@ -70,7 +69,7 @@ struct Daemon {
 
 /// Stops the plane when the daemon ends, in whichever way.
 private struct PlaneService: Service {
-  let plane: any StoppablePlane
+  let plane: any ForwardingPlane
 
   func run() async throws {
     try? await gracefulShutdown()

@@ -39,7 +39,7 @@ struct Lbd: AsyncParsableCommand {
   func run() async throws {
     let configuration = try control.config.map { path in try Configuration(file: path) }
     if let input = replaying.input, let output = replaying.output {
-      let verdicts = try replay(input, to: output, services: configuration?.services ?? [], vlan: network.vlan)
+      let verdicts = try replay(input, to: output, configuration ?? Configuration(), vlan: network.vlan)
       return try Output.standard.write("\(verdicts.summary)\n".utf8)
     }
     var logger = Logger(label: "lbd")

@@ -1,3 +1,4 @@
+import LVS
 import ServiceLifecycle
 
 /// Tells the service manager that the daemon is alive, and when it begins to end.
@@ -5,7 +6,7 @@ import ServiceLifecycle
 /// Alive it is when the threads that forward and that speak ARP turn: one that hangs lets the manager's watchdog bite.
 struct ManagerService: Service {
   let manager: ServiceManager
-  let plane: any StoppablePlane
+  let plane: any ForwardingPlane
 
   func run() async throws {
     let watch = Task {

@@ -1,50 +1,51 @@
 import Capture
+import Control
 import Director
+import KernelDirector
 import LVS
+import Logging
 
-/// A plane that the daemon opened and has to stop.
-protocol StoppablePlane: ForwardingPlane {
-  /// Leaves nothing behind on the host.
-  func stop() async
-
-  /// Returns when each of its threads has come round: they all work.
-  func turn() async
-}
-
-extension UserspacePlane: StoppablePlane {}
-
-/// The plane that the command line asks for.
-///
-/// - Parameter configured: the services that the daemon is to have. A kernel may have them from an earlier run.
-func openPlane(
-  _ lbd: Lbd, configured: [ServiceKey], events: @escaping @Sendable (DirectorEvent) -> Void
-) async throws(PlaneError) -> any StoppablePlane {
-  var options = UserspacePlane.Options(interface: lbd.network.interface ?? "")
-  options.address = lbd.network.address
-  options.vlan = lbd.network.vlan
-  options.workers = lbd.network.workers
-  options.xdp = lbd.network.dataPlane == .afXDP ? lbd.network.xdpMode : nil
-  options.offloadsFlows = lbd.network.flowOffload == .auto
-  options.connections = lbd.network.connections
-  options.probeCount = lbd.vips.probeCount
-  options.probeInterval = lbd.vips.probeInterval
-  options.announceCount = lbd.vips.announceCount
-  options.announceInterval = lbd.vips.announceInterval
-  options.announceRefresh = lbd.vips.announceRefresh
-  options.yieldsConflicts = lbd.vips.conflict == .yield
-  // RFC 5798, 7.3.
-  options.virtualMAC = lbd.vips.virtualMac.map { MACAddress(0x0000_5e00_0100 | UInt64($0)) }
-  options.checkInterval = lbd.vips.checkInterval
-  for peer in lbd.vips.peer {
-    switch peer {
-    case .station(let mac): options.peerStations.insert(mac)
-    case .address(let address): options.peerAddresses.insert(address)
+extension Lbd {
+  /// The plane that the command line asks for, and the core that steers it. The plane has to be stopped.
+  func openPlane(_ logger: Logger) async throws(PlaneError) -> (any ForwardingPlane, ControlCore) {
+    let events: @Sendable (DirectorEvent) -> Void = { $0.log(to: logger) }
+    switch network.dataPlane {
+    case .afPacket, .afXDP:
+      let plane = try UserspacePlane(planeOptions, events: events)
+      var facilities = plane.facilities
+      facilities.capture = { filter throws(PlaneError) in try await plane.capture(filter: filter) }
+      return (plane, ControlCore(plane, facilities: facilities, logger: logger))
+    case .kernel:
+      let plane = try await KernelPlane(planeOptions, events: events)
+      return (plane, ControlCore(plane, facilities: plane.facilities, logger: logger))
     }
   }
-  options.unclaimedReject = lbd.vips.unclaimed == .reject
-  options.hostGuard = !lbd.vips.noHostGuard
-  return switch lbd.network.dataPlane {
-  case .afPacket, .afXDP: try UserspacePlane(options, events: events)
-  case .kernel: try await KernelDirector(options, claimed: configured, events: events)
+
+  private var planeOptions: UserspacePlane.Options {
+    var options = UserspacePlane.Options(interface: network.interface ?? "")
+    options.address = network.address
+    options.vlan = network.vlan
+    options.workers = network.workers
+    options.xdp = network.dataPlane == .afXDP ? network.xdpMode : nil
+    options.offloadsFlows = network.flowOffload == .auto
+    options.connections = network.connections
+    options.probeCount = vips.probeCount
+    options.probeInterval = vips.probeInterval
+    options.announceCount = vips.announceCount
+    options.announceInterval = vips.announceInterval
+    options.announceRefresh = vips.announceRefresh
+    options.yieldsConflicts = vips.conflict == .yield
+    // RFC 5798, 7.3.
+    options.virtualMAC = vips.virtualMac.map { MACAddress(0x0000_5e00_0100 | UInt64($0)) }
+    options.checkInterval = vips.checkInterval
+    for peer in vips.peer {
+      switch peer {
+      case .station(let mac): options.peerStations.insert(mac)
+      case .address(let address): options.peerAddresses.insert(address)
+      }
+    }
+    options.unclaimedReject = vips.unclaimed == .reject
+    options.hostGuard = !vips.noHostGuard
+    return options
   }
 }

@@ -113,11 +113,11 @@ struct CommandTests {
         netmask: 255.255.255.0
       servers:
       - address: 192.0.2.11:80
-        weight: 0
+        weight: 4
         upperThreshold: 100
         lowerThreshold: 50
         mac: 02:00:00:00:00:0b
-        drainedWeight: 4
+        drained: true
       - address: 192.0.2.12:8080
         method: masquerade
         weight: 9
@@ -144,7 +144,7 @@ struct CommandTests {
         let ending = await run(line, at: served.socket.path)
         #expect(ending == nil, "\(line)")
       }
-      let saved = try await served.client.configuration().yaml()
+      let saved = try await served.client.call(API.configuration).yaml()
       #expect(saved == Self.result)
     }
   }
@@ -164,7 +164,11 @@ struct CommandTests {
         "edit-rs -t 192.0.2.100:80 -r 192.0.2.11:81",
         "service tcp:192.0.2.100:80 has no real server 192.0.2.11:81 (list shows what there is)"
       ),
-      ("add-rs -t 192.0.2.100:80 -r 192.0.2.11 -i", "-i is not done here: use -g"),
+      (
+        "add-rs -t 192.0.2.100:80 -r 192.0.2.11 -i",
+        "the userspace data plane forwards by -g, -m and not by -i, as 192.0.2.11:80 asks for (lbctl capabilities shows "
+          + "what it can do)"
+      ),
       ("get nothing", "no setting 'nothing' (get shows what there is)"),
       ("restore /nonexistent/lbd.yaml", "/nonexistent/lbd.yaml cannot be read: No such file or directory"),
     ])

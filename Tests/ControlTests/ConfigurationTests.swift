@@ -10,11 +10,13 @@ struct ConfigurationTests {
     var definitions = sampleServices.map(\.definition)
     definitions[1].servers = [
       RealServer(endpoint("10.1.1.7:0"), upperThreshold: 10, lowerThreshold: 5, mac: MACAddress("02:00:00:00:00:07")),
-      RealServer(endpoint("10.1.1.8:0"), weight: 0, drainedWeight: 7),
+      RealServer(endpoint("10.1.1.8:0"), weight: Weight(7, isDrained: true)),
     ]
     definitions[4].service.persistence = Persistence(netmask: Netmask("255.255.0.0")!)
     definitions[4].service.persistenceEngine = "sip"
-    let saved = Configuration(services: definitions)
+    let saved = Configuration(
+      services: definitions, marks: [MarkRule(destination: Prefix("192.0.2.100")!, mark: 7)],
+      timeouts: Timeouts(tcpFin: 30), settings: ["mh_table_size": "251", "sync_threshold": "3 50"])
     #expect(try Configuration(yaml: saved.yaml()) == saved)
   }
 
@@ -40,6 +42,15 @@ struct ConfigurationTests {
     #expect(try Configuration(yaml: text).services == [ServiceDefinition(service, servers: servers)])
   }
 
+  @Test("What a drained server weighed is read as earlier versions wrote it")
+  func drainedWeight() throws {
+    let server = { try Configuration(yaml: Self.server + $0).services[0].servers[0] }
+    #expect(try server("        weight: 0\n        drainedWeight: 3\n").weight == Weight(3, isDrained: true))
+    #expect(try server("        weight: 3\n        drained: true\n").weight == Weight(3, isDrained: true))
+    let error = #expect(throws: ConfigurationError.self) { try server("        weight: 1\n        drainedWeight: 3\n") }
+    #expect(error?.problem.hasSuffix("192.0.2.11:0 has the weight 1, so it is not drained") == true)
+  }
+
   @Test("No services is said by an empty list")
   func empty() throws {
     #expect(try Configuration(yaml: "services: []").services.isEmpty)
@@ -53,9 +64,12 @@ struct ConfigurationTests {
     arguments: [
       ("", "the configuration is empty: 'services: []' says that there are none"),
       ("# nothing\n", "the configuration is empty: 'services: []' says that there are none"),
-      ("hello", "line 1: the configuration is a mapping of services, marks"),
+      ("hello", "line 1: the configuration is a mapping of services, marks, timeouts, settings"),
       ("services:\n  - [", "line 3: not YAML: did not find expected node content"),
-      ("service: 1", "line 1: unknown key 'service' of the configuration (there are services, marks)"),
+      (
+        "service: 1",
+        "line 1: unknown key 'service' of the configuration (there are services, marks, timeouts, settings)"
+      ),
       ("{}", "line 1: 'services' is missing"),
       (
         service + "    wieght: 1\n",
@@ -65,7 +79,7 @@ struct ConfigurationTests {
       (
         server + "        wieght: 1\n",
         "line 5: unknown key 'wieght' of a server (there are address, method, weight, upperThreshold, lowerThreshold, "
-          + "mac, drainedWeight)"
+          + "mac, drained, drainedWeight)"
       ),
       (
         service + "    persistence: {seconds: 3}\n",

@@ -20,19 +20,19 @@ struct ControlServerTests {
       try await served.client.apply([.addServer(Self.first, to: Self.web), .addServer(Self.second, to: Self.web)])
       #expect(try await served.client.service(Self.web).servers.map(\.server) == [Self.second, Self.first])
       #expect(
-        try await served.client.configuration().services
+        try await served.client.call(API.configuration).services
           == [ServiceDefinition(VirtualService(Self.web), servers: [Self.first, Self.second])])
     }
   }
 
-  @Test("A refusal is the plane's own line, and what came before it stays")
+  @Test("A refused change in the middle of several: nothing is done, and its line is told")
   func refusals() async throws {
     try await Served.run { served in
       let add = Change.addService(VirtualService(Self.web), force: false)
       try await served.client.apply([add])
       let twice = await served.refusal { try await $0.apply([.addServer(Self.first, to: Self.web), add]) }
       #expect(twice == ErrorReply(error: PlaneError.serviceExists(Self.web).description, code: "serviceExists"))
-      #expect(try await served.client.service(Self.web).servers.map(\.server) == [Self.first])
+      #expect(try await served.client.service(Self.web).servers == [])
       let missing = await served.refusal { _ = try await $0.services(key("udp:192.0.2.100:53")) }
       #expect(missing?.code == "noSuchService")
     }
@@ -57,11 +57,13 @@ struct ControlServerTests {
   func attempts() async throws {
     try await Served.run { served in
       let add = Change.addService(VirtualService(Self.web), force: false)
-      let refusals = try await served.client.attempt([
-        .addServer(Self.first, to: Self.web), add, add, .addServer(Self.first, to: Self.web),
-        .addServer(RealServer(endpoint("192.0.2.12:80"), weight: 70000), to: Self.web),
-        .addServer(Self.second, to: Self.web),
-      ])
+      let refusals = try await served.client.call(
+        API.attempts,
+        [
+          .addServer(Self.first, to: Self.web), add, add, .addServer(Self.first, to: Self.web),
+          .addServer(RealServer(endpoint("192.0.2.12:80"), weight: 70000), to: Self.web),
+          .addServer(Self.second, to: Self.web),
+        ])
       #expect(refusals.map(\.?.code) == ["noSuchService", nil, "serviceExists", nil, "outOfRange", nil])
       #expect(try await served.client.service(Self.web).servers.map(\.server) == [Self.second, Self.first])
     }
@@ -75,10 +77,10 @@ struct ControlServerTests {
       await #expect(throws: ErrorReply.self) { _ = try await client.services(key("udp:192.0.2.100:53")) }
       #expect(try await client.services().map(\.service.key) == [Self.web])
       client.disconnect()
-      await #expect(throws: ErrorReply.self) { try await client.flush() }
+      await #expect(throws: ErrorReply.self) { _ = try await client.call(API.flush) }
       return try await served.client.connected()
     }
-    await #expect(throws: ErrorReply.self) { try await gone.flush() }
+    await #expect(throws: ErrorReply.self) { _ = try await gone.call(API.flush) }
   }
 
   @Test("A configuration is reached with the least changes, and flush empties it")
@@ -87,38 +89,40 @@ struct ControlServerTests {
       var desired = Configuration(services: [
         ServiceDefinition(VirtualService(Self.web), servers: [Self.first, Self.second])
       ])
-      #expect(try await served.client.reconcile(to: desired) == 3)
-      #expect(try await served.client.reconcile(to: desired) == 0)
+      #expect(try await served.client.call(API.apply, desired).changes == 3)
+      #expect(try await served.client.call(API.apply, desired).changes == 0)
       desired.services[0].servers[0].weight = 5
-      #expect(try await served.client.reconcile(to: desired) == 1)
-      #expect(try await served.client.configuration() == desired)
-      try await served.client.flush()
-      #expect(try await served.client.configuration() == Configuration())
+      #expect(try await served.client.call(API.apply, desired).changes == 1)
+      #expect(try await served.client.call(API.configuration) == desired)
+      _ = try await served.client.call(API.flush)
+      #expect(try await served.client.call(API.configuration) == Configuration())
     }
   }
 
-  @Test("A drained server's weight is remembered until it is given back, changed, or the server goes")
+  @Test("A drained server keeps what was asked for until that is changed, or the server goes")
   func drain() async throws {
     try await Served.run { served in
-      func weights() async throws -> [Int32?] {
-        try await served.client.service(Self.web).servers.flatMap { [$0.server.weight, $0.server.drainedWeight] }
-      }
-      var drained = Self.first
-      (drained.weight, drained.drainedWeight) = (0, 3)
+      func weight() async throws -> Weight? { try await served.client.service(Self.web).servers.first?.server.weight }
+      let name = Self.first.endpoint
       let add = [Change.addService(VirtualService(Self.web), force: false), .addServer(Self.first, to: Self.web)]
-      let drain = Change.updateServer(drained, of: Self.web)
-      try await served.client.apply(add + [drain])
-      #expect(try await weights() == [0, 3])
-      // A list that is refused half way leaves in force, and remembered, what came before.
+      try await served.client.apply(add + [.drainServer(name, of: Self.web)])
+      #expect(try await weight() == Weight(3, isDrained: true))
+      #expect(await served.plane.status()[0].servers[0].server.weight == 0)
+      // Of a list that is refused, nothing is in force.
       _ = await served.refusal {
-        try await $0.apply([.updateServer(Self.first, of: Self.web), .removeService(key("fwmark:7"))])
+        try await $0.apply([.undrainServer(name, of: Self.web), .removeService(key("fwmark:7"))])
       }
-      #expect(try await weights() == [3, nil])
-      _ = await served.refusal { try await $0.apply([drain, .removeService(key("fwmark:7"))]) }
-      #expect(try await weights() == [0, 3])
-      try await served.client.apply([.removeServer(Self.first.endpoint, from: Self.web)])
-      try await served.client.apply([.addServer(RealServer(Self.first.endpoint, weight: 0), to: Self.web)])
-      #expect(try await weights() == [0, nil])
+      #expect(try await weight() == Weight(3, isDrained: true))
+      try await served.client.apply([.undrainServer(name, of: Self.web)])
+      #expect(try await weight() == 3)
+      let again = await served.refusal { try await $0.apply([.undrainServer(name, of: Self.web)]) }
+      #expect(again?.error == "192.0.2.11:80 is not drained (edit-rs -w sets its weight)")
+      try await served.client.apply([.drainServer(name, of: Self.web)])
+      try await served.client.apply([.updateServer(RealServer(name, weight: 5), of: Self.web)])
+      #expect(try await weight() == 5)
+      try await served.client.apply([.drainServer(name, of: Self.web), .removeServer(name, from: Self.web)])
+      try await served.client.apply([.addServer(Self.first, to: Self.web)])
+      #expect(try await weight() == 3)
     }
   }
 
@@ -130,17 +134,17 @@ struct ControlServerTests {
         Configuration(services: [
           ServiceDefinition(
             VirtualService(Self.web),
-            servers: (1...count).map { RealServer(endpoint("192.0.2.\($0):80"), weight: Int32(count)) })
+            servers: (1...count).map { RealServer(endpoint("192.0.2.\($0):80"), weight: Weight(Int32(count))) })
         ])
       }
       try await withThrowingTaskGroup(of: Void.self) { group in
         for configuration in configurations {
-          group.addTask { _ = try await served.client.reconcile(to: configuration) }
+          group.addTask { _ = try await served.client.call(API.apply, configuration) }
         }
         try await group.waitForAll()
       }
       // The order of the servers tells of the history; the result is one of the wanted ones all the same.
-      let servers = Set(try await served.client.configuration().services[0].servers)
+      let servers = Set(try await served.client.call(API.configuration).services[0].servers)
       #expect(configurations.contains { Set($0.services[0].servers) == servers })
     }
   }
@@ -148,22 +152,26 @@ struct ControlServerTests {
   @Test("Timeouts and settings are read and set")
   func settings() async throws {
     try await Served.run { served in
-      #expect(try await served.client.setTimeouts(Timeouts(udp: 60)) == Timeouts(tcp: 900, tcpFin: 120, udp: 60))
-      try await served.client.set("expire_nodest_conn", to: "1")
-      #expect(try await served.client.settings() == ["expire_nodest_conn": "1"])
-      #expect(await served.refusal { try await $0.set("a b/c", to: "1") }?.error == "no setting 'a b/c'")
+      let timeouts = try await served.client.call(API.setTimeouts, Timeouts(udp: 60))
+      #expect(timeouts == Timeouts(tcp: 900, tcpFin: 120, udp: 60))
+      let set = try await served.client.call(API.set, Setting("expire_nodest_conn", "1"))
+      #expect(set == ["expire_nodest_conn": "1"])
+      let settings = try await served.client.call(API.settings)
+      #expect(settings == set)
+      let refusal = await served.refusal { _ = try await $0.call(API.set, Setting("a b/c", "1")) }
+      #expect(refusal?.error == "no setting 'a b/c' (there are expire_nodest_conn)")
     }
   }
 
   @Test("What the director can tell is told")
   func inspection() async throws {
     try await Served.run { served in
-      #expect(try await served.client.neighbors() == served.plane.neighbors())
-      #expect(try await served.client.vips() == served.plane.vips())
-      #expect(try await served.client.workers() == served.plane.workers())
-      #expect(try await served.client.verdicts() == served.plane.verdicts())
-      #expect(try await served.client.findings() == served.plane.findings())
-      #expect(try await served.client.examine() == served.plane.examine())
+      #expect(try await served.client.call(API.neighbors) == served.plane.neighbors())
+      #expect(try await served.client.call(API.vips) == served.plane.vips())
+      #expect(try await served.client.call(API.workers) == served.plane.workers())
+      #expect(try await served.client.call(API.verdicts) == served.plane.verdicts())
+      #expect(try await served.client.call(API.findings) == served.plane.findings())
+      #expect(try await served.client.call(API.examine) == served.plane.examine())
       var metrics = ""
       try await served.client.exchange(.GET, "/metrics") { metrics += String(buffer: $0) }
       #expect(metrics.contains("lvs_frames_total{verdict=\"forwarded\"} 5\n"))
@@ -178,9 +186,9 @@ struct ControlServerTests {
   func takeover() async throws {
     try await Served.run { served in
       let vip = try #require(IPAddress("192.0.2.100"))
-      #expect(try await served.client.release([vip]) == served.plane.vips())
+      #expect(try await served.client.call(API.release, NamedVIPs([vip])) == served.plane.vips())
       #expect(await served.plane.released == [vip])
-      #expect(try await served.client.takeOver([vip]) == served.plane.vips())
+      #expect(try await served.client.call(API.takeOver, NamedVIPs([vip])) == served.plane.vips())
       #expect(await served.plane.released == [])
     }
   }
@@ -314,10 +322,12 @@ struct ControlServerTests {
   func staleSocket() async throws {
     let path = FileManager.default.temporaryDirectory.appending(path: "lbd-\(UUID().uuidString.prefix(8))").path
     try leaveSocket(at: path)
-    let nobody = await #expect(throws: ErrorReply.self) { try await ControlClient(ControlSocket(path)).timeouts() }
+    let nobody = await #expect(throws: ErrorReply.self) {
+      try await ControlClient(ControlSocket(path)).call(API.timeouts)
+    }
     #expect(nobody?.error.hasPrefix("nobody answers on \(path): is lbd running?") == true)
     try await Served.run(at: ControlSocket(path)) { served in
-      let timeouts = try await served.client.timeouts()
+      let timeouts = try await served.client.call(API.timeouts)
       #expect(timeouts.udp == 300)
     }
   }
@@ -329,7 +339,7 @@ struct ControlServerTests {
     let listener = try listen(at: path)
     defer { close(listener) }
     for answer in ["", "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{"] {
-      let asked = Task { try await ControlClient(ControlSocket(path)).timeouts() }
+      let asked = Task { try await ControlClient(ControlSocket(path)).call(API.timeouts) }
       var peer: Int32 = -1
       while peer < 0 {
         try await Task.sleep(for: .milliseconds(5))
@@ -380,9 +390,10 @@ struct ControlServerTests {
 
   @Test("Metrics, and nothing else, are served over TCP")
   func metricsOverTCP() async throws {
+    let plane = MemoryPlane()
     let server = MetricsServer(
-      address: endpoint("127.0.0.1:19181"), controller: Controller(MemoryPlane(), logger: Served.silent),
-      logger: Served.silent)
+      address: endpoint("127.0.0.1:19181"),
+      core: ControlCore(plane, facilities: plane.facilities, logger: Served.silent), logger: Served.silent)
     let group = ServiceGroup(services: [server], logger: Served.silent)
     try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
@@ -407,7 +418,9 @@ struct ControlServerTests {
       ("/" + String(repeating: "x", count: 200), "the path is longer than a socket's may be (107 bytes)"),
     ])
   func noAnswer(_ path: String, _ part: String) async {
-    let error = await #expect(throws: ErrorReply.self) { try await ControlClient(ControlSocket(path)).timeouts() }
+    let error = await #expect(throws: ErrorReply.self) {
+      try await ControlClient(ControlSocket(path)).call(API.timeouts)
+    }
     #expect(error?.error.contains(part) == true)
   }
 }

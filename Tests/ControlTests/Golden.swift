@@ -15,7 +15,7 @@ func endpoint(_ text: String) -> Endpoint { Endpoint(text)! }
 /// The services that the golden listings were recorded with, in no particular order.
 let sampleServices: [ServiceStatus] = {
   func server(_ text: String, _ method: ForwardingMethod = .route, weight: Int32 = 1) -> ServerStatus {
-    ServerStatus(server: RealServer(endpoint(text), method: method, weight: weight))
+    ServerStatus(server: RealServer(endpoint(text), method: method, weight: Weight(weight)))
   }
   let counted = Statistics(connections: 5, packets: 15, bytes: 600)
   let rated = Rates(packets: 1, bytes: 32)

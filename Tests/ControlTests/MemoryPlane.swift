@@ -1,58 +1,75 @@
 import LVS
 
-/// A plane that forwards nothing: it keeps services as a plane must, newest server first.
-actor MemoryPlane: ForwardingPlane, DirectorInspection {
-  private var services: [ServiceStatus] = []
-  private var current = Timeouts(tcp: 900, tcpFin: 120, udp: 300)
-  private var sysctls = ["expire_nodest_conn": "0"]
+/// A plane that forwards nothing: it keeps what it is told as a plane must, newest server first.
+actor MemoryPlane: ForwardingPlane {
+  static let capabilities = Capabilities(
+    .userspace, methods: [.route, .masquerade], features: [.marks, .macs],
+    settings: [SettingRule("expire_nodest_conn", .range(0...1), standard: "0")])
+
+  nonisolated var capabilities: Capabilities { Self.capabilities }
+
+  private var state = DesiredState(capabilities)
   private let rowCount: Int
+  /// What the outside world says to a claim; nil where it has nothing against it.
+  private var objection: (@Sendable (Claim) -> PlaneError?)?
+  /// Why the next state cannot be adopted.
+  private var failure: (@Sendable (DesiredState) -> PlaneError?)?
+  private var held: Probe?
+  /// How often it was told of another state.
+  private(set) var adoptions = 0
 
   /// - Parameter rows: how many connections there are to list.
   init(rows: Int = 0) {
     rowCount = rows
   }
 
-  func apply(_ changes: [Change]) throws(PlaneError) {
-    for change in changes { try apply(change) }
+  func object(_ objection: @escaping @Sendable (Claim) -> PlaneError?) { self.objection = objection }
+  func fail(_ failure: PlaneError?) { self.failure = { _ in failure } }
+  func fail(only isMeant: @escaping @Sendable (DesiredState) -> Bool, _ failure: PlaneError) {
+    self.failure = { isMeant($0) ? failure : nil }
   }
 
-  private func apply(_ change: Change) throws(PlaneError) {
-    let place = services.firstIndex { $0.service.key == change.service }
-    if case .addService(let service, _) = change {
-      guard place == nil else { throw .serviceExists(service.key) }
-      services.append(ServiceStatus(service: service))
-      return
+  /// A look at the outside world that lasts until its end is told.
+  struct Probe: Sendable {
+    fileprivate let beginning = AsyncStream<Void>.makeStream()
+    fileprivate let ending = AsyncStream<Void>.makeStream()
+
+    var begun: Void { get async { for await _ in beginning.stream {} } }
+    func end() { ending.continuation.finish() }
+  }
+
+  /// Has the next request wait while it is admitted.
+  func hold() -> Probe {
+    let probe = Probe()
+    held = probe
+    return probe
+  }
+
+  func admit(_ claims: [Claim]) async -> Admission {
+    if let probe = held {
+      held = nil
+      probe.beginning.continuation.finish()
+      for await _ in probe.ending.stream {}
     }
-    guard let place else { throw .noSuchService(change.service) }
-    switch change {
-    case .addService: break
-    case .updateService(let service): services[place].service = service
-    case .removeService: services.remove(at: place)
-    case .addServer(let server, let key):
-      if case .tunnel = server.method { throw .notSupported("-i is not done here: use -g") }
-      guard index(of: server.endpoint, in: place) == nil else { throw .serverExists(server.endpoint, key) }
-      services[place].servers.insert(ServerStatus(server: forwarded(server)), at: 0)
-    case .updateServer(let server, let key):
-      guard let index = index(of: server.endpoint, in: place) else { throw .noSuchServer(server.endpoint, key) }
-      services[place].servers[index].server = forwarded(server)
-    case .removeServer(let endpoint, let key):
-      guard let index = index(of: endpoint, in: place) else { throw .noSuchServer(endpoint, key) }
-      services[place].servers.remove(at: index)
+    var admission = Admission()
+    for claim in claims { admission.refusals[claim.subject] = objection?(claim) }
+    return admission
+  }
+
+  func adopt(_ transition: Transition) throws(PlaneError) {
+    if let failure = failure?(transition.next) { throw failure }
+    state = transition.next
+    adoptions += 1
+  }
+
+  /// A plane knows no layers of a weight.
+  func status() -> [ServiceStatus] {
+    state.services.map { definition in
+      ServiceStatus(
+        service: definition.service,
+        servers: definition.effective.servers.reversed().map { ServerStatus(server: $0) })
     }
   }
-
-  private func index(of endpoint: Endpoint, in place: Int) -> Int? {
-    services[place].servers.firstIndex { $0.server.endpoint == endpoint }
-  }
-
-  /// A plane need not keep what it does not forward by.
-  private func forwarded(_ server: RealServer) -> RealServer {
-    var server = server
-    server.drainedWeight = nil
-    return server
-  }
-
-  func status() -> [ServiceStatus] { services }
 
   func connections(_ filter: ConnectionFilter, _ body: @Sendable ([ConnectionStatus]) async -> Bool) async {
     for start in stride(from: 0, to: rowCount, by: 1000) {
@@ -72,17 +89,28 @@ actor MemoryPlane: ForwardingPlane, DirectorInspection {
 
   func total() -> Traffic { Traffic(statistics: Statistics(connections: 1, packets: 2, bytes: 3)) }
 
-  func timeouts() -> Timeouts { current }
+  func timeouts() -> Timeouts { state.timeouts }
 
-  func setTimeouts(_ timeouts: Timeouts) {
-    if timeouts.tcp != 0 { current.tcp = timeouts.tcp }
-    if timeouts.tcpFin != 0 { current.tcpFin = timeouts.tcpFin }
-    if timeouts.udp != 0 { current.udp = timeouts.udp }
+  func settings() -> [String: String] {
+    Dictionary(uniqueKeysWithValues: capabilities.settings.map { ($0.name, state.setting($0)) })
   }
 
   func zero(_ service: ServiceKey?) throws(PlaneError) {
-    guard let service else { return }
-    guard services.contains(where: { $0.service.key == service }) else { throw .noSuchService(service) }
+    if let service, state.service(service) == nil { throw .noSuchService(service) }
+  }
+
+  func stop() {}
+
+  nonisolated var facilities: Facilities {
+    var facilities = Facilities()
+    facilities.vips = { await self.vips() }
+    facilities.takeover = self
+    facilities.neighbors = { await self.neighbors() }
+    facilities.workers = { await self.workers() }
+    facilities.verdicts = { await self.verdicts() }
+    facilities.doctor = self
+    facilities.capture = { filter throws(PlaneError) in try await self.capture(filter: filter) }
+    return facilities
   }
 
   func neighbors() -> [NeighborStatus] {
@@ -113,19 +141,6 @@ actor MemoryPlane: ForwardingPlane, DirectorInspection {
       forwarded: 5, dropped: Dictionary(uniqueKeysWithValues: DropReason.allCases.map { ($0.name, UInt64(0)) }))
   }
 
-  private var rules: [MarkRule] = []
-
-  func marks() -> [MarkRule] { rules }
-
-  func setMarks(_ rules: [MarkRule]) { self.rules = rules }
-
-  func settings() -> [String: String] { sysctls }
-
-  func set(_ key: String, to value: String) throws(PlaneError) {
-    guard sysctls[key] != nil else { throw .invalid("no setting '\(key)'") }
-    sysctls[key] = value
-  }
-
   func capture(filter: String?) throws(PlaneError) -> AsyncStream<[UInt8]> {
     if let filter, filter.contains("nonsense") { throw .invalid("'\(filter)' is not a capture filter") }
     let (stream, source) = AsyncStream<[UInt8]>.makeStream()
@@ -140,3 +155,5 @@ actor MemoryPlane: ForwardingPlane, DirectorInspection {
 
   private func endCapture() { captures -= 1 }
 }
+
+extension MemoryPlane: VIPTakeover, Doctor {}

@@ -24,13 +24,27 @@ struct MessageTests {
       ),
       (
         .updateServer(
-          RealServer(endpoint("192.0.2.11:80"), weight: 0, drainedWeight: 3), of: key("tcp:192.0.2.100:80")),
-        #"{"updateServer":{"of":"tcp:192.0.2.100:80","server":{"address":"192.0.2.11:80","drainedWeight":3,"weight":0}}}"#
+          RealServer(endpoint("192.0.2.11:80"), weight: Weight(3, isDrained: true)), of: key("tcp:192.0.2.100:80")),
+        #"{"updateServer":{"of":"tcp:192.0.2.100:80","server":{"address":"192.0.2.11:80","drained":true,"weight":3}}}"#
       ),
       (
         .removeServer(endpoint("192.0.2.11:80"), from: key("tcp:192.0.2.100:80")),
         #"{"removeServer":{"from":"tcp:192.0.2.100:80","server":"192.0.2.11:80"}}"#
       ),
+      (
+        .drainServer(endpoint("192.0.2.11:80"), of: key("tcp:192.0.2.100:80")),
+        #"{"drainServer":{"of":"tcp:192.0.2.100:80","server":"192.0.2.11:80"}}"#
+      ),
+      (
+        .undrainServer(endpoint("192.0.2.11:80"), of: key("fwmark:7")),
+        #"{"undrainServer":{"of":"fwmark:7","server":"192.0.2.11:80"}}"#
+      ),
+      (
+        .setMarks([MarkRule(destination: Prefix("192.0.2.100")!, mark: 7)]),
+        #"{"setMarks":{"marks":[{"destination":"192.0.2.100/32","mark":7}]}}"#
+      ),
+      (.set("drop_entry", to: "1"), #"{"set":{"setting":"drop_entry","value":"1"}}"#),
+      (.setTimeouts(Timeouts(udp: 60)), #"{"setTimeouts":{"timeouts":{"udp":60}}}"#),
     ])
   func change(_ change: Change, _ json: String) throws {
     #expect(String(decoding: try JSON.encode(change), as: UTF8.self) == json)
@@ -79,14 +93,15 @@ struct MessageTests {
   @Test(
     "What cannot be read is refused in one line that says where",
     arguments: [
-      (#"[{"addServer":{}}]"#, "[0].addServer: 'to' is missing"),
+      (#"[{"addServer":{}}]"#, "[0].addServer: 'server' is missing"),
       (
         #"[{"removeService":{"service":"tcp:x"}}]"#,
         "[0].removeService.service: 'tcp:x' is not a service such as tcp:192.0.2.1:80 or fwmark:7"
       ),
       (
         #"[{}]"#,
-        "[0]: a change is one of addService, updateService, removeService, addServer, updateServer, removeServer"
+        "[0]: a change is one of addService, updateService, removeService, addServer, updateServer, removeServer, "
+          + "drainServer, undrainServer, setMarks, set, setTimeouts"
       ),
     ])
   func refused(_ json: String, _ line: String) {

@@ -39,14 +39,14 @@ struct Served {
   static let silent = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
   func server() async throws -> ControlServer {
-    let controller = Controller(plane, logger: Self.silent)
+    let core = ControlCore(plane, facilities: plane.facilities, logger: Self.silent)
     return ControlServer(
-      at: try await socket.claim(), controller: controller,
-      reloading: Reloading(file, controller, logger: Self.silent), logger: Self.silent)
+      at: try await socket.claim(), core: core,
+      reloading: Reloading(file, core, logger: Self.silent), logger: Self.silent)
   }
 
   private func waitUntilOpen() async throws {
-    while (try? await client.timeouts()) == nil { try await Task.sleep(for: .milliseconds(5)) }
+    while (try? await client.call(API.timeouts)) == nil { try await Task.sleep(for: .milliseconds(5)) }
   }
 
   func refusal(_ work: (ControlClient) async throws -> Void) async -> ErrorReply? {

@@ -77,7 +77,7 @@ struct ValidationTests {
     "A server that could be is accepted",
     arguments: [
       RealServer(name), RealServer(name, weight: 65535), RealServer(name, upperThreshold: 5, lowerThreshold: 5),
-      RealServer(name, mac: MACAddress(0x0200_0000_0001)), RealServer(name, weight: 0, drainedWeight: 3),
+      RealServer(name, mac: MACAddress(0x0200_0000_0001)), RealServer(name, weight: Weight(3, isDrained: true)),
       RealServer(endpoint("[2001:db8::1]:80"), method: .tunnel(Tunnel())), RealServer(name, method: .masquerade),
     ])
   func goodServer(_ server: RealServer) throws {
@@ -89,7 +89,6 @@ struct ValidationTests {
     arguments: [
       (RealServer(name, weight: -1), "weight -1 is not in 0 to 65535"),
       (RealServer(name, weight: 65536), "weight 65536 is not in 0 to 65535"),
-      (RealServer(name, weight: 1, drainedWeight: 3), "192.0.2.11:80 has the weight 1, so it is not drained"),
       (RealServer(name, upperThreshold: 5, lowerThreshold: 6), "the lower threshold 6 is above the upper threshold 5"),
       (RealServer(name, upperThreshold: 1 << 31), "threshold 2147483648 is not in 0 to 2147483647"),
       (RealServer(endpoint("239.0.0.1:80")), "the real server's address 239.0.0.1 is not a unicast address"),

@@ -1,4 +1,5 @@
 """lbd --data-plane kernel and lbctl migrate, in a LAN of namespaces, with real HTTP."""
+import json
 import os
 import signal
 import subprocess
@@ -149,6 +150,48 @@ def test_commands_hold_whatever_others_did_just_before(lbd):
     assert steer("flush")[0] == 0
     time.sleep(3)
     assert rules() == "" and VIP not in addresses(), "what was flushed does not come back"
+
+
+def test_what_the_kernel_plane_has_works_and_what_it_lacks_is_refused(lbd):
+    lbd("--data-plane", "kernel")
+    add_web()
+    assert steer("vips")[1].splitlines()[1].split() == [VIP, "owned", "-"]
+    assert steer("set conn_reuse_mode 0") == (0, "", "")
+    assert steer("get conn_reuse_mode")[1] == "0\n"
+    assert inside("director", "sysctl", "-n", "net.ipv4.vs.conn_reuse_mode")[1] == "0\n"
+    assert "conn_reuse_mode: 0\n" in steer("save")[1]
+    assert steer("set conn_reuse_mode 1")[0] == 0 and "settings" not in steer("save")[1]
+    told = json.loads(steer("--json capabilities")[1])
+    assert (told["plane"], set(told["features"])) == ("kernel", {"vips", "local_servers"})
+    for line in ("neighbors", "workers", "verdicts", "doctor", "takeover", "release", "mark list", "capture -w /dev/null",
+                 f"add-rs -t {VIP}:80 -r 10.77.0.23 --mac 02:00:00:00:00:01"):
+        status, output, error = steer(line)
+        assert (status, output, error.count("\n")) == (1, "", 1), line
+        assert error.startswith("lbctl: the kernel data plane has no ") and "lbctl capabilities" in error, line
+    assert rules() == RULES.format(vip=VIP)
+
+
+def test_a_drained_server_weighs_nothing_in_the_kernel_and_knows_what_it_is_to_weigh(lbd):
+    lbd("--data-plane", "kernel")
+    add_web()
+    drained = f"drain-rs -t {VIP}:80 -r 10.77.0.21"
+    assert steer(drained) == (0, "", "")
+    assert "-r 10.77.0.21:80 -g -w 0\n" in rules()
+    assert answers(2) == ["rs2", "rs2"]
+    assert "weight: 1\n    drained: true\n" in steer("save")[1]
+    assert steer(f"{drained} --undo") == (0, "", "") and rules() == RULES.format(vip=VIP)
+
+
+def test_what_the_kernel_refuses_among_several_changes_leaves_nothing_of_them(lbd):
+    lbd("--data-plane", "kernel")
+    add_web()
+    before, saved = rules(), steer("save")[1]
+    wanted = saved.replace("rr", "wlc") + "- {service: 'tcp:10.77.0.101:80', scheduler: twos}\n"
+    status, _, error = inside("director", LBCTL, "apply", "-f", "-", stdin=wanted)
+    assert (status, error.count("\n")) == (1, 1) and "twos" in error
+    assert rules() == before and steer("save")[1] == saved and "10.77.0.101" not in addresses()
+    status, _, error = inside("director", LBCTL, "--kernel", "apply", "-f", "-", stdin=wanted)
+    assert status == 1 and "twos" in error and rules() == before
 
 
 def test_a_director_on_the_kernel_has_nothing_to_migrate(lbd):

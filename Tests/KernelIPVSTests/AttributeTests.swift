@@ -50,7 +50,7 @@ struct AttributeTests {
     ]
     return RealServer(
       Endpoint(address(family, &random), UInt16.random(in: 0...(.max), using: &random)),
-      method: kinds.randomElement(using: &random)!, weight: Int32.random(in: 0...(.max), using: &random),
+      method: kinds.randomElement(using: &random)!, weight: Weight(Int32.random(in: 0...(.max), using: &random)),
       upperThreshold: UInt32.random(in: 0...(.max), using: &random),
       lowerThreshold: UInt32.random(in: 0...(.max), using: &random))
   }

@@ -23,7 +23,7 @@ private func service(
 private func server(
   _ text: String, _ method: ForwardingMethod = .route, weight: Int32 = 1, upper: UInt32 = 0, lower: UInt32 = 0
 ) -> RealServer {
-  RealServer(endpoint(text), method: method, weight: weight, upperThreshold: upper, lowerThreshold: lower)
+  RealServer(endpoint(text), method: method, weight: Weight(weight), upperThreshold: upper, lowerThreshold: lower)
 }
 
 /// Every recorded conversation of ipvsadm, held again by this program.
@@ -70,10 +70,10 @@ struct ConversationTests {
   @Test("A change carries the attributes and values of ipvsadm's", arguments: changes.indices)
   func change(_ index: Int) async throws {
     let (name, change) = Self.changes[index]
-    let plane = try RecordedKernel.plane(name) { request, recorded in
+    let plane = try await RecordedKernel.plane(name) { request, recorded in
       #expect(throws: Never.self) { try Self.compare(request, recorded) }
     }
-    try await plane.apply([change])
+    try await plane.carryOut([change])
   }
 
   @Test("Daemons, timeouts and zero too")
@@ -86,7 +86,7 @@ struct ConversationTests {
     try RecordedKernel.table("daemon-start-backup", ours: check)
       .start(SyncDaemon(.backup, interface: "d0", syncID: 42, port: 8848))
     try RecordedKernel.table("daemon-stop", ours: check).stop(SyncDaemon(.master))
-    try await RecordedKernel.plane("set-timeout", ours: check).setTimeouts(Timeouts(tcp: 100, tcpFin: 20, udp: 30))
+    try RecordedKernel.table("set-timeout", ours: check).set(Timeouts(tcp: 100, tcpFin: 20, udp: 30))
     try await RecordedKernel.plane("zero", ours: check).zero(nil)
     let timeouts = try await RecordedKernel.plane("get-timeout", ours: check).timeouts()
     #expect(timeouts == Timeouts(tcp: 900, tcpFin: 120, udp: 300))
@@ -96,13 +96,13 @@ struct ConversationTests {
 
   @Test("The kernel's refusal is a named one")
   func refusals() async throws {
-    let twice = try RecordedKernel.plane("err-dup-service")
+    let twice = try await RecordedKernel.plane("err-dup-service")
     await #expect(throws: PlaneError.serviceExists(key("udp:10.1.0.100:53"))) {
-      try await twice.apply([service("udp:10.1.0.100:53", .rr)])
+      try await twice.carryOut([service("udp:10.1.0.100:53", .rr)])
     }
-    let engine = try RecordedKernel.plane("add-service-pe")
+    let engine = try await RecordedKernel.plane("add-service-pe")
     await #expect(throws: PlaneError.self) {
-      try await engine.apply([service("udp:10.1.0.100:5060", .rr, persistence: 60, engine: "sip")])
+      try await engine.carryOut([service("udp:10.1.0.100:5060", .rr, persistence: 60, engine: "sip")])
     }
   }
 
@@ -132,7 +132,7 @@ struct ConversationTests {
 
   @Test("One service decodes with its servers, the newest first")
   func oneService() async throws {
-    let status = try await RecordedKernel.plane("list-one").service(key("tcp:10.1.0.100:80"))
+    let status = try #require(try await RecordedKernel.plane("list-one").find(key("tcp:10.1.0.100:80")))
     #expect(status.servers.map(\.server.endpoint.description) == ["10.1.1.2:80", "10.1.1.1:80"])
   }
 }

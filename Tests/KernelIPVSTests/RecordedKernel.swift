@@ -52,10 +52,10 @@ struct RecordedKernel {
     }
   }
 
-  static func plane(_ name: String, ours: @escaping @Sendable (Request, Exchange) -> Void = { _, _ in }) throws
-    -> KernelPlane
+  static func plane(_ name: String, ours: @escaping @Sendable (Request, Exchange) -> Void = { _, _ in }) async throws
+    -> KernelTable
   {
-    KernelPlane(try table(name, ours: ours))
+    await KernelTable(try table(name, ours: ours))
   }
 
   /// A table whose kernel answers as the recorded one did, request by request, after comparing what it was asked.

@@ -51,7 +51,7 @@ final class ScriptedKernel: Sendable {
   }
 
   func table() throws(KernelError) -> IPVSTable { IPVSTable(try socket()) }
-  func plane() throws(KernelError) -> KernelPlane { KernelPlane(try table()) }
+  func plane() async throws(KernelError) -> KernelTable { await KernelTable(try table()) }
 
   private func take(_ message: [UInt8]) {
     guard let type = UInt16(hostBytes: message[4...]), let sequence = UInt32(hostBytes: message[8...]),

@@ -9,7 +9,7 @@ private let server = RealServer(Endpoint("10.1.1.1:80")!)
 
 /// A kernel's message of a service, or of a server, with counters in a nest of the type.
 private func message(_ change: Change, counters: (type: UInt16, content: [UInt8])? = nil) throws -> [UInt8] {
-  let attributes = Request(change).attributes
+  let attributes = try #require(Request(change)).attributes
   guard let counters else { return attributes }
   let top = UInt16(hostBytes: attributes[2...])! & 0x3fff
   var writer = AttributeWriter()
@@ -50,7 +50,7 @@ struct SocketTests {
   @Test("A table that never keeps still is given up in one line")
   func restless() async throws {
     let kernel = ScriptedKernel { _, _, _ in .messages([serviceMessage], isInterrupted: true) }
-    let plane = try kernel.plane()
+    let plane = try await kernel.plane()
     await #expect(throws: PlaneError.unavailable("the kernel's table keeps changing while it is read: try again")) {
       _ = try await plane.status()
     }
@@ -81,7 +81,7 @@ struct SocketTests {
       kernel.load(as: nil)
       return .messages([serviceMessage])
     }
-    let plane = try kernel.plane()
+    let plane = try await kernel.plane()
     let error = await #expect(throws: PlaneError.self) { _ = try await plane.status() }
     let line = try #require(error?.description)
     #expect(line.contains("modprobe ip_vs") && line.contains("lbd --data-plane af-packet") && !line.contains("\n"))
@@ -113,13 +113,13 @@ struct SocketTests {
       default: .error(0)
       }
     }
-    let plane = try kernel.plane()
-    #expect(try await plane.service(web).service == service)
+    let plane = try await kernel.plane()
+    #expect(try await plane.find(web)?.service == service)
     await #expect(throws: PlaneError.noSuchService(web)) {
-      try await plane.apply([.addServer(server, to: web), .removeService(web)])
+      try await plane.carryOut([.addServer(server, to: web), .removeService(web)])
     }
     await #expect(throws: PlaneError.noSuchServer(server.endpoint, web)) {
-      try await plane.apply([.updateServer(server, of: web), .removeService(web)])
+      try await plane.carryOut([.updateServer(server, of: web), .removeService(web)])
     }
     #expect(!kernel.asked.contains(.deleteService))
   }

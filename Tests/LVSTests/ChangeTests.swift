@@ -4,7 +4,9 @@ import Testing
 private let web = ServiceKey("tcp:192.0.2.100:80")!
 private let mail = ServiceKey("tcp:192.0.2.100:25")!
 
-private func server(_ text: String, weight: Int32 = 1) -> RealServer { RealServer(Endpoint(text)!, weight: weight) }
+private func server(_ text: String, weight: Int32 = 1) -> RealServer {
+  RealServer(Endpoint(text)!, weight: Weight(weight))
+}
 
 @Suite("The changes between two configurations")
 struct ChangeTests {
@@ -33,8 +35,8 @@ struct ChangeTests {
     ]
     #expect(
       changes(from: before + [ServiceDefinition(VirtualService(ServiceKey("udp:192.0.2.100:53")!))], to: after) == [
-        .removeService(ServiceKey("udp:192.0.2.100:53")!), .addService(VirtualService(mail), force: false),
-        .updateService(VirtualService(web, scheduler: .wrr)), .removeServer(Endpoint("10.0.0.1:80")!, from: web),
+        .removeService(ServiceKey("udp:192.0.2.100:53")!), .removeServer(Endpoint("10.0.0.1:80")!, from: web),
+        .addService(VirtualService(mail), force: false), .updateService(VirtualService(web, scheduler: .wrr)),
         .updateServer(server("10.0.0.2:80", weight: 5), of: web), .addServer(server("10.0.0.3:80"), to: web),
       ])
   }

@@ -71,6 +71,48 @@ def test_the_example_is_what_its_commands_make(start):
     assert director.lbctl("save").stdout == saved
 
 
+def test_timeouts_settings_and_marks_are_saved_and_come_back(lab, start, director):
+    director.lbctl("timeouts", "0", "30", "20")
+    director.lbctl("set", "expire_nodest_conn", "1")
+    director.lbctl("set", "mh_table_size", "251")
+    director.lbctl("mark", "add", "--dst", OTHER_VIP, "--set", "7")
+    director.lbctl("add-service", "-f", "7", "-s", "rr")
+    saved = director.lbctl("save").stdout
+    assert director.lbctl("apply", "-f", "-", input=saved).stdout == "0 changes\n"
+    director.lbctl("apply", "-f", "-", input="services: []\n")
+    assert director.lbctl("timeouts").stdout == "Timeout (tcp tcpfin udp): 900 120 300\n"
+    assert director.lbctl("get", "expire_nodest_conn").stdout == "0\n"
+    assert director.lbctl("save").stdout == "services: []\n"
+    director.lbctl("apply", "-f", "-", input=saved)
+    assert director.lbctl("save").stdout == saved
+    assert director.stop() == 0
+    path = lab.directory / "all.yaml"
+    path.write_text(saved)
+    configured = start("--config", path)
+    assert configured.lbctl("save").stdout == saved
+    assert configured.lbctl("timeouts").stdout == "Timeout (tcp tcpfin udp): 900 30 20\n"
+    assert configured.lbctl("get", "mh_table_size").stdout == "251\n"
+
+
+def test_a_file_of_before_there_were_layers_of_a_weight_is_read(lab, director):
+    director.lbctl("restore", input=f"""
+services:
+- service: tcp:{VIP}:80
+  scheduler: rr
+  servers:
+  - {{address: {lab.servers[0].address}, weight: 0, drainedWeight: 3}}
+  - {{address: {lab.servers[1].address}, weight: 2}}
+""")
+    (status,) = director.json("list")
+    rows = {row["address"].split(":")[0]: row for row in status["servers"]}
+    drained, other = (rows[server.address] for server in lab.servers[:2])
+    assert (drained["weight"], drained["effective_weight"], drained["weight_held_by"]) == (3, 0, ["drain"])
+    assert (other["weight"], other["effective_weight"], "weight_held_by" in other) == (2, 2, False)
+    assert spread(lab.client, 2) == {"rs2": 2}
+    director.lbctl("drain-rs", *service(), "-r", lab.servers[0].address, "--undo")
+    assert sorted(spread(lab.client, 4)) == ["rs1", "rs2"]
+
+
 def test_a_refused_file_changes_nothing(lab, varied):
     saved = varied.lbctl("save").stdout
     wanted = f"services:\n- service: tcp:10.77.0.111:80\n- service: tcp:{lab.director.address}:443\n"
@@ -91,3 +133,25 @@ def test_a_director_that_is_still_loading_ends_in_order(lab):
     assert loading.wait(60) == 0
     assert "started" not in log.read_text()
     assert not socket.exists()
+
+
+def test_a_change_that_is_refused_among_several_leaves_nothing_of_them(lab, varied):
+    saved, listing = varied.lbctl("save").stdout, varied.listing()
+    wanted = f"""
+timeouts: {{udp: 7}}
+settings: {{drop_entry: 1}}
+services:
+- {{service: 'tcp:{VIP}:80', scheduler: rr, servers: [{{address: 10.77.0.21}}, {{address: 10.77.0.23, method: masquerade}}]}}
+"""
+    refused = varied.lbctl("apply", "-f", "-", input=wanted, check=False)
+    assert refused.returncode == 1 and "10.77.0.23:80" in refused.stderr and "-m" in refused.stderr
+    assert varied.lbctl("save").stdout == saved and varied.listing() == listing
+    assert varied.lbctl("timeouts").stdout == "Timeout (tcp tcpfin udp): 900 120 300\n"
+
+
+def test_the_capabilities_are_told(director):
+    told = director.json("capabilities")
+    assert (told["plane"], told["methods"]) == ("userspace", ["route"])
+    assert {"capture", "doctor", "macs", "marks", "takeover", "vips"} <= set(told["features"])
+    lines = director.lbctl("capabilities").stdout.splitlines()
+    assert lines[:2] == ["plane: userspace", "methods: route"] and "mh_table_size" in lines[3]

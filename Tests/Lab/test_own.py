@@ -192,6 +192,25 @@ def test_one_contested_vip_does_not_hold_up_the_rest_of_a_configuration(lab, sta
     assert requests(lab.client, 3)
 
 
+def test_apply_refuses_a_vip_that_a_stranger_has_and_loses_nothing(lab, director):
+    director.add_web(vip=OTHER_VIP)
+    saved = director.lbctl("save").stdout
+    wanted = saved.replace(OTHER_VIP, VIP)
+    for way in (("apply", "-f", "-"), ("restore",)):
+        with Owner(lab):
+            refused = director.lbctl(*way, input=wanted, check=False)
+        assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
+        assert VIP in refused.stderr and STRANGER_MAC in refused.stderr
+        assert director.lbctl("save").stdout == saved
+        assert [(row["address"], row["state"]) for row in director.json("vips")] == [(OTHER_VIP, "owned")]
+        assert requests(lab.client, 3, vip=OTHER_VIP)
+    # What was refused once is no reason against it later.
+    director.lbctl("restore", input=wanted)
+    director.lbctl("restore", input=saved)
+    director.lbctl("restore", input=wanted)
+    assert [(row["address"], row["state"]) for row in director.json("vips")] == [(VIP, "owned")]
+
+
 def configured_findings(director):
     import json
     return json.loads(director.lbctl("--json", "doctor", check=False).stdout)

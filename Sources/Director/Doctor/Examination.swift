@@ -2,7 +2,7 @@ import CLinux
 import LVS
 
 /// The doctor's visit: looks at everything, on the wire too, and says what is wrong.
-extension UserspacePlane {
+extension UserspacePlane: Doctor {
   public func findings() async -> [Finding] { findings.present }
 
   public func examine() async throws(PlaneError) -> [Finding] { await examine(isThorough: true) }
@@ -20,29 +20,25 @@ extension UserspacePlane {
 
   @discardableResult
   func examine(isThorough: Bool) async -> [Finding] {
-    // Two at a time would hear each other's answers.
-    await examining.enter()
-    let found = await observe(isThorough: isThorough).findings
-    await examining.leave()
+    let found = await examinations.withTurn { await observe(isThorough: isThorough).findings }
     let (appeared, cured) = findings.replace(found)
-    for finding in appeared { digest.report(.found(finding), now: Clock.milliseconds) }
-    for finding in cured { digest.report(.cured(finding), now: Clock.milliseconds) }
+    for finding in appeared { digest.report(.found(finding)) }
+    for finding in cured { digest.report(.cured(finding)) }
     return found
   }
 
   private func observe(isThorough: Bool) async -> Observation {
     let memory = UInt64(options.checkInterval) * 2_000 + Self.claimMemory
-    neighborhood.survey()
-    var observation = Observation(interface: watch.withLock { $0.interface })
-    observation.disconnection = unattached.withLock { $0?.reason }
-    observation.isThere = isThere()
+    vips.worker.survey()
+    var observation = Observation(interface: link.interface)
+    observation.disconnection = link.disconnection
+    (observation.isThere, observation.host) = await link.examine()
     observation.sender = options.address
     observation.services = services.withLock { $0.status() }
-    observation.host = hostSettings()
     // Answers to the survey come meanwhile.
     let targets = await targets(observation.services)
     (observation.probes, observation.foreign) = await probe(targets, isThorough: isThorough)
-    let (vips, claims, servers) = await neighborhood.inspect { neighborhood, now in
+    let (vips, claims, servers) = await vips.worker.inspect { neighborhood, now in
       var log = neighborhood.vips.claims
       log.expire(now: now, memory: memory, answers: false)
       let servers = neighborhood.neighbors.listing(now).map { row in
@@ -58,34 +54,13 @@ extension UserspacePlane {
     return observation
   }
 
-  /// Where it cannot be found out, which the interface's upkeep tells of, nothing is said against it.
-  private func isThere() -> Bool {
-    do throws(SystemError) { return try Interface.find(options.interface) != nil } catch { return true }
-  }
-
-  private func hostSettings() -> Observation.Host {
-    var host = Observation.Host()
-    do throws(SystemError) {
-      host.addresses = try InterfaceAddresses.interfaces()
-    } catch {
-      digest.report(.warning("the host's addresses cannot be read: \(error)"), now: Clock.milliseconds)
-    }
-    func ipv4(_ name: String) -> Int { SystemFile.number("/proc/sys/net/ipv4/\(name)") ?? 0 }
-    if ipv4("ip_forward") != 0 { host.forwards.insert(.v4) }
-    if SystemFile.number("/proc/sys/net/ipv6/conf/all/forwarding") ?? 0 != 0 { host.forwards.insert(.v6) }
-    host.isGuarded = options.hostGuard
-    host.reversePathFilter = max(ipv4("conf/all/rp_filter"), ipv4("conf/\(options.interface)/rp_filter"))
-    host.mergesFrames = InterfaceLink.mergesFrames(options.interface)
-    return host
-  }
-
   /// What is to be sent to whom: each server of each service whose station is known.
   private func targets(_ services: [ServiceStatus]) async -> [ServerProbe.Target] {
     let wanted = services.flatMap { status -> [(TransportProtocol, Endpoint, ServerStatus)] in
       guard case .endpoint(let transport, let end) = status.service.key else { return [] }
       return status.servers.map { (transport, end, $0) }
     }
-    return await neighborhood.inspect { neighborhood, _ in
+    return await vips.worker.inspect { neighborhood, _ in
       wanted.compactMap { transport, end, status in
         let (server, sender) = (status.server.endpoint.address, neighborhood.sender(for: end.address))
         guard let mac = status.resolvedMAC, sender.isUnicast else { return nil }
@@ -96,7 +71,7 @@ extension UserspacePlane {
 
   /// Sends the probes from a thread of their own, since they wait.
   private func probe(_ targets: [ServerProbe.Target], isThorough: Bool) async -> ([ProbeResult], [MACAddress: Int]) {
-    let interface = watch.withLock { $0.interface }
+    let interface = link.interface
     let senders = Array(Set(targets.map(\.sender)))
     let (vlan, virtual) = (options.vlan, options.virtualMAC)
     return await withCheckedContinuation { continuation in
@@ -123,5 +98,33 @@ extension UserspacePlane {
       counts[status.service.key] = seen.count
     }
     return counts
+  }
+}
+
+extension LinkKeeper {
+  /// Whether the interface is there, and how the host is set up. What cannot be found out, which is told, nothing is
+  /// said against.
+  func examine() -> (isThere: Bool, host: Observation.Host) {
+    do throws(SystemError) {
+      return (try Interface.find(options.interface) != nil, hostSettings())
+    } catch {
+      return (true, hostSettings())
+    }
+  }
+
+  private func hostSettings() -> Observation.Host {
+    var host = Observation.Host()
+    do throws(SystemError) {
+      host.addresses = try InterfaceAddresses.interfaces()
+    } catch {
+      digest.report(.warning("the host's addresses cannot be read: \(error)"))
+    }
+    func ipv4(_ name: String) -> Int { SystemFile.number("/proc/sys/net/ipv4/\(name)") ?? 0 }
+    if ipv4("ip_forward") != 0 { host.forwards.insert(.v4) }
+    if SystemFile.number("/proc/sys/net/ipv6/conf/all/forwarding") ?? 0 != 0 { host.forwards.insert(.v6) }
+    host.isGuarded = options.hostGuard
+    host.reversePathFilter = max(ipv4("conf/all/rp_filter"), ipv4("conf/\(options.interface)/rp_filter"))
+    host.mergesFrames = InterfaceLink.mergesFrames(options.interface)
+    return host
   }
 }

@@ -85,7 +85,7 @@ struct Neighborhood {
   }
 
   /// Whether a station is another director's. Who speaks with our virtual station is one.
-  private func isPeer(_ station: MACAddress) -> Bool {
+  func isPeer(_ station: MACAddress) -> Bool {
     station == virtual || peers.stations.contains(station)
       || peers.addresses.contains { neighbors.mac($0) == station }
   }

@@ -54,10 +54,15 @@ final class NeighborhoodWorker: Sendable {
 
   // MARK: Neighbours
 
-  func resolve(_ address: IPAddress, fixed: MACAddress?) {
-    post { $0.neighborhood.neighbors.add(address, fixed: fixed, now: $1) }
+  /// Looks for these addresses, each with its station where the operator fixed it.
+  func resolve(_ addresses: [IPAddress: MACAddress?]) {
+    post { loop, now in
+      for (address, fixed) in addresses { loop.neighborhood.neighbors.add(address, fixed: fixed, now: now) }
+    }
   }
-  func forget(_ address: IPAddress) { post { loop, _ in loop.neighborhood.neighbors.remove(address) } }
+  func forget(_ addresses: [IPAddress]) {
+    post { loop, _ in for address in addresses { loop.neighborhood.neighbors.remove(address) } }
+  }
   /// Frames wait for this address.
   func want(_ address: IPAddress) { post { $0.neighborhood.neighbors.want(address, now: $1) } }
 

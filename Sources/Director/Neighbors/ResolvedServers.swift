@@ -1,49 +1,61 @@
 import LVS
 import Synchronization
 
-/// Which real servers are at which address, so that what is learnt of the address reaches all of them.
+/// Which real servers are at which address, so that what is learned of the address reaches all of them that follow it.
+///
+/// The control side says who follows, the neighbor thread what it learned; nobody else stores a follower's station.
 final class ResolvedServers: Sendable {
+  private struct State {
+    var followers: [IPAddress: [UInt32]] = [:]
+    var known: [IPAddress: MACAddress] = [:]
+  }
+
   private let servers: ServerTable
-  private let byAddress = Mutex<[IPAddress: [UInt32]]>([:])
-  private let known = Mutex<[IPAddress: MACAddress]>([:])
+  private let state = Mutex(State())
 
   init(_ servers: ServerTable) {
     self.servers = servers
   }
 
-  /// Takes over which servers there are; those at a known address are reachable at once.
-  func replace(_ addresses: [IPAddress: [UInt32]]) {
-    byAddress.withLock { $0 = addresses }
-    known.withLock { known in
-      known = known.filter { addresses[$0.key] != nil }
-      for (address, mac) in known { set(address, mac) }
+  /// Takes over who follows which address; those at a known address are reachable at once.
+  ///
+  /// - Returns: the addresses at which there are no servers any more.
+  func replace(_ hops: [IPAddress: NextHop]) -> [IPAddress] {
+    state.withLock { state in
+      let gone = state.followers.keys.filter { hops[$0] == nil }
+      state.followers = hops.mapValues(\.followers)
+      state.known = state.known.filter { hops[$0.key] != nil }
+      for (address, mac) in state.known { set(address, mac, state) }
+      return gone
     }
   }
 
   /// The server whose station this is.
   func address(at mac: MACAddress) -> IPAddress? {
-    known.withLock { known in known.filter { $0.value == mac }.keys.min() }
+    state.withLock { state in state.known.filter { $0.value == mac }.keys.min() }
   }
 
   /// How many packets have gone to an address, as workers count them.
   func packets(to address: IPAddress, _ workers: [Counters]) -> UInt64 {
-    let servers = byAddress.withLock { $0[address] ?? [] }
+    let servers = state.withLock { $0.followers[address] ?? [] }
     return servers.reduce(0) { sum, server in workers.reduce(sum) { $0 &+ $1.server(server).packets } }
   }
 
   func found(_ address: IPAddress, at mac: MACAddress) {
-    known.withLock { $0[address] = mac }
-    set(address, mac)
+    state.withLock { state in
+      state.known[address] = mac
+      set(address, mac, state)
+    }
   }
 
   func lost(_ address: IPAddress) {
-    known.withLock { $0[address] = nil }
-    set(address, .zero)
+    state.withLock { state in
+      state.known[address] = nil
+      set(address, .zero, state)
+    }
   }
 
-  private func set(_ address: IPAddress, _ mac: MACAddress) {
-    for server in byAddress.withLock({ $0[address] ?? [] }) where servers[server].fixedMAC == nil {
-      servers[server].mac.store(mac.value, ordering: .relaxed)
-    }
+  private func set(_ address: IPAddress, _ mac: MACAddress, _ state: State) {
+    for server in state.followers[address] ?? [] { servers[server].mac.store(mac.value, ordering: .relaxed) }
   }
 }

@@ -73,6 +73,7 @@ extension Director {
   private mutating func schedule(
     _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey
   ) -> Verdict {
+    keepUp()
     let match = table.service(packet, vip)
     guard match != .none, mayOpen(packet), let service = snapshot.services[Int(match.number)]
     else { return unclaimed(frame, packet) }
@@ -130,7 +131,7 @@ extension Director {
   @inline(__always)
   private func next(_ state: ConnectionState, _ packet: Packet) -> ConnectionState {
     switch packet.transport {
-    case TCP.number: TCPTransition.next(state, flags: packet.tcpFlags, secure: settings.defence.isSecure)
+    case TCP.number: TCPTransition.next(state, flags: packet.tcpFlags, secure: settings.defense.isSecure)
     case SCTP.number: SCTPTransition.next(state, chunk: packet.kind)
     default: .udp
     }

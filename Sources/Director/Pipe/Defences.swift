@@ -4,7 +4,7 @@ import LVS
 extension Director {
   /// Whether the `drop_packet` defence takes this new connection: every so-manieth.
   mutating func isDefended() -> Bool {
-    let every = settings.defence.dropsEvery
+    let every = settings.defense.dropsEvery
     guard every > 0 else { return false }
     guard untilDropped > 1 else {
       untilDropped = every
@@ -16,7 +16,7 @@ extension Director {
 
   /// The `drop_entry` defence: once a second, a random thirty-second part of the table is to be looked at.
   mutating func beginDropping() {
-    dropping = settings.defence.dropsEntries ? (connections.places + 31) / 32 : 0
+    dropping = settings.defense.dropsEntries ? (connections.places + 31) / 32 : 0
   }
 
   /// Looks at some of that part and ends connections; whether there is more of it.
@@ -47,6 +47,8 @@ extension Director {
 
   /// Ends the connections of removed servers, then their templates, some at a time; whether there is more to search.
   mutating func sweep(limit: UInt32) -> Bool {
+    let asked = shared.publication.flushes
+    if asked != flushes { (flushes, sweeping) = (asked, 1) }
     guard sweeping != 0 else {
       if sweepingTemplates != 0 {
         sweepingTemplates = shared.persistence.sweep(from: sweepingTemplates, limit: limit)

@@ -41,7 +41,7 @@ struct Director: ~Copyable {
   /// The same for templates, after that.
   var sweepingTemplates: UInt32 = 0
   /// The search that was begun last.
-  private var flushes: UInt64 = 0
+  var flushes: UInt64 = 0
   /// The server that a frame was last sent to.
   var lastServer: UInt32 = 0
   /// Of the fragment that last came before its first one.
@@ -55,14 +55,13 @@ struct Director: ~Copyable {
   private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
   init(
-    shared: SharedTables, counters: Counters, snapshot: Snapshot, connections: Int, seed: UInt64,
-    ownership: Ownership = .sole
+    shared: SharedTables, counters: Counters, connections: Int, seed: UInt64, ownership: Ownership = .sole
   ) throws(SystemError) {
     self.shared = shared
     servers = shared.servers
     self.counters = counters
     self.connections = try ConnectionTable(capacity: connections, seed: seed)
-    self.snapshot = snapshot
+    snapshot = shared.publication.snapshot
     table = snapshot.table()
     settings = snapshot.settings
     link = snapshot.link
@@ -81,16 +80,21 @@ struct Director: ~Copyable {
   @inline(__always)
   func timeout(_ state: ConnectionState) -> UInt32 { timeouts[Int(state.rawValue)] }
 
-  /// Takes over a new configuration.
-  mutating func adopt(_ snapshot: Snapshot) {
+  /// Takes over the configuration that is in force, where that is another one than before.
+  @inline(__always)
+  mutating func keepUp() {
+    if shared.publication.moment != snapshot.moment { adopt(shared.publication.snapshot) }
+  }
+
+  @inline(never)
+  private mutating func adopt(_ snapshot: Snapshot) {
     self.snapshot = snapshot
     table = snapshot.table()
     settings = snapshot.settings
     link = snapshot.link
     adoptTimeouts()
     // What memory says counts anew; a rate that was set begins where the last one has come to.
-    if settings.dropPacket == 2 { untilDropped = settings.defence.dropsEvery }
-    if snapshot.flushes != flushes { (flushes, sweeping) = (snapshot.flushes, 1) }
+    if settings.dropPacket == 2 { untilDropped = settings.defense.dropsEvery }
   }
 
   /// Sets the time for the frames to come, in hundredths of a second.
@@ -172,7 +176,7 @@ struct Director: ~Copyable {
     let server = connections[number].server
     let state = ConnectionState(stored: connections[number].state)
     let isSettled =
-      transport == UDP.number || TCPTransition.next(state, flags: flags, secure: settings.defence.isSecure) == state
+      transport == UDP.number || TCPTransition.next(state, flags: flags, secure: settings.defense.isSecure) == state
     let length = inspections[place].packet.length
     guard isSettled, inspections[place].packet.ttl > 1, inspections[place].packet.wireLength(frame) <= link.mtu,
       servers[server].isAvailable.load(ordering: .relaxed)

@@ -3,7 +3,6 @@ import LVS
 /// One service with its servers, which pipes in memory share as workers do.
 public final class PipeService {
   fileprivate let services: Services
-  fileprivate let snapshot: Snapshot
   fileprivate static let station = MACAddress(0x0200_0000_0001)
   fileprivate static let seed: UInt64 = 1
 
@@ -17,14 +16,15 @@ public final class PipeService {
     for _ in 0..<workers { counters.append(try available { () throws(SystemError) in try Counters() }) }
     services = Services(shared: shared, counters: counters, seed: Self.seed)
     let key = ServiceKey.endpoint(.tcp, vip)
-    try services.apply(.addService(VirtualService(key, scheduler: scheduler), force: false), now: 0)
-    for index in 0..<servers {
-      let server = RealServer(
-        Endpoint(IPAddress(v4: 0x0a01_0001 + UInt32(index)), vip.port), weight: 1 + Int32(index % 10),
+    let members = (0..<servers).map { index in
+      RealServer(
+        Endpoint(IPAddress(v4: 0x0a01_0001 + UInt32(index)), vip.port), weight: Weight(1 + Int32(index % 10)),
         mac: MACAddress(0x0200_0000_0100 + UInt64(index)))
-      try services.apply(.addServer(server, to: key), now: 0)
     }
-    snapshot = services.snapshot(link: Link(mac: Self.station, mtu: 1_500))
+    let definition = ServiceDefinition(VirtualService(key, scheduler: scheduler), servers: members)
+    let desired = try DesiredState(Configuration(services: [definition]), .userspace)
+    try services.stage(desired, by: changes(from: services.desired, to: desired), now: 0)
+    services.publish(link: Link(mac: Self.station, mtu: 1_500), freePages: .max)
   }
 }
 
@@ -41,7 +41,7 @@ public final class PipeService {
   public init(_ service: PipeService, worker: Int = 0, connections: Int) throws(PlaneError) {
     director = try available { () throws(SystemError) in
       try Director(
-        shared: service.services.shared, counters: service.services.counters[worker], snapshot: service.snapshot,
+        shared: service.services.shared, counters: service.services.counters[worker],
         connections: connections, seed: PipeService.seed)
     }
     self.service = service
@@ -96,7 +96,7 @@ public final class PipeService {
   /// Copies as many records as a listing has a worker copy between two batches; how many, and where to go on, 0 at the
   /// end.
   public func listSlice(from start: UInt32) -> (count: Int, next: UInt32) {
-    let (records, next) = director.connections.slice(from: start, limit: UserspacePlane.slice)
+    let (records, next) = director.connections.slice(from: start, limit: WorkerPool.slice)
     return (records.count, next)
   }
 }

@@ -42,6 +42,7 @@ extension Director {
     var reversed = embedded
     (reversed.source, reversed.destination) = (embedded.destination, embedded.source)
     (reversed.sourcePort, reversed.destinationPort) = (embedded.destinationPort, embedded.sourcePort)
+    keepUp()
     let match = table.service(reversed, vip)
     guard match != .none, let service = snapshot.services[Int(match.number)] else { return .drop(.unclaimed) }
     guard !isDefended() else { return .drop(.scheduleDefence) }

@@ -21,6 +21,8 @@ final class EventDigest: Sendable {
     self.tell = tell
   }
 
+  func report(_ event: DirectorEvent) { report(event, now: Clock.milliseconds) }
+
   func report(_ event: DirectorEvent, now: UInt64) {
     let isNew = told.withLock { told in
       if told[event] != nil {

@@ -15,23 +15,24 @@ public final class OfflineDirector {
   private var hasStarted = false
 
   /// - Parameters:
-  ///   - services: all of them, in force from the first frame on; their VIPs are owned from then on.
+  ///   - configuration: in force from the first frame on; its VIPs are owned from then on.
   ///   - vlan: the VLAN whose frames are meant; nil for untagged frames.
-  public init(services definitions: [ServiceDefinition], vlan: UInt16? = nil) throws(PlaneError) {
+  public init(_ configuration: Configuration, vlan: UInt16? = nil) throws(PlaneError) {
     self.vlan = vlan
     let seed: UInt64 = 1
     do throws(SystemError) {
       let (shared, counters) = (try SharedTables(seed: seed), try Counters())
       services = Services(shared: shared, counters: [counters], seed: seed)
-      let empty = services.snapshot(link: Link(mac: Self.station, mtu: 1_500))
-      director = try Director(shared: shared, counters: counters, snapshot: empty, connections: 1 << 20, seed: seed)
+      director = try Director(shared: shared, counters: counters, connections: 1 << 20, seed: seed)
       resolved = ResolvedServers(shared.servers)
     } catch {
       throw .unavailable(error.description)
     }
     neighborhood = Neighborhood(mac: Self.station, addresses: [])
-    for change in changes(from: [], to: definitions) { try services.apply(change, now: 0) }
-    director.adopt(services.snapshot(link: Link(mac: Self.station, mtu: 1_500)))
+    let desired = try DesiredState(configuration, .userspace)
+    try services.stage(desired, by: changes(from: services.desired, to: desired), now: 0)
+    services.publish(link: Link(mac: Self.station, mtu: 1_500), freePages: .max)
+    director.keepUp()
   }
 
   /// How many frames got each verdict.
@@ -62,10 +63,10 @@ public final class OfflineDirector {
     hasStarted = true
     director.connections.startClock(ticks)
     director.shared.persistence.startClock(ticks)
-    for vip in services.vips { neighborhood.vips.take(vip, now: milliseconds) }
-    let servers = services.serversByAddress
-    resolved.replace(servers)
-    for address in servers.keys { neighborhood.neighbors.add(address, now: milliseconds) }
+    for vip in services.desired.vips { neighborhood.vips.take(vip, now: milliseconds) }
+    let hops = services.nextHops
+    _ = resolved.replace(hops)
+    for address in hops.keys { neighborhood.neighbors.add(address, now: milliseconds) }
     neighborhood.tick(milliseconds)
   }
 

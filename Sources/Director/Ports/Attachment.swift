@@ -18,14 +18,22 @@ struct Attachment<P: Port & ~Copyable>: Sendable {
   var transmits: @Sendable () -> Bool = { false }
   /// Ports for the time in which the interface can have no others; nil where new ports may be opened beside the old.
   var idle: (@Sendable (Interface) throws(SystemError) -> [PortBox<P>])?
-  /// Has the kernel hand over frames for these VIPs and no others.
-  let filter: @Sendable (OwnedVIPs) throws(SystemError) -> Void
+  /// Has the kernel hand over frames for these VIPs, and no others where it can tell so many apart.
+  let filter: @Sendable (OwnedVIPs) throws(SystemError) -> FilterReach
+}
+
+/// Which frames a filter lets through.
+enum FilterReach: Sendable, Equatable {
+  /// Those for the VIPs.
+  case exact
+  /// All that are for our station, for the reason that is named; the workers sort them out.
+  case wide(String)
 }
 
 /// What the kernel has to know of the VIPs.
 struct OwnedVIPs: Sendable {
-  /// By the number that connections know them by; nil where there are none any more.
-  var vips: [IPAddress: UInt16?]
+  /// By the number that connections know them by.
+  var vips: [IPAddress: UInt16]
   /// The interface's own, now.
   var station: MACAddress
   var link: Link
@@ -47,17 +55,43 @@ final class PortBox<P: Port & ~Copyable>: @unchecked Sendable {
 
 /// Another port for a worker, left there by whoever opened it.
 final class Replacement<P: Port & ~Copyable>: Sendable {
-  private let box = Mutex<PortBox<P>?>(nil)
+  private struct State {
+    var box: PortBox<P>?
+    /// The worker is gone.
+    var isClosed = false
+    var waiting: [CheckedContinuation<Void, Never>] = []
+  }
 
-  func put(_ port: PortBox<P>) { box.withLock { $0 = port } }
+  private let state = Mutex(State())
 
-  var isTaken: Bool { box.withLock { $0 == nil } }
+  func put(_ port: PortBox<P>) { state.withLock { $0.box = port } }
 
-  func take() -> PortBox<P>? {
-    box.withLock { box in
-      defer { box = nil }
-      return box
+  /// Returns when the worker has taken the port that was put, or takes none any more.
+  func taken() async {
+    await withCheckedContinuation { continuation in
+      let isOver = state.withLock { state in
+        guard state.box != nil, !state.isClosed else { return true }
+        state.waiting.append(continuation)
+        return false
+      }
+      if isOver { continuation.resume() }
     }
+  }
+
+  /// For the worker: the port that was put, once.
+  func take() -> PortBox<P>? {
+    let (box, waiting) = state.withLock { state in
+      defer { (state.box, state.waiting) = (nil, []) }
+      return (state.box, state.waiting)
+    }
+    for continuation in waiting { continuation.resume() }
+    return box
+  }
+
+  /// The worker takes no more.
+  func close() {
+    state.withLock { $0.isClosed = true }
+    _ = take()
   }
 }
 
@@ -80,9 +114,10 @@ extension Attachment where P == PacketRing {
     let (numbers, vlan, station) = (sockets, options.vlan, options.virtualMAC)
     return Attachment(ports: boxes, isUnsorted: false, description: nil, interface: interface.name) {
       owned throws(SystemError) in
-      let vips = owned.vips.keys.sorted()
-      let filter = vips.isEmpty ? .nothing : SocketFilter.balanced(vips: vips, vlan: vlan, station: station)
-      for socket in numbers { try PacketSocket.attach(filter, to: socket) }
+      try SocketFilter.attach(for: owned.vips.keys.sorted(), vlan: vlan, station: station) {
+        filter throws(SystemError) in
+        for socket in numbers { try PacketSocket.attach(filter, to: socket) }
+      }
     }
   }
 

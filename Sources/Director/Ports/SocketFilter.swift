@@ -1,3 +1,4 @@
+import Glibc
 import LVS
 
 /// Small programs of the classic packet filter that keep frames from being copied to a socket in vain.
@@ -42,6 +43,41 @@ struct SocketFilter {
     filter.section(type: Ethernet.ipv6, v6)
     filter.reject()
     return filter
+  }
+
+  /// All IP frames to our own station, on the VLAN where one is given.
+  static func station(vlan: UInt16?, station: MACAddress? = nil) -> SocketFilter {
+    var filter = SocketFilter()
+    filter.requireOwn(station)
+    filter.require(vlan: vlan)
+    filter.instructions.append(Instruction(code: 0x28, value: UInt32(Ethernet.type)))
+    filter.section(type: Ethernet.ipv4, [Instruction(code: 0x06, value: whole)])
+    filter.section(type: Ethernet.ipv6, [Instruction(code: 0x06, value: whole)])
+    filter.reject()
+    return filter
+  }
+
+  /// Attaches the filter for these VIPs, or where that does not fit into the kernel's memory for it, the one for all
+  /// that is to our station.
+  ///
+  /// - Parameter attach: puts a filter in the place of the present one.
+  static func attach(
+    for vips: [IPAddress], vlan: UInt16?, station: MACAddress?,
+    _ attach: (SocketFilter) throws(SystemError) -> Void
+  ) throws(SystemError) -> FilterReach {
+    guard !vips.isEmpty else {
+      try attach(.nothing)
+      return .exact
+    }
+    do throws(SystemError) {
+      try attach(.balanced(vips: vips, vlan: vlan, station: station))
+      return .exact
+    } catch  where error.code == ENOMEM {
+      try attach(.station(vlan: vlan, station: station))
+      return .wide(
+        "the kernel has no room for a filter of \(vips.count) VIPs (net.core.optmem_max): all IP packets for this host "
+          + "are looked at")
+    }
   }
 
   /// ARP, and IPv6 neighbour discovery.

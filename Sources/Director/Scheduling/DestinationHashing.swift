@@ -10,9 +10,7 @@ final class DestinationHashing: Scheduler {
     for bucket in 0..<buckets.count { buckets[bucket] = Int32(bucket % servers.count) }
   }
 
-  func added(_ servers: borrowing ServerList) { bind(servers) }
-
-  func removed(at position: Int, _ servers: borrowing ServerList) { bind(servers) }
+  func changed(by edits: [ListEdit], _ servers: borrowing ServerList) { bind(servers) }
 
   func pick(_ connection: NewConnection, _ servers: borrowing ServerList) -> Int? {
     guard servers.count > 0 else { return nil }

@@ -14,11 +14,7 @@ final class LeastCost: Scheduler {
 
   func bind(_ servers: borrowing ServerList) { rebuild(servers) }
 
-  func added(_ servers: borrowing ServerList) { rebuild(servers) }
-
-  func removed(at position: Int, _ servers: borrowing ServerList) { rebuild(servers) }
-
-  func edited(at position: Int, _ servers: borrowing ServerList) { loadChanged(at: position, servers) }
+  func changed(by edits: [ListEdit], _ servers: borrowing ServerList) { rebuild(servers) }
 
   func loadChanged(at position: Int, _ servers: borrowing ServerList) {
     tree.update(position, to: contender(servers[position], position))

@@ -29,19 +29,11 @@ extension LocalityScheduler {
     locality.cache.removeAll()
   }
 
-  func added(_ servers: borrowing ServerList) {
-    locality.wholeService.added(servers)
+  func changed(by edits: [ListEdit], _ servers: borrowing ServerList) {
+    locality.wholeService.changed(by: edits, servers)
     locality.countCrowding(servers)
-    locality.cache.serverAdded(servers[0].id)
+    locality.cache.follow(servers)
   }
-
-  func removed(at position: Int, _ servers: borrowing ServerList) {
-    locality.wholeService.removed(at: position, servers)
-    locality.countCrowding(servers)
-    locality.cache.serverRemoved(at: position)
-  }
-
-  func edited(at position: Int, _ servers: borrowing ServerList) { loadChanged(at: position, servers) }
 
   func loadChanged(at position: Int, _ servers: borrowing ServerList) {
     locality.wholeService.loadChanged(at: position, servers)

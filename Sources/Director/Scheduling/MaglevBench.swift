@@ -18,7 +18,7 @@ extension SchedulerBench {
     let before = choices(table, list)
     let gone = list[servers / 2].id
     list.remove(at: servers / 2)
-    table.removed(at: servers / 2, list)
+    table.changed(by: [.removed(at: servers / 2)], list)
     let others = zip(before, choices(table, list)).filter { $0.0 != gone }
     return Double(others.count { $0.0 != $0.1 }) / Double(max(others.count, 1))
   }

@@ -44,11 +44,7 @@ final class MaglevHashing: Scheduler {
 
   func bind(_ servers: borrowing ServerList) { isFilled = fill(servers) }
 
-  func added(_ servers: borrowing ServerList) { bind(servers) }
-
-  func removed(at position: Int, _ servers: borrowing ServerList) { bind(servers) }
-
-  func edited(at position: Int, _ servers: borrowing ServerList) { bind(servers) }
+  func changed(by edits: [ListEdit], _ servers: borrowing ServerList) { bind(servers) }
 
   func pick(_ connection: NewConnection, _ servers: borrowing ServerList) -> Int? {
     guard isFilled else { return nil }

@@ -2,9 +2,7 @@
 final class NoScheduler: Scheduler {
   func bind(_ servers: borrowing ServerList) {}
 
-  func added(_ servers: borrowing ServerList) {}
-
-  func removed(at position: Int, _ servers: borrowing ServerList) {}
+  func changed(by edits: [ListEdit], _ servers: borrowing ServerList) {}
 
   func pick(_ connection: NewConnection, _ servers: borrowing ServerList) -> Int? { nil }
 }

@@ -13,11 +13,7 @@ final class PowerOfTwoChoices: Scheduler {
 
   func bind(_ servers: borrowing ServerList) { rebuild(servers) }
 
-  func added(_ servers: borrowing ServerList) { rebuild(servers) }
-
-  func removed(at position: Int, _ servers: borrowing ServerList) { rebuild(servers) }
-
-  func edited(at position: Int, _ servers: borrowing ServerList) { loadChanged(at: position, servers) }
+  func changed(by edits: [ListEdit], _ servers: borrowing ServerList) { rebuild(servers) }
 
   func loadChanged(at position: Int, _ servers: borrowing ServerList) {
     weights.update(position, to: WeightSum(servers[position]))

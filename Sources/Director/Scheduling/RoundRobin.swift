@@ -13,19 +13,16 @@ final class RoundRobin: Scheduler {
     rebuild(servers)
   }
 
-  func added(_ servers: borrowing ServerList) {
-    if last >= 0 { last += 1 }
+  func changed(by edits: [ListEdit], _ servers: borrowing ServerList) {
+    for edit in edits {
+      switch edit {
+      case .added: if last >= 0 { last += 1 }
+      // Also where it is the chosen one that goes: its predecessor takes its place.
+      case .removed(let position): if position <= last { last -= 1 }
+      case .edited: break
+      }
+    }
     rebuild(servers)
-  }
-
-  func removed(at position: Int, _ servers: borrowing ServerList) {
-    // Also where it is the chosen one that goes: its predecessor takes its place.
-    if position <= last { last -= 1 }
-    rebuild(servers)
-  }
-
-  func edited(at position: Int, _ servers: borrowing ServerList) {
-    weights.update(position, to: GreatestWeight(servers[position]))
   }
 
   func loadChanged(at position: Int, _ servers: borrowing ServerList) {

@@ -28,11 +28,7 @@ final class SourceHashing: Scheduler {
     }
   }
 
-  func added(_ servers: borrowing ServerList) { bind(servers) }
-
-  func removed(at position: Int, _ servers: borrowing ServerList) { bind(servers) }
-
-  func edited(at position: Int, _ servers: borrowing ServerList) { bind(servers) }
+  func changed(by edits: [ListEdit], _ servers: borrowing ServerList) { bind(servers) }
 
   func pick(_ connection: NewConnection, _ servers: borrowing ServerList) -> Int? {
     guard servers.count > 0 else { return nil }

@@ -26,17 +26,11 @@ final class WeightedRoundRobin: Scheduler {
     current = top
   }
 
-  func added(_ servers: borrowing ServerList) { changed(servers) }
-
-  func removed(at position: Int, _ servers: borrowing ServerList) { changed(servers) }
-
-  func edited(at position: Int, _ servers: borrowing ServerList) { changed(servers) }
-
   func loadChanged(at position: Int, _ servers: borrowing ServerList) {
     weights.update(position, to: GreatestWeight(servers[position]))
   }
 
-  private func changed(_ servers: borrowing ServerList) {
+  func changed(by edits: [ListEdit], _ servers: borrowing ServerList) {
     startRound(servers)
     if current > top || current == 0 {
       current = top

@@ -19,18 +19,6 @@ final class Service: Sendable {
     self.state = Mutex(state)
   }
 
-  /// What workers look the service up by; nil where it is removed.
-  var entry: ServiceTable.Entry? {
-    locked { state in
-      guard !state.isRemoved else { return nil }
-      let definition = state.definition
-      return ServiceTable.Entry(
-        key: key,
-        match: ServiceTable.Match(
-          number: number, isOnePacket: definition.onePacket, usesCallID: definition.persistenceEngine != nil))
-    }
-  }
-
   /// Runs `body` with the service to itself.
   @inline(__always)
   func locked<Result: ~Copyable>(_ body: (inout sending ServiceState) -> sending Result) -> sending Result {
@@ -48,6 +36,8 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   var meter = TrafficMeter()
   /// Removed servers by endpoint.
   var trash: [Endpoint: UInt32] = [:]
+  /// What the service becomes at a moment that may have come already.
+  var pending: PendingService?
 
   init(_ definition: VirtualService, scheduler: any Scheduler) {
     (self.definition, self.scheduler) = (definition, scheduler)
@@ -73,6 +63,8 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
     _ new: NewConnection, port: UInt16, vip: UInt16, callID: UInt64, active: Bool?, _ shared: SharedTables,
     _ settings: Settings
   ) -> Opening {
+    if let moment = pending?.moment, shared.publication.moment >= moment { enterPending(shared.servers) }
+    guard !isRemoved else { return .notOurs }
     let (template, server): (UInt32, UInt32)
     if let persistence = definition.persistence {
       switch adopt(new, port: port, vip: vip, callID, persistence, countsChild: active != nil, shared, settings) {
@@ -161,5 +153,14 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
     list[position].inactive = servers[server].inactive
     list[position].isOverloaded = servers[server].isOverloaded
     scheduler.loadChanged(at: position, list)
+  }
+}
+
+extension ServiceTable.Entry {
+  init(_ definition: VirtualService, number: UInt32) {
+    self.init(
+      key: definition.key,
+      match: ServiceTable.Match(
+        number: number, isOnePacket: definition.onePacket, usesCallID: definition.persistenceEngine != nil))
   }
 }

@@ -10,13 +10,15 @@ extension Services {
   /// Makes the present counters the new zero: of one service, or of all.
   func zero(_ key: ServiceKey?) throws(PlaneError) {
     if key == nil { totalMeter.zero(countedInTotal) }
-    for service in try key.map({ key throws(PlaneError) in [try find(key)] }) ?? live {
-      service.locked { state in
-        state.meter.zero(counted(service: service.number))
-        for position in 0..<state.list.count {
-          let server = state.list[position].id
-          shared.servers[server].meter.zero(counted(server: server))
-        }
+    for service in try key.map({ key throws(PlaneError) in [try find(key)] }) ?? live { zero(service) }
+  }
+
+  func zero(_ service: Service) {
+    service.locked { state in
+      state.meter.zero(counted(service: service.number))
+      for position in 0..<state.list.count {
+        let server = state.list[position].id
+        shared.servers[server].meter.zero(counted(server: server))
       }
     }
   }
@@ -39,22 +41,21 @@ extension Services {
 
   /// All services in the order they were added, their servers with the newest first.
   func status() -> [ServiceStatus] {
-    live.map { service in
-      service.locked { state in
-        ServiceStatus(
-          service: state.definition, statistics: state.meter.statistics(counted(service: service.number)),
-          rates: state.meter.rates, servers: (0..<state.list.count).map { status(state.list[$0]) })
-      }
-    }
+    desired.completed(
+      live.map { service in
+        service.locked { state in
+          ServiceStatus(
+            service: state.definition, statistics: state.meter.statistics(counted(service: service.number)),
+            rates: state.meter.rates, servers: (0..<state.list.count).map { status(state.list[$0]) })
+        }
+      })
   }
 
   private func status(_ load: ServerLoad) -> ServerStatus {
     let servers = shared.servers
     let mac = servers[load.id].mac.load(ordering: .relaxed)
     return ServerStatus(
-      server: RealServer(
-        servers[load.id].endpoint, weight: load.weight, upperThreshold: servers[load.id].upper,
-        lowerThreshold: servers[load.id].lower, mac: servers[load.id].fixedMAC),
+      server: RealServer(servers[load.id].endpoint, weight: Weight(load.weight)),
       activeConnections: load.active, inactiveConnections: load.inactive,
       persistentConnections: servers[load.id].templates.load(ordering: .relaxed), isOverloaded: load.isOverloaded,
       statistics: servers[load.id].meter.statistics(counted(server: load.id)), rates: servers[load.id].meter.rates,

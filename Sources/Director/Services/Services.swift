@@ -2,203 +2,209 @@ import LVS
 
 /// The configured services and everything that refers to them: the control side of the data plane.
 ///
-/// One caller at a time. Nothing here reads the wire or waits.
+/// A change is staged first, beside what is in force, which takes whatever can be had in too small a number; then it is
+/// published, which cannot fail, or abandoned. One caller at a time. Nothing here reads the wire or waits.
 final class Services {
   let shared: SharedTables
-  var settings = Settings()
-  /// Which packets get which mark; the first that matches counts.
-  var rules: [MarkRule] = []
-  private(set) var generation: UInt64 = 0
-  /// See `Snapshot.flushes`.
-  var flushes: UInt64 = 0
+  /// What is in force.
+  private(set) var desired: DesiredState
+  private(set) var settings = Settings()
+  private var moment: UInt64 = 0
   /// By number, removed ones included while connections refer to their servers.
-  private var slots: [Service?] = []
-  private var byKey: [ServiceKey: Service] = [:]
-  /// In the order they were added.
-  private(set) var order: [ServiceKey] = []
-  private var vipNumbers: [IPAddress: UInt16] = [:]
-  private var vipFree: [UInt16] = []
-  private var vipUsed: UInt16 = 0
+  private(set) var slots: [Service?] = []
+  /// The numbers below that are not in use.
+  private var freeSlots: [Int] = []
+  private(set) var byKey: [ServiceKey: Service] = [:]
+  private var numbers = VIPNumbers()
   private var seed: UInt64
   let counters: [Counters]
   var totalMeter = TrafficMeter()
+  private(set) var staged: StagedChange?
+
+  /// What is ready to be published.
+  struct StagedChange {
+    let next: DesiredState
+    let settings: Settings
+    let now: UInt32
+    var services: [ServiceKey: StagedService] = [:]
+    /// Schedulers that take over, and whether they know their list already.
+    var schedulers: [ServiceKey: (scheduler: any Scheduler, isBound: Bool)] = [:]
+    /// Services that take a number of their own.
+    var added: Set<ServiceKey> = []
+    var numbersBefore: VIPNumbers
+  }
 
   /// - Parameter counters: of all workers.
   init(shared: SharedTables, counters: [Counters], seed: UInt64) {
     (self.shared, self.counters, self.seed) = (shared, counters, seed)
+    desired = DesiredState(.userspace)
   }
 
-  /// The VIPs that services need, each once: their own, and those of the marks that have a service.
-  var vips: Set<IPAddress> {
-    Set(order.flatMap { $0.addresses(by: rules) })
-  }
-
-  /// The numbers of all real servers by address.
-  var serversByAddress: [IPAddress: [UInt32]] {
-    var result: [IPAddress: [UInt32]] = [:]
-    for service in live {
-      for server in service.locked({ state in (0..<state.list.count).map { state.list[$0].id } }) {
-        result[shared.servers[server].endpoint.address, default: []].append(server)
-      }
-    }
-    return result
-  }
-
-  var live: [Service] { order.compactMap { byKey[$0] } }
-
-  /// Carries one change out, or throws and leaves all as it was.
-  func apply(_ change: Change, now: UInt32) throws(PlaneError) {
-    switch change {
-    case .addService(let service, _): try add(service)
-    case .updateService(let service): try update(service)
-    case .removeService(let key): try remove(key, now)
-    case .addServer(let server, let key): try add(server, to: try find(key))
-    case .updateServer(let server, let key): try update(server, of: try find(key))
-    case .removeServer(let endpoint, let key): try remove(endpoint, from: try find(key), now)
-    }
-  }
-
-  func snapshot(link: Link) -> Snapshot {
-    generation += 1
-    // A VIP that got no number, since all are in use, is not balanced.
-    let owned = vips.compactMap { vip in (try? number(of: vip)).map { (vip, $0) } }
-    return Snapshot(
-      generation: generation, vips: owned, services: slots, rules: rules, settings: settings, link: link,
-      flushes: flushes)
-  }
-
-  func contains(_ key: ServiceKey) -> Bool { byKey[key].map { service in !service.locked { $0.isRemoved } } ?? false }
+  /// Those that are in force, in the order they were added.
+  var live: [Service] { desired.serviceKeys.compactMap { byKey[$0] } }
 
   func find(_ key: ServiceKey) throws(PlaneError) -> Service {
-    guard contains(key), let service = byKey[key] else { throw .noSuchService(key) }
+    guard desired.service(key) != nil, let service = byKey[key] else { throw .noSuchService(key) }
     return service
   }
 
-  private func scheduler(_ service: VirtualService) throws(PlaneError) -> any Scheduler {
+  /// The numbers of VIPs, those of what is staged included.
+  func numbered(_ vips: Set<IPAddress>) -> [IPAddress: UInt16] {
+    numbers.byAddress.filter { vips.contains($0.key) }
+  }
+
+  // MARK: Staging
+
+  /// Makes the next state ready. Nothing of it shows before it is published.
+  ///
+  /// - Parameters:
+  ///   - steps: what leads to it from the state in force.
+  ///   - now: in hundredths of a second.
+  func stage(_ next: DesiredState, by steps: [Change], now: UInt32) throws(PlaneError) {
+    precondition(staged == nil, "one change at a time")
+    staged = StagedChange(next: next, settings: Settings(next), now: now, numbersBefore: numbers)
+    do throws(PlaneError) {
+      for step in steps { try take(step) }
+      for vip in next.vips { _ = try numbers.number(of: vip) }
+      try prepareSchedulers()
+    } catch {
+      abandon()
+      throw error
+    }
+  }
+
+  /// Takes back what was staged.
+  func abandon() {
+    guard let staged else { return }
+    for service in staged.services.values { for number in service.allocated { shared.servers.release(number) } }
+    for key in staged.added {
+      if let service = byKey[key] { forget(service) }
+    }
+    numbers = staged.numbersBefore
+    self.staged = nil
+  }
+
+  private func take(_ step: Change) throws(PlaneError) {
+    switch step {
+    case .addService(let service, _): try stage(adding: service).add(service)
+    case .updateService(let service): try stage(service.key).update(service)
+    case .removeService(let key): try stage(key).remove()
+    case .addServer(let server, let key):
+      let service = try stage(key)
+      try service.add(server) { allocate($0, service.service) }
+    case .updateServer(let server, let key): try stage(key).update(server)
+    case .removeServer(let endpoint, let key): try stage(key).remove(endpoint)
+    case .setMarks, .set, .setTimeouts: break
+    case .drainServer, .undrainServer: preconditionFailure("a plane is told what servers come to be")
+    }
+  }
+
+  private func stage(_ key: ServiceKey) throws(PlaneError) -> StagedService {
+    if let known = staged?.services[key] { return known }
+    guard let service = byKey[key] else { throw .noSuchService(key) }
+    let made = StagedService(service, shared.servers)
+    staged?.services[key] = made
+    return made
+  }
+
+  /// The service with its number; one that was removed has its old one while connections refer to its servers.
+  private func stage(adding definition: VirtualService) throws(PlaneError) -> StagedService {
+    if byKey[definition.key] == nil { try insert(definition) }
+    return try stage(definition.key)
+  }
+
+  private func insert(_ definition: VirtualService) throws(PlaneError) {
+    guard freeSlots.count > 0 || slots.count < ServiceTable.capacity else {
+      throw .full("\(ServiceTable.capacity) services are the most there can be")
+    }
+    let vip = try definition.key.address.map { address throws(PlaneError) in try numbers.number(of: address) } ?? 0
+    let free = freeSlots.popLast() ?? slots.count
+    let service = Service(
+      ServiceState(definition, scheduler: NoScheduler()), number: UInt32(truncatingIfNeeded: free), vip: vip)
+    if free == slots.count { slots.append(service) } else { slots[free] = service }
+    byKey[definition.key] = service
+    staged?.added.insert(definition.key)
+  }
+
+  private func allocate(_ endpoint: Endpoint, _ service: Service) -> UInt32? {
+    guard let number = shared.servers.allocate(service: service.number, endpoint: endpoint) else { return nil }
+    shared.servers[number].meter.zero(counted(server: number))
+    return number
+  }
+
+  // MARK: Schedulers
+
+  /// The schedulers whose tables are a function of the list alone. They are filled once, from the list as it will be,
+  /// while new connections go by the old ones.
+  private static let hashing: Set<SchedulerName> = [.sh, .dh, .mh]
+
+  private func prepareSchedulers() throws(PlaneError) {
+    guard let staged else { return }
+    let remade = staged.settings.schedulersRemade(from: settings)
+    for key in staged.next.serviceKeys where remade.contains(staged.next.service(key)?.service.scheduler ?? .none) {
+      try stage(key).needsScheduler = true
+    }
+    for (key, service) in self.staged?.services ?? [:] where service.hasAnotherList {
+      let definition = service.definition
+      let hashes = Self.hashing.contains(definition.scheduler)
+      guard service.needsScheduler || hashes else { continue }
+      let scheduler = service.isRemoved ? NoScheduler() : try scheduler(definition, staged.settings)
+      if hashes { scheduler.bind(service.list) }
+      self.staged?.schedulers[key] = (scheduler, isBound: hashes)
+    }
+  }
+
+  private func scheduler(_ service: VirtualService, _ settings: Settings) throws(PlaneError) -> any Scheduler {
     seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
     let expiration = service.scheduler == .lblcr ? settings.lblcrExpiration : settings.lblcExpiration
     let made = makeScheduler(
       service.scheduler, flags: service.flags, mhTableSize: Int(settings.mhTableSize),
       cacheExpiration: expiration * ticksPerSecond, seed: seed)
-    guard let scheduler = made else {
-      throw .unknownScheduler(service.scheduler.rawValue)
-    }
+    guard let scheduler = made else { throw .unknownScheduler(service.scheduler.rawValue) }
     return scheduler
   }
 
-  /// Sets a setting, and what depends on it.
-  func set(_ key: String, to value: String) throws(PlaneError) {
-    let before = settings
-    try settings.set(key, to: value)
-    let size = settings.mhTableSize
-    if size < before.mhTableSize,
-      let crowded = live.first(where: { service in
-        service.locked { $0.definition.scheduler == .mh && $0.list.count > size }
-      })
-    {
-      settings = before
-      throw .outOfRange("service \(crowded.key) has more servers than \(size)")
+  // MARK: Publishing
+
+  /// Puts what was staged in force, or where nothing was, what there is on another link or with other defenses.
+  ///
+  /// - Returns: the moment, which workers are to take over.
+  @discardableResult
+  func publish(link: Link, freePages: UInt64) -> UInt64 {
+    moment += 1
+    let change = staged
+    staged = nil
+    settings = change?.settings ?? settings
+    settings.raiseDefenses(freePages: freePages)
+    desired = change?.next ?? desired
+    for (key, service) in change?.services ?? [:] {
+      let (scheduler, isBound) = change?.schedulers[key] ?? (nil, false)
+      let now = change?.now ?? 0
+      service.service.locked { $0.pending = service.pending(at: moment, scheduler, isBound: isBound, now: now) }
     }
-    let remade: Set<SchedulerName> =
-      size != before.mhTableSize
-      ? [.mh]
-      : before.lblcExpiration != settings.lblcExpiration
-        ? [.lblc]
-        : before.lblcrExpiration != settings.lblcrExpiration ? [.lblcr] : []
-    for service in live { try rebind(service) { remade.contains($0.scheduler) } }
+    shared.publication.publish(snapshot(link: link))
+    var isFlushing = false
+    for service in (change?.services ?? [:]).values {
+      enter(service)
+      if settings.expireNodestConn != 0, !service.removed.isEmpty { isFlushing = true }
+    }
+    if isFlushing { shared.publication.flush() }
+    return moment
   }
 
-  // MARK: Services
-
-  private func add(_ definition: VirtualService) throws(PlaneError) {
-    guard !contains(definition.key) else { throw .serviceExists(definition.key) }
-    let scheduler = try scheduler(definition)
-    if let service = byKey[definition.key] {
-      service.locked { state in
-        state.definition = definition
-        state.isRemoved = false
-        state.meter.zero(counted(service: service.number))
-        for server in state.trash.values { shared.servers[server].meter.zero(counted(server: server)) }
-        state.scheduler = scheduler
-        state.scheduler.bind(state.list)
-      }
-    } else {
-      try insert(definition, scheduler)
-    }
-    order.append(definition.key)
+  /// Whoever schedules may have come first.
+  private func enter(_ staged: StagedService) {
+    staged.service.locked { $0.enterPending(shared.servers) }
+    if staged.isAdded { zero(staged.service) }
   }
 
-  private func insert(_ definition: VirtualService, _ scheduler: any Scheduler) throws(PlaneError) {
-    let free = slots.firstIndex { $0 == nil } ?? slots.count
-    guard free < ServiceTable.capacity else {
-      throw .full("\(ServiceTable.capacity) services are the most there can be")
-    }
-    let vip = try definition.key.address.map { address throws(PlaneError) in try number(of: address) } ?? 0
-    let service = Service(ServiceState(definition, scheduler: scheduler), number: UInt32(free), vip: vip)
-    service.locked { $0.meter.zero(counted(service: service.number)) }
-    if free == slots.count { slots.append(service) } else { slots[free] = service }
-    byKey[definition.key] = service
-  }
-
-  private func number(of address: IPAddress) throws(PlaneError) -> UInt16 {
-    if let number = vipNumbers[address] { return number }
-    guard let number = vipFree.popLast() ?? (vipUsed < .max ? vipUsed : nil) else {
-      throw .full("\(UInt16.max) VIPs are the most there can be")
-    }
-    if number == vipUsed { vipUsed += 1 }
-    vipNumbers[address] = number
-    return number
-  }
-
-  private func update(_ definition: VirtualService) throws(PlaneError) {
-    let service = try find(definition.key)
-    _ = try scheduler(definition)
-    let old = service.locked { state in
-      defer { state.definition = definition }
-      return state.definition
-    }
-    try rebind(service) { $0.scheduler != old.scheduler || $0.flags != old.flags }
-  }
-
-  /// Gives a service a new scheduler where its definition asks for one.
-  private func rebind(_ service: Service, where isWanted: (VirtualService) -> Bool) throws(PlaneError) {
-    let definition = service.locked { $0.definition }
-    guard isWanted(definition) else { return }
-    let prepared = try prepared(service) { _ in }
-    let scheduler: any Scheduler
-    if let prepared { scheduler = prepared } else { scheduler = try self.scheduler(definition) }
-    service.locked { state in
-      state.scheduler = scheduler
-      if prepared == nil { scheduler.bind(state.list) }
-    }
-  }
-
-  /// The schedulers whose tables are a function of the list alone.
-  private static let hashing: Set<SchedulerName> = [.sh, .dh, .mh]
-
-  /// A scheduler for the list as it will be after `change`, where filling its table takes long: it is built from a copy,
-  /// so that new connections need not wait for it.
-  func prepared(
-    _ service: Service, _ change: (inout ServerList) -> Void
-  ) throws(PlaneError) -> (any Scheduler)? {
-    let definition = service.locked { $0.definition }
-    guard Self.hashing.contains(definition.scheduler) else { return nil }
-    var list = service.locked { $0.list.copy() }
-    change(&list)
-    let scheduler = try scheduler(definition)
-    scheduler.bind(list)
-    return scheduler
-  }
-
-  private func remove(_ key: ServiceKey, _ now: UInt32) throws(PlaneError) {
-    let service = try find(key)
-    service.locked { state in
-      state.isRemoved = true
-      state.scheduler = NoScheduler()
-      while state.list.count > 0 { discard(at: 0, &state, now) }
-    }
-    order.removeAll { $0 == key }
-    collect(service, now)
+  private func snapshot(link: Link) -> Snapshot {
+    Snapshot(
+      moment: moment, vips: desired.vips.compactMap { vip in numbers[vip].map { (vip, $0) } }, services: slots,
+      entries: live.compactMap { service in
+        desired.service(service.key).map { ServiceTable.Entry($0.service, number: service.number) }
+      },
+      rules: desired.marks, settings: settings, link: link)
   }
 
   // MARK: Trash
@@ -206,12 +212,17 @@ final class Services {
   /// How long a removed server without connections is remembered.
   private static let trashPeriod = 120 * ticksPerSecond
 
-  /// Forgets removed servers and services that nothing refers to any more. To be called about once a minute.
+  /// Forgets removed servers and services that nothing refers to any more. To be called after a change that all workers
+  /// have taken over, and about once a minute. While a change is staged, which may take something back, all stays.
   func collect(_ now: UInt32) {
+    guard staged == nil else { return }
     for service in slots.compactMap({ $0 }) { collect(service, now) }
+    // Connections of a mark's service may refer to any VIP.
+    guard !slots.contains(where: { $0?.key.address == nil && $0 != nil }) else { return }
+    numbers.keep(Set(slots.compactMap { $0?.key.address }).union(desired.vips))
   }
 
-  func collect(_ service: Service, _ now: UInt32) {
+  private func collect(_ service: Service, _ now: UInt32) {
     let servers = shared.servers
     let isGone = service.locked { state in
       for (endpoint, number) in state.trash {
@@ -224,15 +235,12 @@ final class Services {
       }
       return state.isRemoved && state.trash.isEmpty
     }
-    guard isGone else { return }
+    if isGone { forget(service) }
+  }
+
+  private func forget(_ service: Service) {
     slots[Int(service.number)] = nil
+    freeSlots.append(Int(service.number))
     byKey[service.key] = nil
-    // Connections of a mark's service may refer to any VIP.
-    guard !slots.contains(where: { $0?.key.address == nil && $0 != nil }) else { return }
-    let needed = Set(slots.compactMap { $0?.key.address }).union(vips)
-    for (vip, number) in vipNumbers where !needed.contains(vip) {
-      vipNumbers[vip] = nil
-      vipFree.append(number)
-    }
   }
 }

@@ -8,11 +8,11 @@ struct Settings: Sendable {
   var sloppyTCP: UInt32 = 0
   var sloppySCTP: UInt32 = 0
   var scheduleICMP: UInt32 = 0
-  /// The three defences: 0 off, 1 on when memory is low (and then shown as 2), 3 always on.
+  /// The three defenses: 0 off, 1 on when memory is low (and then shown as 2), 3 always on.
   var dropEntry: UInt32 = 0
   var dropPacket: UInt32 = 0
   var secureTCP: UInt32 = 0
-  /// How seldom `drop_packet` drops when it is always on: every so-manieth.
+  /// How seldom `drop_packet` drops when it is always on: one in this many connections.
   var dropRate: UInt32 = 10
   /// Memory is low below this many pages.
   var memoryThreshold: UInt32 = 1_024
@@ -22,27 +22,42 @@ struct Settings: Sendable {
   /// The slots of `mh`, which the kernel fixes when it is built.
   var mhTableSize: UInt32 = 4_093
   var timeouts = StateTimeouts()
-  var defence = Defence()
+  var defense = Defense()
 
-  private typealias Setting = (name: String, path: WritableKeyPath<Settings, UInt32>, range: ClosedRange<UInt32>)
+  private typealias Rule = (name: String, path: WritableKeyPath<Settings, UInt32>, values: SettingRule.Values)
 
-  private static var all: [Setting] {
+  private static var all: [Rule] {
     [
-      ("am_droprate", \.dropRate, 1...UInt32(Int32.max)),
-      ("amemthresh", \.memoryThreshold, 1...UInt32(Int32.max)),
-      ("conn_reuse_mode", \.connReuseMode, 0...3),
-      ("drop_entry", \.dropEntry, 0...3),
-      ("drop_packet", \.dropPacket, 0...3),
-      ("expire_nodest_conn", \.expireNodestConn, 0...1),
-      ("expire_quiescent_template", \.expireQuiescentTemplate, 0...1),
-      ("lblc_expiration", \.lblcExpiration, 1...21_474_836),
-      ("lblcr_expiration", \.lblcrExpiration, 1...21_474_836),
-      ("mh_table_size", \.mhTableSize, 251...131_071),
-      ("schedule_icmp", \.scheduleICMP, 0...1),
-      ("secure_tcp", \.secureTCP, 0...3),
-      ("sloppy_sctp", \.sloppySCTP, 0...1),
-      ("sloppy_tcp", \.sloppyTCP, 0...1),
+      ("am_droprate", \.dropRate, .range(1...UInt32(Int32.max))),
+      ("amemthresh", \.memoryThreshold, .range(1...UInt32(Int32.max))),
+      ("conn_reuse_mode", \.connReuseMode, .range(0...3)),
+      ("drop_entry", \.dropEntry, .range(0...3)),
+      ("drop_packet", \.dropPacket, .range(0...3)),
+      ("expire_nodest_conn", \.expireNodestConn, .range(0...1)),
+      ("expire_quiescent_template", \.expireQuiescentTemplate, .range(0...1)),
+      ("lblc_expiration", \.lblcExpiration, .range(1...21_474_836)),
+      ("lblcr_expiration", \.lblcrExpiration, .range(1...21_474_836)),
+      ("mh_table_size", \.mhTableSize, .choice(MaglevHashing.tableSizes.map { UInt32($0) })),
+      ("schedule_icmp", \.scheduleICMP, .range(0...1)),
+      ("secure_tcp", \.secureTCP, .range(0...3)),
+      ("sloppy_sctp", \.sloppySCTP, .range(0...1)),
+      ("sloppy_tcp", \.sloppyTCP, .range(0...1)),
     ]
+  }
+
+  /// What can be set, with what it is by itself.
+  static var rules: [SettingRule] {
+    let standard = Settings()
+    return all.map { SettingRule($0.name, $0.values, standard: String(standard[keyPath: $0.path])) }
+  }
+
+  init() {}
+
+  /// As they are wanted; the defenses are down.
+  init(_ desired: DesiredState) {
+    let wanted = desired.settings.compactMapValues { UInt32($0) }
+    for rule in Self.all { if let value = wanted[rule.name] { self[keyPath: rule.path] = value } }
+    timeouts.asSet = desired.timeouts
   }
 
   /// Every setting with its value as text.
@@ -50,47 +65,43 @@ struct Settings: Sendable {
     Dictionary(uniqueKeysWithValues: Self.all.map { ($0.name, String(self[keyPath: $0.path])) })
   }
 
-  mutating func set(_ key: String, to value: String) throws(PlaneError) {
-    guard let setting = Self.all.first(where: { $0.name == key }) else {
-      throw .invalid("no setting '\(key)' (there are \(Self.all.map(\.name).sorted().joined(separator: ", ")))")
-    }
-    guard let number = UInt32(value), setting.range.contains(number) else {
-      let range = setting.range
-      throw .outOfRange("\(key) takes \(range.lowerBound) to \(range.upperBound), not '\(value)'")
-    }
-    if setting.path == \.mhTableSize, !MaglevHashing.tableSizes.contains(Int(number)) {
-      let sizes = MaglevHashing.tableSizes.map(String.init).joined(separator: ", ")
-      throw .outOfRange("\(key) takes one of \(sizes), not '\(value)'")
-    }
-    self[keyPath: setting.path] = number
+  /// The schedulers that are made by settings which were others before.
+  func schedulersRemade(from before: Settings) -> Set<SchedulerName> {
+    let changed: [(SchedulerName, Bool)] = [
+      (.mh, mhTableSize != before.mhTableSize), (.lblc, lblcExpiration != before.lblcExpiration),
+      (.lblcr, lblcrExpiration != before.lblcrExpiration),
+    ]
+    return Set(changed.filter(\.1).map(\.0))
   }
 }
 
-/// Which defences against overload are up (`update_defense_level`).
-struct Defence: Sendable, Equatable {
-  /// Every so-manieth new connection is dropped; 0: none.
+/// Which defenses against overload are up (`update_defense_level`).
+struct Defense: Sendable, Equatable {
+  /// One in this many new connections is dropped; 0: none.
   var dropsEvery: UInt32 = 0
   var dropsEntries = false
   var isSecure = false
 }
 
 extension Settings {
-  /// Puts the defences up or down for this many pages of memory that are free; to be called every second.
-  ///
-  /// - Returns: whether anything changed.
-  mutating func defend(freePages: UInt64) -> Bool {
-    let before = defence
+  /// Moves the automatic levels and raises or lowers the defenses for this many pages of memory that are free.
+  mutating func raiseDefenses(freePages: UInt64) {
     let isLow = freePages < UInt64(memoryThreshold)
-    /// Moves an automatic level between 1 and 2; whether the defence is up.
-    func isUp(_ level: inout UInt32) -> Bool {
-      if level == 1 || level == 2 { level = isLow ? 2 : 1 }
-      return level >= 2
+    for level in [\.dropEntry, \.secureTCP, \.dropPacket] as [WritableKeyPath<Settings, UInt32>]
+    where [1, 2].contains(self[keyPath: level]) {
+      self[keyPath: level] = isLow ? 2 : 1
     }
-    defence.dropsEntries = isUp(&dropEntry)
-    defence.isSecure = isUp(&secureTCP)
+    defense.dropsEntries = dropEntry >= 2
+    defense.isSecure = secureTCP >= 2
     let lowRate = isLow ? memoryThreshold / (memoryThreshold - UInt32(freePages)) : 0
-    defence.dropsEvery = isUp(&dropPacket) ? (dropPacket == 3 ? dropRate : lowRate) : 0
-    return defence != before
+    defense.dropsEvery = dropPacket < 2 ? 0 : dropPacket == 3 ? dropRate : lowRate
+  }
+
+  /// The same for what is in force, to be called every second: nil where nothing changes.
+  func defended(freePages: UInt64) -> Settings? {
+    var settings = self
+    settings.raiseDefenses(freePages: freePages)
+    return settings.defense == defense ? nil : settings
   }
 }
 

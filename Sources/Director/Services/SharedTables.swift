@@ -1,9 +1,10 @@
 import LVS
 
-/// What all workers share and write: servers and persistence templates.
+/// What all workers share: servers and persistence templates, which they write, and the configuration that is in force.
 final class SharedTables: Sendable {
   let servers: ServerTable
   let persistence: PersistenceTable
+  let publication = Publication()
 
   init(templates: Int = 1 << 20, seed: UInt64) throws(SystemError) {
     servers = try ServerTable()

@@ -8,6 +8,8 @@ enum DeviceFeatures {
   private static let index: Int32 = 1
   private static let features: Int32 = 3
   private static let transmits: UInt64 = 1 << 2
+  /// Seconds until an answer that does not come is given up.
+  private static let patience = 1
 
   /// Whether frames that an XDP program sends out of the interface arrive: of a veth only where its other end polls, as
   /// it does while it aggregates (`ethtool -K … gro on`) or has an XDP program. False where the kernel does not tell.
@@ -15,6 +17,9 @@ enum DeviceFeatures {
     guard let socket = unsafe nl_socket_alloc() else { return false }
     defer { unsafe nl_socket_free(socket) }
     guard unsafe genl_connect(socket) >= 0 else { return false }
+    var limit = timeval(tv_sec: patience, tv_usec: 0)
+    _ = unsafe setsockopt(
+      nl_socket_get_fd(socket), SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     let family = unsafe genl_ctrl_resolve(socket, "netdev")
     guard family >= 0, let message = unsafe nlmsg_alloc() else { return false }
     defer { unsafe nlmsg_free(message) }

@@ -123,26 +123,11 @@ struct DestinationCache: ~Copyable {
     expiry[0] = CacheExpiry(expiration: expiry[0].expiration)
   }
 
-  /// A server became the first of the list.
-  func serverAdded(_ server: UInt32) {
-    for member in 0..<members.end {
-      if members[member].server == server {
-        members[member].position = 0
-      } else if members[member].position >= 0 {
-        members[member].position += 1
-      }
-    }
-  }
-
-  /// The server at `position` left the list.
-  func serverRemoved(at position: Int) {
-    for member in 0..<members.end {
-      if members[member].position == position {
-        members[member].position = -1
-      } else if members[member].position > position {
-        members[member].position -= 1
-      }
-    }
+  /// The service's list became this one.
+  func follow(_ servers: borrowing ServerList) {
+    var positions: [UInt32: Int32] = [:]
+    for position in 0..<servers.count { positions[servers[position].id] = Int32(truncatingIfNeeded: position) }
+    for member in 0..<members.end { members[member].position = positions[members[member].server] ?? -1 }
   }
 
   /// Forgets what was not used for long, where a minute has passed since the last time.

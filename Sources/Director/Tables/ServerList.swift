@@ -57,14 +57,24 @@ struct ServerList: ~Copyable {
 
   /// Makes `server` the first of the list.
   mutating func insertFirst(_ server: ServerLoad) {
-    if count == records.count {
-      let larger = Buffer(repeating: Self.empty, count: 2 * count)
-      for position in 0..<count { larger[position] = records[position] }
-      records = larger
-    }
+    makeRoom()
     for position in stride(from: count, to: 0, by: -1) { records[position] = records[position - 1] }
     records[0] = server
     count += 1
+  }
+
+  /// Makes `server` the last of the list.
+  mutating func append(_ server: ServerLoad) {
+    makeRoom()
+    records[count] = server
+    count += 1
+  }
+
+  private mutating func makeRoom() {
+    guard count == records.count else { return }
+    let larger = Buffer(repeating: Self.empty, count: 2 * count)
+    for position in 0..<count { larger[position] = records[position] }
+    records = larger
   }
 
   mutating func remove(at position: Int) {

@@ -24,12 +24,11 @@ struct ServerRecord: ~Copyable {
   var upper: UInt32 = 0
   var lower: UInt32 = 0
   var isOverloaded = false
-  var fixedMAC: MACAddress?
   /// When it went into the trash without connections.
   var idleSince: UInt32 = 0
   var meter = TrafficMeter()
   /// Whole cache lines, four of them.
-  private let rest = InlineArray<7, UInt64>(repeating: 0)
+  private let rest = InlineArray<8, UInt64>(repeating: 0)
 
   init(service: UInt32, endpoint: Endpoint) {
     (self.service, self.endpoint) = (service, endpoint)

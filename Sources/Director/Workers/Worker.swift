@@ -23,6 +23,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   private var meter = LoadMeter()
   /// Who waits until all is counted that the kernel forwarded.
   private var settlements: [@Sendable () -> Void] = []
+  /// The moment that the control side knows to be taken over.
+  private var acknowledged: UInt64 = 0
   /// The most frames that were seen waiting since the figures were last told.
   private var peak = 0
 
@@ -42,7 +44,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   /// Works until it is told to stop.
   mutating func run() {
     while !mailbox.hasToStop {
-      adopt()
+      keepUp()
       let count = port.receive()
       director.tick(Clock.ticks)
       if tap.isOpen.load(ordering: .relaxed) { tapped(count) } else { batch(count) }
@@ -52,6 +54,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
       if count == 0, !isBehind { rest(isWaited ? 5 : Self.nap) }
     }
     mailbox.acknowledge(.max)
+    replacement.close()
     for resume in settlements + mailbox.takeSettlements() { resume() }
     for question in mailbox.takeQuestions() { question(director.connections, director.now) }
   }
@@ -192,12 +195,12 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     return false
   }
 
-  /// Takes over a new configuration, if there is one.
-  private mutating func adopt() {
-    guard mailbox.generation.load(ordering: .acquiring) != director.snapshot.generation else { return }
-    let snapshot = mailbox.snapshot
-    director.adopt(snapshot)
-    mailbox.acknowledge(snapshot.generation)
+  /// Takes over a new configuration, if there is one, and says so: the director may have come across it in a batch.
+  private mutating func keepUp() {
+    director.keepUp()
+    guard director.snapshot.moment != acknowledged else { return }
+    acknowledged = director.snapshot.moment
+    mailbox.acknowledge(acknowledged)
   }
 
   /// What is not urgent: frames that wait, questions, figures. Whether frames still wait.

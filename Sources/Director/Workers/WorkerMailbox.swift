@@ -1,48 +1,48 @@
 import Synchronization
 
-/// What the control side and a worker share: the configuration that it is to take over, questions for it, its counters.
+/// What the control side and a worker share beside the configuration: whether it is taken over, questions for the
+/// worker, its counters.
 final class WorkerMailbox: Sendable {
+  private struct Adoption {
+    /// What the worker takes as its configuration.
+    var moment: UInt64 = 0
+    var waiting: [(moment: UInt64, resume: @Sendable () -> Void)] = []
+  }
+
   let bell: Bell
   let counters: Counters
-  let generation = Atomic<UInt64>(0)
   private let isStopping = Atomic<Bool>(false)
   private let hasMovedServers = Atomic<Bool>(false)
-  private let latest: Mutex<Snapshot>
-  private let adopted = Mutex<[(generation: UInt64, resume: @Sendable () -> Void)]>([])
+  private let adoption = Mutex(Adoption())
   private let questions = Mutex<[@Sendable (borrowing ConnectionTable, UInt32) -> Void]>([])
   private let settlements = Mutex<[@Sendable () -> Void]>([])
   private let isAwaited = Atomic<Bool>(false)
 
-  init(_ snapshot: Snapshot) throws(SystemError) {
+  init() throws(SystemError) {
     bell = try Bell()
     counters = try Counters()
-    latest = Mutex(snapshot)
-    generation.store(snapshot.generation, ordering: .relaxed)
   }
 
-  var snapshot: Snapshot { latest.withLock { $0 } }
   var hasToStop: Bool { isStopping.load(ordering: .relaxed) }
 
-  /// Hands over a new configuration; `resume` is called once the worker uses it.
-  func post(_ snapshot: Snapshot, then resume: @escaping @Sendable () -> Void) {
-    let isTaken = adopted.withLock { adopted in
-      guard !hasToStop else { return false }
-      adopted.append((snapshot.generation, resume))
+  /// Calls `resume` once the worker goes by the configuration of this moment, or is stopped.
+  func adopted(_ moment: UInt64, then resume: @escaping @Sendable () -> Void) {
+    let isAwaited = adoption.withLock { adoption in
+      guard adoption.moment < moment, !hasToStop else { return false }
+      adoption.waiting.append((moment, resume))
       return true
     }
-    guard isTaken else { return resume() }
-    latest.withLock { $0 = snapshot }
-    generation.store(snapshot.generation, ordering: .releasing)
-    bell.ring()
+    if isAwaited { bell.ring() } else { resume() }
   }
 
-  /// The worker uses this configuration now.
-  func acknowledge(_ generation: UInt64) {
-    let waiting = adopted.withLock { adopted in
-      defer { adopted.removeAll { $0.generation <= generation } }
-      return adopted.filter { $0.generation <= generation }
+  /// The worker goes by this moment's configuration now; `max`: it will never ask again.
+  func acknowledge(_ moment: UInt64) {
+    let due = adoption.withLock { adoption in
+      adoption.moment = moment
+      defer { adoption.waiting.removeAll { $0.moment <= moment } }
+      return adoption.waiting.filter { $0.moment <= moment }
     }
-    for (_, resume) in waiting { resume() }
+    for (_, resume) in due { resume() }
   }
 
   /// Has the worker run `question` with its connections, between two batches.
@@ -91,7 +91,7 @@ final class WorkerMailbox: Sendable {
   }
 
   func stop() {
-    adopted.withLock { _ in settlements.withLock { _ in isStopping.store(true, ordering: .relaxed) } }
+    adoption.withLock { _ in settlements.withLock { _ in isStopping.store(true, ordering: .relaxed) } }
     bell.ring()
   }
 }

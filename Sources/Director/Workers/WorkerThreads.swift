@@ -5,8 +5,8 @@ import Synchronization
 
 /// All workers of a plane, whatever their ports are.
 protocol WorkerGroup: Sendable {
-  /// Has the kernel hand over frames for these VIPs and no others.
-  func filter(_ owned: OwnedVIPs) throws(SystemError)
+  /// Has the kernel hand over frames for these VIPs, and no others where it can tell so many apart.
+  func filter(_ owned: OwnedVIPs) throws(SystemError) -> FilterReach
   /// Has the workers see every frame until `resume`: what flows meet is about to change, or somebody captures.
   func suspendFlows()
   func resumeFlows()
@@ -14,8 +14,9 @@ protocol WorkerGroup: Sendable {
   var forwardsFlows: Bool { get }
   /// Looks again whether the interface can do that. To be called about once a second.
   func lookAtFlows()
-  /// Has all workers go on at another interface. They get nothing before the next filter.
-  func rebind(_ interface: Interface) throws(PlaneError)
+  /// Has all workers go on at another interface. They get nothing before the next filter. On the caller's actor, since
+  /// the kernel takes its time.
+  func rebind(_ interface: Interface, isolation: isolated any Actor) async throws(PlaneError)
   /// Ends the threads; their ports close with them.
   func stop(_ mailboxes: [WorkerMailbox])
 }
@@ -71,8 +72,7 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
     guard let port = attachment.ports[index].take() else { preconditionFailure("a port has one worker") }
     let (mailbox, count) = (context.mailboxes[index], context.mailboxes.count)
     var director = try Director(
-      shared: context.shared, counters: mailbox.counters, snapshot: mailbox.snapshot,
-      connections: context.options.connections, seed: context.seed,
+      shared: context.shared, counters: mailbox.counters, connections: context.options.connections, seed: context.seed,
       ownership: attachment.isUnsorted ? Ownership(worker: UInt32(index), workers: UInt32(count)) : .sole)
     director.connections.startClock(Clock.ticks)
     let box = WorkerBox(
@@ -92,7 +92,7 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
     return count - 1 - index % count
   }
 
-  func filter(_ owned: OwnedVIPs) throws(SystemError) {
+  func filter(_ owned: OwnedVIPs) throws(SystemError) -> FilterReach {
     try attachment.withLock { attachment throws(SystemError) in try attachment.filter(owned) }
   }
 
@@ -131,8 +131,9 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
     }
   }
 
-  func rebind(_ interface: Interface) throws(PlaneError) {
-    let new = try park(interface) ? reattach(interface) : attach(interface)
+  func rebind(_ interface: Interface, isolation: isolated any Actor) async throws(PlaneError) {
+    let isFree = try await letGo(of: interface, isolation)
+    let new = isFree ? try await reattach(interface, isolation) : try attach(interface)
     suspensions.withLock { count in
       for _ in 0..<count { new.flows?.generation.suspend() }
       for (replacement, port) in zip(replacements, new.ports) { replacement.put(port) }
@@ -143,31 +144,37 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
   }
 
   /// Has the workers let go of the interface where it cannot have two attachments at once; whether they did.
-  private func park(_ interface: Interface) throws(PlaneError) -> Bool {
-    // Whoever is parked has nothing to let go of: one try is enough then.
+  private func letGo(of interface: Interface, _ isolation: isolated any Actor) async throws(PlaneError) -> Bool {
+    // Whoever let go has nothing to let go of: one try is enough then.
     guard let idle = attachment.withLock({ $0.ports.isEmpty ? nil : $0.idle }) else { return false }
     let ports = try available { () throws(SystemError) in try idle(interface) }
     // Nobody will fetch what the program counts from here on.
     flows?.generation.suspend()
     for (replacement, port) in zip(replacements, ports) { replacement.put(port) }
     for mailbox in mailboxes { mailbox.bell.ring() }
-    let end = Clock.milliseconds + Self.patience
-    while !replacements.allSatisfy(\.isTaken), Clock.milliseconds < end { usleep(1_000) }
+    for replacement in replacements { await replacement.taken() }
     attachment.withLock { old in
-      old = Attachment(ports: [], isUnsorted: true, description: nil, interface: interface.name, idle: idle) { _ in }
+      old = Attachment(ports: [], isUnsorted: true, description: nil, interface: interface.name, idle: idle) { _ in
+        .exact
+      }
     }
     return true
   }
 
   /// The kernel takes a moment to give a queue free.
-  private func reattach(_ interface: Interface) throws(PlaneError) -> Attachment<P> {
+  private func reattach(
+    _ interface: Interface, _ isolation: isolated any Actor
+  ) async throws(PlaneError) -> Attachment<P> {
     let end = Clock.milliseconds + Self.patience
     while Clock.milliseconds < end {
+      // What is still refused when the patience is over is told below.
       if let new = try? attach(interface) { return new }
-      usleep(20_000)
+      guard (try? await Task.sleep(for: Self.retryInterval)) != nil else { break }
     }
     return try attach(interface)
   }
+
+  private static var retryInterval: Duration { .milliseconds(20) }
 
   /// Milliseconds that an interface may take to become free.
   private static var patience: UInt64 { 1_000 }

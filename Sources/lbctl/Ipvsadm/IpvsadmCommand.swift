@@ -56,7 +56,7 @@ struct IpvsadmCommand {
 
   var realServer: RealServer? {
     guard let address = server.address else { return nil }
-    var server = RealServer(Endpoint(address, server.port), method: method, weight: weight)
+    var server = RealServer(Endpoint(address, server.port), method: method, weight: Weight(weight))
     (server.upperThreshold, server.lowerThreshold) = (upperThreshold, lowerThreshold)
     if case .tunnel = method { server.method = .tunnel(tunnel) }
     return server

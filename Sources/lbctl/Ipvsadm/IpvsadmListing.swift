@@ -23,22 +23,22 @@ struct IpvsadmListing {
   }
 
   private func one(_ key: ServiceKey) throws -> String {
-    let service = try plane.service(key)
+    let service = try plane.call(API.services, ServiceChoice(key))
     return layout.text(
-      [options.contains(.nosort) ? service : ListingOrder.withSortedServers(service)], isWhole: false, style: style)
+      options.contains(.nosort) ? service : service.map(ListingOrder.withSortedServers), isWhole: false, style: style)
   }
 
   /// On the user-space plane with the limits that ipvsadm itself forgets.
   private func printRules() throws {
     var listing = RuleListing()
     listing.name = name
-    if case .userspace = plane { listing.showsThresholds = true }
+    if plane.kernel == nil { listing.showsThresholds = true }
     try inPieces(try services()) { listing.text($0) }
   }
 
   /// In order, but for their servers.
   private func services() throws -> [ServiceStatus] {
-    let services = try plane.services()
+    let services = try plane.call(API.services, ServiceChoice())
     return options.contains(.nosort) ? services : ListingOrder.sorted(services)
   }
 
@@ -72,7 +72,7 @@ struct IpvsadmListing {
   }
 
   private func timeouts() throws -> String {
-    let timeouts = try plane.timeouts()
+    let timeouts = try plane.call(API.timeouts)
     return "Timeout (tcp tcpfin udp): \(timeouts.tcp) \(timeouts.tcpFin) \(timeouts.udp)\n"
   }
 
@@ -83,18 +83,16 @@ struct IpvsadmListing {
   private func printConnections() throws {
     let withEngines = options.contains(.persistentConn)
     try write(withEngines ? ConnectionListing.titleWithEngines : ConnectionListing.title)
-    switch plane {
-    case .userspace(let client):
-      try wait { [name] in
+    guard plane.kernel != nil else {
+      return try wait { [name, client = plane.client] in
         try await client.connections(ConnectionFilter()) { rows in
           try write(rows.map { ConnectionListing.row($0, name: name) }.joined())
         }
       }
-    case .kernel:
-      var rows = try ProcConnections()
-      while let slice = rows.next() {
-        try write(slice.map { row($0, withEngines) }.joined())
-      }
+    }
+    var rows = try ProcConnections()
+    while let slice = rows.next() {
+      try write(slice.map { row($0, withEngines) }.joined())
     }
   }
 

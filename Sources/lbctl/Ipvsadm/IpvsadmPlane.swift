@@ -3,33 +3,41 @@ import KernelIPVS
 import LVS
 
 /// What the ipvsadm face speaks to.
-enum IpvsadmPlane {
-  case kernel(IPVSTable, KernelInfo)
-  case userspace(ControlClient)
+struct IpvsadmPlane {
+  let client: any DirectorClient
+  /// Where that is the kernel.
+  let kernel: KernelClient?
+  /// What the listings call the size of the connection table.
+  let tableSize: Int
 
   /// The plane that was chosen, by name, by the socket of an lbd, or by `LBCTL_PLANE`; where none was, the kernel, or an
   /// lbd that answers where the kernel has no IPVS.
-  static func open(_ choice: PlaneChoice) throws(IpvsadmExit) -> IpvsadmPlane {
+  static func open(_ choice: PlaneChoice) throws -> IpvsadmPlane {
     let name = choice.plane ?? choice.socket.map { _ in "userspace" } ?? environment("LBCTL_PLANE")
     let socket = choice.socket ?? environment("LBCTL_SOCKET") ?? ControlSocket.standardPath
-    let client = ControlClient(ControlSocket(socket))
+    let lbd = IpvsadmPlane(client: ControlClient(ControlSocket(socket)), kernel: nil, tableSize: 4096)
     switch name {
-    case "userspace": return .userspace(client)
+    case "userspace": return lbd
     case "kernel", nil: break
-    case .some(let name): throw .usage("unknown plane `\(name)' (there are kernel and userspace)")
+    case .some(let name): throw IpvsadmExit.usage("unknown plane `\(name)' (there are kernel and userspace)")
     }
     do {
-      let table = try IPVSTable()
-      return .kernel(table, try table.info())
+      return try wait { try await ofTheKernel() }
     } catch let error {
-      guard name == nil else { throw .usage(noKernel(error)) }
+      guard name == nil else { throw IpvsadmExit.usage(noKernel(error)) }
       do {
-        _ = try wait { try await client.timeouts() }
-        return .userspace(client)
+        _ = try lbd.call(API.timeouts)
+        return lbd
       } catch let silence {
-        throw .usage(noKernel(error, "; \(silence)"))
+        throw IpvsadmExit.usage(noKernel(error, "; \(silence)"))
       }
     }
+  }
+
+  private static func ofTheKernel() async throws -> IpvsadmPlane {
+    let kernel = try await KernelClient()
+    let info = try await kernel.ask { table throws(KernelError) in try table.info() }
+    return IpvsadmPlane(client: kernel, kernel: kernel, tableSize: Int(info.connectionTableSize))
   }
 
   /// ipvsadm's words, and before them, where modprobe has its own, what can be done.
@@ -37,86 +45,49 @@ enum IpvsadmPlane {
   /// - Parameter silence: why no lbd answers instead.
   private static func noKernel(_ error: any Error, _ silence: String = "") -> String {
     let words = "Are you sure that IP Virtual Server is built in the kernel or as module?"
-    if case KernelError.refused(let command, let errno) = error {
+    if let refusal = error as? KernelRefusal, case .refused(let command, let errno) = refusal.error {
       return "Can't initialize ipvs: \(KernelWords.text(command, errno))\n\(words)"
     }
     return "ipvsadm: \(error)\(silence)\nCan't initialize ipvs: Protocol not available\n\(words)"
   }
 
-  /// What the listings call the size of the connection table.
-  var tableSize: Int {
-    if case .kernel(_, let info) = self { Int(info.connectionTableSize) } else { 4096 }
+  /// The same over one connection for all requests to come.
+  func connected() throws -> IpvsadmPlane {
+    IpvsadmPlane(client: try wait { try await client.connected() }, kernel: kernel, tableSize: tableSize)
   }
 
-  func services() throws -> [ServiceStatus] {
-    switch self {
-    case .kernel(let table, _): try table.services()
-    case .userspace(let client): try wait { try await client.services() }
-    }
+  func call<Request, Answer>(_ operation: Operation<Request, Answer>, _ request: Request) throws -> Answer {
+    try wait { try await client.call(operation, request) }
   }
 
-  func service(_ key: ServiceKey) throws -> ServiceStatus {
-    switch self {
-    case .kernel(let table, _): try table.service(key)
-    case .userspace(let client): try wait { try await client.service(key) }
-    }
-  }
+  func call<Answer>(_ operation: Operation<Nothing, Answer>) throws -> Answer { try call(operation, Nothing()) }
 
   /// Carries each change out by itself, in order.
   ///
   /// - Returns: of each why it was refused; nil where it is in force.
-  func attempt(_ changes: [Change]) throws -> [(any Error)?] {
-    switch self {
-    case .kernel(let table, _): table.carryOut(changes)
-    case .userspace(let client): try wait { try await client.attempt(changes) }
-    }
-  }
+  func attempt(_ changes: [Change]) throws -> [(any Error)?] { try wait { try await client.attempt(changes) } }
 
-  func flush() throws {
-    switch self {
-    case .kernel(let table, _): try table.flush()
-    case .userspace(let client): try wait { try await client.flush() }
-    }
-  }
-
-  func zero(_ key: ServiceKey?) throws {
-    switch self {
-    case .kernel(let table, _): try table.zero(key)
-    case .userspace(let client): try wait { try await client.zero(key) }
-    }
-  }
-
-  func timeouts() throws -> Timeouts {
-    switch self {
-    case .kernel(let table, _): try table.timeouts()
-    case .userspace(let client): try wait { try await client.timeouts() }
-    }
-  }
-
-  func set(_ timeouts: Timeouts) throws {
-    switch self {
-    case .kernel(let table, _): try table.set(timeouts)
-    case .userspace(let client): _ = try wait { try await client.setTimeouts(timeouts) }
-    }
-  }
-
-  /// The daemons are the kernel's alone.
+  /// The synchronization daemons are the kernel's alone.
   func daemons() throws -> [SyncDaemon] {
-    if case .kernel(let table, _) = self { try table.daemons() } else { [] }
+    guard let kernel else { return [] }
+    return try wait { try await kernel.ask { table throws(KernelError) in try table.daemons() } }
   }
 
   func start(_ daemon: SyncDaemon) throws {
-    guard case .kernel(let table, _) = self else { throw Self.noDaemons }
-    try table.start(daemon)
+    try askKernel { table throws(KernelError) in try table.start(daemon) }
   }
 
   func stop(_ daemon: SyncDaemon) throws {
-    guard case .kernel(let table, _) = self else { throw Self.noDaemons }
-    try table.stop(daemon)
+    try askKernel { table throws(KernelError) in try table.stop(daemon) }
   }
 
-  private static let noDaemons = PlaneError.notSupported(
-    "the synchronisation daemon is the kernel plane's (--plane kernel): lbd has none")
+  private func askKernel(_ question: @escaping @Sendable (IPVSTable) throws(KernelError) -> Void) throws {
+    guard let kernel else {
+      throw PlaneError.notSupported(
+        "the synchronization daemon is the kernel plane's (--plane kernel): lbd has none")
+    }
+    try wait { try await kernel.ask(question) }
+  }
 }
 
 /// What stood among ipvsadm's own words: `--plane NAME`, `--socket PATH`.

@@ -72,11 +72,11 @@ struct IpvsadmProgram {
 
   private func carryOut(_ command: IpvsadmCommand) throws {
     switch command.verb {
-    case .set: try plane.set(command.timeouts)
+    case .set: _ = try plane.call(API.setTimeouts, command.timeouts)
     case .startDaemon: try plane.start(command.daemon)
     case .stopDaemon: try plane.stop(command.daemon)
-    case .flush: try plane.flush()
-    case .zero: try plane.zero(command.key.key)
+    case .flush: _ = try plane.call(API.flush)
+    case .zero: _ = try plane.call(API.zero, ServiceChoice(command.key.key))
     case .list, .save, .restore: break
     default: if let change = command.change, let error = try plane.attempt([change])[0] { throw error }
     }

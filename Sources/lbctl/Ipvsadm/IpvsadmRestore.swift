@@ -12,9 +12,7 @@ struct IpvsadmRestore {
   /// - Returns: the status of the last line, as ipvsadm does.
   static func run(_ program: IpvsadmProgram) throws -> Int32 {
     var program = program
-    if case .userspace(let client) = program.plane {
-      program.plane = .userspace(try wait { try await client.connected() })
-    }
+    program.plane = try program.plane.connected()
     var restore = IpvsadmRestore(program: program)
     var input = InputLines()
     while let lines = input.next() {

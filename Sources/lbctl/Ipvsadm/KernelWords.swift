@@ -31,10 +31,17 @@ enum KernelWords {
   /// The same for what the user-space plane refuses; where ipvsadm has no words for it, the plane's own.
   static func text(_ error: any Error, _ verb: IpvsadmVerb) -> String {
     switch error {
-    case KernelError.refused(let command, let errno): text(command, errno)
-    case KernelError.noIPVS: "Protocol not available"
+    case let refusal as KernelRefusal: text(refusal)
     case let error as ErrorReply: text(code: error.code, verb) ?? error.description
     default: "\(error)"
+    }
+  }
+
+  private static func text(_ refusal: KernelRefusal) -> String {
+    switch refusal.error {
+    case .refused(let command, let errno): text(command, errno)
+    case .noIPVS: "Protocol not available"
+    default: refusal.description
     }
   }
 

@@ -48,7 +48,7 @@ struct DiagnosisTests {
       service.persistence = persistence
       let servers = (0..<3).map { index in
         ServerStatus(
-          server: RealServer(Endpoint(IPAddress(v4: server.v4 + UInt32(index)), 80), weight: weights[index]),
+          server: RealServer(Endpoint(IPAddress(v4: server.v4 + UInt32(index)), 80), weight: Weight(weights[index])),
           statistics: Statistics(connections: connections[index], packets: packets[index]))
       }
       seen.services = [ServiceStatus(service: service, servers: servers)]

@@ -30,7 +30,7 @@ private func real(_ number: Int, weight: Int32 = 1, port: UInt16 = 80, upper: UI
   -> RealServer
 {
   RealServer(
-    TestDirector.server(number, port: port), weight: weight, upperThreshold: upper, lowerThreshold: lower,
+    TestDirector.server(number, port: port), weight: Weight(weight), upperThreshold: upper, lowerThreshold: lower,
     mac: TestDirector.mac(number))
 }
 
@@ -168,7 +168,7 @@ struct PersistenceTests {
     arguments: [
       (0xffff_ffff, ["192.0.2.70", "192.0.2.70", "192.0.2.71", "192.0.2.71"], ["3", "3", "2", "2"]),
       (0xffff_ff00, ["192.0.2.70", "192.0.2.71", "192.0.3.71", "192.0.2.72"], ["3", "3", "2", "3"]),
-      (0, ["192.0.2.70", "198.51.100.1"], ["3", "3"]),
+      (0x8000_0000, ["192.0.2.70", "198.51.100.1"], ["3", "3"]),
     ] as [(UInt32, [String], [String])])
   func keep(_ mask: UInt32, _ clients: [String], _ picks: [String]) throws {
     let director = try persistent(mask)
@@ -232,7 +232,7 @@ struct PersistenceTests {
     let key = ServiceKey.fwmark(7, .v4)
     let director = try service(
       VirtualService(key, scheduler: .rr, persistence: Persistence(timeout: 100, netmask: .v4(~0))))
-    director.setMarks([
+    try director.setMarks([
       MarkRule(destination: Prefix("10.1.0.100/32")!, transport: .tcp, ports: PortRange(8_000, 8_100), mark: 7),
       MarkRule(destination: Prefix("10.1.0.100/32")!, transport: .tcp, ports: PortRange(443, 443), mark: 7),
     ])

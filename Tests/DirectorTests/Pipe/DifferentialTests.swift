@@ -95,7 +95,7 @@ private final class Replay {
   init(_ history: History) throws {
     director = try TestDirector(mtu: history.mtu ?? 1_500)
     begin = director.now
-    if let marks = history.marks { director.setMarks(marks) }
+    if let marks = history.marks { try director.setMarks(marks) }
   }
 
   /// Carries one step out: what came out otherwise than at the kernel.
@@ -266,7 +266,7 @@ extension TestDirector {
         (
           status.service.key.description,
           status.servers.map {
-            "\($0.server.endpoint) \($0.server.weight) \($0.activeConnections) \($0.inactiveConnections)"
+            "\($0.server.endpoint) \($0.server.weight.effective) \($0.activeConnections) \($0.inactiveConnections)"
           }
         )
       })

@@ -1,3 +1,4 @@
+import Glibc
 import LVS
 import Testing
 
@@ -81,5 +82,50 @@ struct SocketFilterTests {
       }
     }
     for share in shares { #expect(share > 600 / count / 2) }
+  }
+}
+
+@Suite("A filter that has to fit")
+struct FilterRoomTests {
+  private static let vips = (0..<20).map { IPAddress(v6: 0x2001_0db8 << 32, UInt64($0)) }
+
+  /// Attaches filters of at most so many instructions, as a kernel does that has `optmem_max`.
+  private func attach(_ vips: [IPAddress], room: Int, code: Int32 = ENOMEM) throws -> (FilterReach, SocketFilter) {
+    var attached = SocketFilter.nothing
+    let reach = try SocketFilter.attach(for: vips, vlan: nil, station: nil) { filter throws(SystemError) in
+      guard filter.instructions.count <= room else { throw SystemError("SO_ATTACH_FILTER", code: code) }
+      attached = filter
+    }
+    return (reach, attached)
+  }
+
+  @Test("lets the VIPs through and nothing else where it does")
+  func exact() throws {
+    let (reach, filter) = try attach(Self.vips, room: 1_000)
+    #expect(reach == .exact)
+    #expect(filter.instructions == SocketFilter.balanced(vips: Self.vips, vlan: nil).instructions)
+  }
+
+  @Test("becomes one for all that is to our station where it does not, which is told")
+  func wide() throws {
+    let (reach, filter) = try attach(Self.vips, room: 30)
+    #expect(reach != .exact)
+    var frame = TestFrame()
+    for (source, destination) in [("2001:db8::99", "2001:db8::ffff"), ("192.0.2.1", "192.0.2.2")] {
+      (frame.source, frame.destination) = (IPAddress(source)!, IPAddress(destination)!)
+      let octets = frame.udp(from: 1, to: 2)
+      #expect(try #require(FilterMachine(frame: octets).run(filter)) > 0)
+      #expect(FilterMachine(frame: octets, packetType: 3).run(filter) == 0)
+      #expect(FilterMachine(frame: octets, vlanTag: 7).run(filter) == 0)
+    }
+    var arp = frame.udp(from: 1, to: 2)
+    (arp[12], arp[13]) = (0x08, 0x06)
+    #expect(FilterMachine(frame: arp).run(filter) == 0)
+  }
+
+  @Test("is refused where nothing fits, or for another reason")
+  func refused() {
+    #expect(throws: SystemError("SO_ATTACH_FILTER", code: ENOMEM)) { try attach(Self.vips, room: 2) }
+    #expect(throws: SystemError("SO_ATTACH_FILTER", code: EPERM)) { try attach(Self.vips, room: 30, code: EPERM) }
   }
 }

@@ -86,7 +86,8 @@ struct TraceTests {
   private func carryOut(_ step: Trace.Step, _ director: TestDirector, _ comment: String) throws {
     let number = step.rs ?? 0
     let server = RealServer(
-      TestDirector.server(number), weight: step.w ?? 0, upperThreshold: step.u ?? 0, lowerThreshold: step.l ?? 0,
+      TestDirector.server(number), weight: Weight(step.w ?? 0), upperThreshold: step.u ?? 0,
+      lowerThreshold: step.l ?? 0,
       mac: TestDirector.mac(number))
     switch (step.op, step.out) {
     case ("add", _): try director.apply(.addServer(server, to: key))

@@ -18,7 +18,7 @@ struct FlowOffloadTests {
   }
 
   private static func server(_ number: Int, weight: Int32 = 1) -> RealServer {
-    RealServer(TestDirector.server(number), weight: weight, mac: TestDirector.mac(number))
+    RealServer(TestDirector.server(number), weight: Weight(weight), mac: TestDirector.mac(number))
   }
 
   /// A director whose flows an XDP program forwards, as far as there is room for them.

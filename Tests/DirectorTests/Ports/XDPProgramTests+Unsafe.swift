@@ -23,7 +23,7 @@ import Testing
     let settings = XDPSettings(table("settings"), buckets: buckets, seed: seed)
     try settings.set(station: owned.station, link: owned.link, vlan: vlan)
     for (vip, number) in owned.vips {
-      let (key, value) = (XDPProgram.key(vip), native(number ?? .max))
+      let (key, value) = (XDPProgram.key(vip), native(number))
       try #require(unsafe bpf_map_update_elem(table("vips"), key, value, 0) == 0)
     }
     let memory = try Mapping(descriptor: table("flows"), size: buckets * FlowTable.bucketSize)
@@ -101,8 +101,8 @@ struct XDPProgramTests {
         try director.apply(.addServer(RealServer(Endpoint(address, port), mac: TestDirector.mac(1)), to: key))
       }
     }
-    let numbers = Dictionary(uniqueKeysWithValues: director.services.snapshot(link: director.link).vips)
-    let owned = OwnedVIPs(vips: numbers.mapValues { $0 }, station: TestFrame.director, link: director.link)
+    let numbers = Dictionary(uniqueKeysWithValues: director.services.shared.publication.snapshot.vips)
+    let owned = OwnedVIPs(vips: numbers, station: TestFrame.director, link: director.link)
     let program = try #require(try LoadedProgram(owned, vlan: vlan))
     director.offload(to: program.flows)
     for client in 0..<4 {

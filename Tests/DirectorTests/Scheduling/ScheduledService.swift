@@ -31,18 +31,18 @@ final class ScheduledService {
 
   func add(_ server: ServerLoad) {
     list.insertFirst(server)
-    scheduler.added(list)
+    scheduler.changed(by: [.added], list)
   }
 
   func remove(at position: Int) {
     list.remove(at: position)
-    scheduler.removed(at: position, list)
+    scheduler.changed(by: [.removed(at: position)], list)
   }
 
   func edit(at position: Int, weight: Int32) {
     list[position].weight = weight
     if weight != 0 { list[position].lastWeight = weight }
-    scheduler.edited(at: position, list)
+    scheduler.changed(by: [.edited(at: position)], list)
   }
 
   /// Replaces counts and the overload mark.

@@ -41,7 +41,7 @@ struct TwosTests {
     let director = try TestDirector()
     try setUp(director, recording)
     let counts = try #require(director.services.status().first).servers.map {
-      "\($0.server.endpoint) \($0.server.weight) \($0.activeConnections) \($0.inactiveConnections)"
+      "\($0.server.endpoint) \($0.server.weight.effective) \($0.activeConnections) \($0.inactiveConnections)"
     }
     #expect(counts == recording.counts)
     try director.apply(.updateService(VirtualService(Self.key, scheduler: .twos, onePacket: true)))
@@ -75,7 +75,7 @@ struct TwosTests {
 
   private func server(_ number: Int, _ weight: Int32) -> RealServer {
     let end = Endpoint(IPAddress(v4: 0x0a01_0100 + UInt32(number)), 80)
-    return RealServer(end, weight: weight, mac: TestDirector.mac(number))
+    return RealServer(end, weight: Weight(weight), mac: TestDirector.mac(number))
   }
 
   /// Of two samples, and its degrees of freedom: what neither has does not count.

@@ -15,8 +15,9 @@ final class TestDirector {
     link = Link(mac: TestFrame.director, mtu: mtu, leavesChecksums: leavesChecksums)
     let (shared, counters) = (try SharedTables(templates: 1 << 12, seed: 1), try Counters())
     services = Services(shared: shared, counters: [counters], seed: 1)
+    services.publish(link: link, freePages: .max)
     director = try Director(
-      shared: shared, counters: counters, snapshot: services.snapshot(link: link), connections: connections, seed: 1,
+      shared: shared, counters: counters, connections: connections, seed: 1,
       ownership: ownership)
     director.connections.startClock(now)
     shared.persistence.startClock(now)
@@ -27,39 +28,34 @@ final class TestDirector {
   static func server(_ n: Int, port: UInt16 = 80) -> Endpoint { Endpoint(IPAddress(v4: 0x0a01_0100 + UInt32(n)), port) }
   static func mac(_ n: Int) -> MACAddress { MACAddress(0x0200_0000_0100 + UInt64(n)) }
 
+  /// Each change at a moment of its own, as a kernel takes them.
   func apply(_ changes: Change...) throws {
-    for change in changes { try services.apply(change, now: now) }
-    adopt()
+    for change in changes { try adopt([change]) }
   }
 
-  func set(_ key: String, _ value: String) throws {
-    try services.set(key, to: value)
+  /// All changes at one moment.
+  func adopt(_ changes: [Change]) throws {
+    var next = services.desired
+    for change in changes { try next.apply(change) }
+    try services.stage(next, by: changes, now: now)
     defend(freePages: .max)
+    services.collect(now)
   }
 
-  func setTimeouts(_ timeouts: Timeouts) throws {
-    services.settings.timeouts.asSet = timeouts
-    adopt()
-  }
+  func set(_ key: String, _ value: String) throws { try apply(.set(key, to: value)) }
+  func setTimeouts(_ timeouts: Timeouts) throws { try apply(.setTimeouts(timeouts)) }
 
   /// The VIP with this number.
   func vip(_ number: UInt16) -> IPAddress {
-    services.snapshot(link: link).vips.first { $0.1 == number }?.0 ?? IPAddress(v4: 0)
+    services.shared.publication.snapshot.vips.first { $0.1 == number }?.0 ?? IPAddress(v4: 0)
   }
 
-  func setMarks(_ rules: [MarkRule]) {
-    services.rules = rules
-    adopt()
-  }
+  func setMarks(_ rules: [MarkRule]) throws { try apply(.setMarks(rules)) }
 
-  /// Puts the defences up or down for so much free memory.
+  /// Raises the defenses or lowers them for so much free memory.
   func defend(freePages: UInt64) {
-    _ = services.settings.defend(freePages: freePages)
-    adopt()
-  }
-
-  private func adopt() {
-    director.adopt(services.snapshot(link: link))
+    services.publish(link: link, freePages: freePages)
+    director.keepUp()
     while director.sweep(limit: 100) {}
   }
 
@@ -126,7 +122,7 @@ final class TestDirector {
     let servers = services.status().first { $0.service.key == key }?.servers ?? []
     return Dictionary(
       uniqueKeysWithValues: servers.map {
-        ($0.server.endpoint, [Int($0.server.weight), Int($0.activeConnections), Int($0.inactiveConnections)])
+        ($0.server.endpoint, [Int($0.server.weight.effective), Int($0.activeConnections), Int($0.inactiveConnections)])
       })
   }
 

@@ -13,7 +13,17 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
     }
   }
   if let changes = try? JSONDecoder().decode([Change].self, from: Data(input)) {
-    for change in changes { try? change.validate() }
+    var state = DesiredState(capabilities)
+    for change in changes { try? state.apply(change) }
+    guard (try? DesiredState(state.configuration, capabilities)) == state else {
+      fatalError("what is wanted cannot be said in a file")
+    }
   }
   return 0
 }
+
+private let capabilities = Capabilities(
+  .userspace, methods: [.route, .tunnel, .masquerade], features: Set(Capabilities.Feature.allCases),
+  settings: [
+    SettingRule("mh_table_size", .choice([251, 509]), standard: "251"), SettingRule("any", .any, standard: ""),
+  ])

@@ -8,7 +8,9 @@ import LVS
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
   let input = unsafe Array(UnsafeBufferPointer(start: start, count: count))
-  guard let director = try? OfflineDirector(services: services) else { fatalError("the director does not start") }
+  guard let director = try? OfflineDirector(Configuration(services: services)) else {
+    fatalError("the director does not start")
+  }
   var (at, time) = (0, UInt64(1_000_000))
   while input.count - at > 4 {
     let length = min(Int(input[at]) << 8 | Int(input[at + 1]), input.count - at - 4)
@@ -22,7 +24,8 @@ public func fuzz(_ start: UnsafePointer<UInt8>, _ count: Int) -> CInt {
 
 /// Services of every kind, so that all ways through the director can be found.
 private let services: [ServiceDefinition] = {
-  let v4 = ["10.77.0.21", "10.77.0.22"], v6 = ["2001:db8::21", "2001:db8::22"]
+  let v4 = ["10.77.0.21", "10.77.0.22"]
+  let v6 = ["2001:db8::21", "2001:db8::22"]
   func service(
     _ key: String, _ scheduler: SchedulerName = .rr, persistent: Bool = false, engine: String? = nil,
     onePacket: Bool = false

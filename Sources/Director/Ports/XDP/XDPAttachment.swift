@@ -33,7 +33,10 @@ extension Attachment where P == XDPPort {
         description: "AF_XDP on \(interface.name): \(kind), \(queues) receive queue\(queues == 1 ? "" : "s")",
         interface: interface.name, flows: program.flows, transmits: { program.transmits },
         idle: { interface throws(SystemError) in try idle(interface, bells: bells) },
-        filter: { owned throws(SystemError) in try program.redirect(owned, vlan: options.vlan) })
+        filter: { owned throws(SystemError) in
+          try program.redirect(owned, vlan: options.vlan)
+          return .exact
+        })
     } catch {
       throw .unavailable(error.description)
     }

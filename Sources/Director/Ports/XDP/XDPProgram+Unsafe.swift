@@ -118,19 +118,16 @@ import LVS
   /// Redirects what is for these VIPs, and nothing else.
   func redirect(_ owned: OwnedVIPs, vlan: UInt16?) throws(SystemError) {
     try settings.set(station: owned.station, link: owned.link, vlan: vlan)
-    let numbers = owned.vips.mapValues { $0 ?? Self.noNumber }
-    for (vip, number) in numbers where redirected[vip] != number {
+    for (vip, number) in owned.vips where redirected[vip] != number {
       try update(vips, key: Self.key(vip), value: native(number))
+      redirected[vip] = number
     }
-    for vip in redirected.keys where numbers[vip] == nil {
+    for vip in redirected.keys where owned.vips[vip] == nil {
       let key = Self.key(vip)
       _ = unsafe bpf_map_delete_elem(vips, key)
+      redirected[vip] = nil
     }
-    redirected = numbers
   }
-
-  /// Of a VIP that no connection knows; none ever gets it.
-  private static let noNumber = UInt16.max
 
   /// Redirects the frames of a receive queue to a socket.
   func redirect(queue: UInt32, to socket: Int32) throws(SystemError) {

@@ -1,21 +1,4 @@
 import Foundation
-import LVS
-
-/// What a request that changes things answers.
-public struct Applied: Hashable, Sendable, Codable {
-  /// How many changes it took.
-  public var changes: Int
-}
-
-/// Which VIPs a request is about; all where none is named.
-public struct NamedVIPs: Hashable, Sendable, Codable {
-  public var vips: [IPAddress]
-}
-
-/// The value of one setting, as it is put.
-public struct Setting: Hashable, Sendable, Codable {
-  public var value: String
-}
 
 /// The JSON of the API: keys in a fixed order, so that answers can be compared.
 enum JSON {

@@ -2,13 +2,13 @@ import LVS
 
 /// ipvsadm's order of a listing. It subtracts, in 32 bits with a sign, so that of two addresses that lie 2^31 or more
 /// apart the larger one comes first; and since such an order goes in circles, the way of sorting shows: glibc's merges.
-enum ListingOrder {
+public enum ListingOrder {
   /// The services, each with its servers as they are.
-  static func sorted(_ services: [ServiceStatus]) -> [ServiceStatus] {
+  public static func sorted(_ services: [ServiceStatus]) -> [ServiceStatus] {
     merged(services) { compare($0.service.key, $1.service.key) }
   }
 
-  static func withSortedServers(_ service: ServiceStatus) -> ServiceStatus {
+  public static func withSortedServers(_ service: ServiceStatus) -> ServiceStatus {
     var service = service
     service.servers = merged(service.servers) { compare($0.server.endpoint, $1.server.endpoint) }
     return service

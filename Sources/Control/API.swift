@@ -1,0 +1,81 @@
+import Foundation
+import LVS
+
+/// All operations of the API.
+///
+/// Resources are JSON, refusals an `ErrorReply`. Beside them there are `GET /metrics`, and two that stream:
+/// `GET /v1/connections`, a JSON object a line, and `GET /v1/capture`, a capture file.
+public enum API {
+  // Services.
+  public static let services = Operation<ServiceChoice, [ServiceStatus]>(.get, "services", in: .query)
+  public static let flush = Operation<Nothing, Nothing>(.delete, "services")
+  public static let zero = Operation<ServiceChoice, Nothing>(.post, "zero", in: .query)
+  public static let total = Operation<Nothing, Traffic>(.get, "total")
+
+  // What is wanted.
+  /// All of them, or none.
+  public static let changes = Operation<[Change], Applied>(.post, "changes", in: .body)
+  /// Each by itself: of each why it was refused, null where it is in force.
+  public static let attempts = Operation<[Change], [ErrorReply?]>(.post, "attempts", in: .body)
+  public static let configuration = Operation<Nothing, Configuration>(.get, "configuration")
+  /// YAML is read too.
+  public static let apply = Operation<Configuration, Applied>(.put, "configuration", in: .body) {
+    try Configuration(yaml: String(decoding: $0, as: UTF8.self))
+  }
+  /// The file that lbd was started with, again.
+  public static let reload = Operation<Nothing, Applied>(.post, "reload")
+  public static let marks = Operation<Nothing, [MarkRule]>(.get, "marks")
+  public static let setMarks = Operation<[MarkRule], [MarkRule]>(.put, "marks", in: .body)
+  public static let timeouts = Operation<Nothing, Timeouts>(.get, "timeouts")
+  public static let setTimeouts = Operation<Timeouts, Timeouts>(.put, "timeouts", in: .body)
+  public static let settings = Operation<Nothing, [String: String]>(.get, "settings")
+  public static let set = Operation<Setting, [String: String]>(.put, "settings/:name", in: .body)
+
+  // The plane.
+  public static let capabilities = Operation<Nothing, Capabilities>(.get, "capabilities")
+  public static let vips = Operation<Nothing, [VIPStatus]>(.get, "vips")
+  public static let takeOver = Operation<NamedVIPs, [VIPStatus]>(.post, "vips/takeover", in: .body)
+  public static let release = Operation<NamedVIPs, [VIPStatus]>(.post, "vips/release", in: .body)
+  public static let neighbors = Operation<Nothing, [NeighborStatus]>(.get, "neighbors")
+  public static let workers = Operation<Nothing, [WorkerStatus]>(.get, "workers")
+  public static let verdicts = Operation<Nothing, VerdictCounts>(.get, "verdicts")
+  public static let findings = Operation<Nothing, [Finding]>(.get, "findings")
+  public static let examine = Operation<Nothing, [Finding]>(.post, "doctor")
+
+  // Streams.
+  static let connections = StreamOperation<ConnectionFilter>("connections")
+  static let capture = StreamOperation<CaptureChoice>("capture")
+}
+
+/// One service, or all where none is named.
+public struct ServiceChoice: Hashable, Sendable, Codable {
+  public var service: ServiceKey?
+
+  public init(_ service: ServiceKey? = nil) { self.service = service }
+}
+
+/// Which VIPs; all where none is named.
+public struct NamedVIPs: Hashable, Sendable, Codable {
+  public var vips: [IPAddress]
+
+  public init(_ vips: [IPAddress]) { self.vips = vips }
+}
+
+/// A setting and what it is to be.
+public struct Setting: Hashable, Sendable, Codable {
+  public var name: String
+  public var value: String
+
+  public init(_ name: String, _ value: String) { (self.name, self.value) = (name, value) }
+}
+
+/// Which frames: all where no libpcap expression selects some.
+struct CaptureChoice: Hashable, Sendable, Codable {
+  var filter: String?
+}
+
+/// What a request that changes things answers.
+public struct Applied: Hashable, Sendable, Codable {
+  /// How many changes it took.
+  public var changes: Int
+}

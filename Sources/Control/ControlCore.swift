@@ -1,0 +1,188 @@
+import LVS
+import Logging
+import Serial
+
+/// The one owner of what is wanted of a plane.
+///
+/// A request is carried out in its turn, in four steps: its changes are applied to a copy of the state, which checks
+/// them; the plane asks the outside world; the plane adopts the whole next state, at one moment or not at all; the state
+/// is kept. Where a step refuses, nothing has changed. Who only reads waits for nobody.
+public actor ControlCore {
+  nonisolated let plane: any ForwardingPlane
+  nonisolated let facilities: Facilities
+  private let logger: Logger
+  private let turns = Turnstile()
+  /// nil before the first change of a plane whose own table is what is wanted.
+  private var state: DesiredState?
+  private let find: @Sendable () async throws(PlaneError) -> DesiredState
+
+  /// For a plane of which nothing is wanted yet.
+  public init(_ plane: any ForwardingPlane, facilities: Facilities = Facilities(), logger: Logger) {
+    let state = DesiredState(plane.capabilities)
+    (self.plane, self.facilities, self.logger, self.state) = (plane, facilities, logger, state)
+    find = { () throws(PlaneError) in state }
+  }
+
+  /// For a plane whose own table is what is wanted: it is looked at before the first change.
+  public init(mirroring plane: any ForwardingPlane, find: @escaping Find) {
+    (self.plane, facilities, self.find) = (plane, Facilities(), find)
+    logger = Logger(label: "") { _ in SwiftLogNoOpLogHandler() }
+  }
+
+  public typealias Find = @Sendable () async throws(PlaneError) -> DesiredState
+
+  /// What the plane can do, and what it has beside its forwarding.
+  public nonisolated var capabilities: Capabilities {
+    var capabilities = plane.capabilities
+    capabilities.features.formUnion(facilities.features)
+    return capabilities
+  }
+
+  /// A part that not every plane has.
+  nonisolated func part<Part>(
+    _ part: (Facilities) -> Part?, _ feature: Capabilities.Feature
+  ) throws(PlaneError) -> Part {
+    guard let part = part(facilities) else { throw capabilities.lack(of: feature) }
+    return part
+  }
+
+  // MARK: Reading
+
+  /// All services, or the one asked for.
+  public func services(_ key: ServiceKey? = nil) async throws -> [ServiceStatus] {
+    let statuses = try await plane.status()
+    let services = state?.completed(statuses) ?? statuses
+    guard let key else { return services }
+    guard let service = services.first(where: { $0.service.key == key }) else { throw PlaneError.noSuchService(key) }
+    return [service]
+  }
+
+  public func configuration() async throws(PlaneError) -> Configuration { try await present().configuration }
+
+  /// What is wanted now.
+  private func present() async throws(PlaneError) -> DesiredState {
+    if let state { return state }
+    let found = try await find()
+    state = state ?? found
+    return found
+  }
+
+  // MARK: Changing
+
+  /// All of the changes, in order, or none of them.
+  public func apply(_ changes: [Change]) async throws(PlaneError) {
+    if changes.isEmpty { return }
+    try await turns.withTurn { () async throws(PlaneError) in
+      do throws(PlaneError) {
+        var proposal = Proposal(of: try await present())
+        for change in changes { try proposal.add(change, .ask) }
+        try await carryOut(proposal)
+      } catch { throw refused(error, changes.count) }
+      for change in changes { logger.info("change applied", metadata: change.metadata) }
+    }
+  }
+
+  /// Each change by itself, in order: one that is refused holds up none after it. Those that are not are in force at
+  /// one moment, where the plane takes them together.
+  ///
+  /// - Returns: of each change why it was refused; nil where it is in force.
+  public func attempt(_ changes: [Change]) async -> [PlaneError?] {
+    await turns.withTurn {
+      let refusals = await refusals(of: changes)
+      for (change, refusal) in zip(changes, refusals) {
+        if let refusal {
+          logger.warning("change refused", metadata: change.metadata.merging(["reason": "\(refusal)"]) { $1 })
+        } else {
+          logger.info("change applied", metadata: change.metadata)
+        }
+      }
+      return refusals
+    }
+  }
+
+  /// Makes of the state what the configuration says, with the least changes.
+  ///
+  /// - Parameter manner: what is done where another host has a VIP that is new.
+  /// - Returns: the changes that it took.
+  @discardableResult
+  public func apply(
+    _ configuration: Configuration, _ manner: Claim.Manner = .standBy
+  ) async throws(PlaneError) -> [Change] {
+    try configuration.validate()
+    return try await turns.withTurn { () async throws(PlaneError) in
+      let present = try await present()
+      return try await become(try DesiredState(configuration, present.capabilities), from: present, manner)
+    }
+  }
+
+  /// Removes all services. The rules that mark packets, timeouts and settings stay.
+  public func flush() async throws(PlaneError) {
+    try await turns.withTurn { () async throws(PlaneError) in
+      let present = try await present()
+      var next = present
+      next.removeServices()
+      _ = try await become(next, from: present, .ask)
+    }
+  }
+
+  private func become(
+    _ next: DesiredState, from present: DesiredState, _ manner: Claim.Manner
+  ) async throws(PlaneError) -> [Change] {
+    let proposal = Proposal(of: present, to: next, manner)
+    do throws(PlaneError) { try await carryOut(proposal) } catch { throw refused(error, proposal.steps.count) }
+    for change in proposal.steps { logger.info("change applied", metadata: change.metadata) }
+    return proposal.steps
+  }
+
+  /// Has the plane admit and adopt what is proposed, and keeps it.
+  private func carryOut(_ proposal: Proposal) async throws(PlaneError) {
+    let admission = await plane.admit(proposal.claims)
+    for claim in proposal.claims { if let refusal = admission.refusals[claim.subject] { throw refusal } }
+    try await adopt(proposal, admission)
+  }
+
+  private func adopt(_ proposal: Proposal, _ admission: Admission) async throws(PlaneError) {
+    var proposal = proposal
+    for definition in admission.found { try proposal.take(over: definition) }
+    try await plane.adopt(
+      Transition(to: proposal.next, by: proposal.steps, standby: admission.standby))
+    state = proposal.next
+  }
+
+  private func refused(_ error: PlaneError, _ count: Int) -> PlaneError {
+    logger.warning("change refused", metadata: ["reason": "\(error)", "changes": "\(count)"])
+    return error
+  }
+
+  // MARK: Attempts
+
+  private func refusals(of changes: [Change]) async -> [PlaneError?] {
+    do throws(PlaneError) {
+      let present = try await present()
+      var (proposal, refusals) = Proposal.each(of: changes, to: present) { _ in nil }
+      let admission = await plane.admit(proposal.claims)
+      if !admission.refusals.isEmpty {
+        (proposal, refusals) = Proposal.each(of: changes, to: present) { claims in
+          claims.lazy.compactMap { admission.refusals[$0.subject] }.first
+        }
+      }
+      return try await adopted(proposal, admission, changes, refusals)
+    } catch { return changes.map { _ in error } }
+  }
+
+  /// What a plane does not take together it may take one by one.
+  private func adopted(
+    _ proposal: Proposal, _ admission: Admission, _ changes: [Change], _ refusals: [PlaneError?]
+  ) async throws(PlaneError) -> [PlaneError?] {
+    if proposal.steps.isEmpty { return refusals }
+    do throws(PlaneError) {
+      try await adopt(proposal, admission)
+      return refusals
+    } catch {
+      if changes.count == 1 { throw error }
+    }
+    var each: [PlaneError?] = []
+    for change in changes { each += await self.refusals(of: [change]) }
+    return each
+  }
+}

@@ -1,0 +1,86 @@
+import Foundation
+
+/// One operation of the API: where it is asked for over HTTP, and what goes there and comes back.
+///
+/// It is declared once, in `API`. A server answers it, a client calls it, and neither says it again.
+public struct Operation<Request: Codable & Sendable, Answer: Codable & Sendable>: Sendable {
+  public enum Method: String, Sendable {
+    case get = "GET"
+    case put = "PUT"
+    case post = "POST"
+    case delete = "DELETE"
+  }
+
+  /// Where the request stands. In a query all of its fields are text.
+  enum Place: Sendable {
+    case query, body
+  }
+
+  public let method: Method
+  /// Below `/v1/`. A part that begins with a colon is a field of the request.
+  public let path: String
+  private let place: Place
+  /// How a body is read.
+  private let read: @Sendable (Data) throws -> Request
+
+  init(
+    _ method: Method, _ path: String, in place: Place,
+    read: @escaping @Sendable (Data) throws -> Request = { try JSON.decode(from: $0) }
+  ) {
+    (self.method, self.path, self.place, self.read) = (method, path, place, read)
+  }
+
+  /// What tells it from all others.
+  var name: String { "\(method.rawValue) \(path)" }
+
+  /// A request on its way.
+  struct Message {
+    var path: String
+    var query: [String: String] = [:]
+    var body = Data()
+  }
+
+  func message(_ request: Request) throws -> Message {
+    guard place == .query || !fieldsOfPath.isEmpty else { return Message(path: path, body: try JSON.encode(request)) }
+    var fields: [String: String] = try JSON.decode(from: JSON.encode(request))
+    var message = Message(path: path)
+    for field in fieldsOfPath {
+      let value = fields.removeValue(forKey: field) ?? ""
+      let escaped = value.addingPercentEncoding(withAllowedCharacters: .alphanumerics.union(["_", "-"])) ?? value
+      message.path = message.path.replacing(":\(field)", with: escaped)
+    }
+    if place == .query { message.query = fields } else { message.body = try JSON.encode(fields) }
+    return message
+  }
+
+  /// Reads a request.
+  ///
+  /// - Parameters:
+  ///   - fields: of the path, and where the request stands in a query, of that.
+  func request(_ fields: [String: String], _ body: () async throws -> Data) async throws -> Request {
+    if place == .query { return try JSON.decode(from: JSON.encode(fields)) }
+    guard !fieldsOfPath.isEmpty else { return try read(await body()) }
+    let known: [String: String] = try JSON.decode(from: await body())
+    return try JSON.decode(from: JSON.encode(known.merging(fields) { _, path in path }))
+  }
+
+  var isInQuery: Bool { place == .query }
+
+  var fieldsOfPath: [String] { path.split(separator: "/").filter { $0.hasPrefix(":") }.map { String($0.dropFirst()) } }
+}
+
+extension Operation where Request == Nothing {
+  init(_ method: Method, _ path: String) { self.init(method, path, in: .query) }
+}
+
+/// An operation whose answer comes as bytes, piece by piece.
+public struct StreamOperation<Request: Codable & Sendable>: Sendable {
+  let operation: Operation<Request, Nothing>
+
+  init(_ path: String) { operation = Operation(.get, path, in: .query) }
+}
+
+/// What there is to say where there is nothing.
+public struct Nothing: Hashable, Sendable, Codable {
+  public init() {}
+}

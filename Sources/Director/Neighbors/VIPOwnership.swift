@@ -1,0 +1,144 @@
+import LVS
+import Synchronization
+
+/// Who has which VIP on the LAN: asks for other owners before one is taken, takes and announces it, tells of others who
+/// claim it, and gives it up. It forwards nothing, and does not know what a VIP is for.
+public final class VIPOwnership: Sendable {
+  /// The thread that it works with, which looks for real servers too.
+  let worker: NeighborhoodWorker
+  private let probes: Probes
+  private let report: @Sendable (DirectorEvent) -> Void
+  private let owned = Mutex<Set<IPAddress>>([])
+
+  /// - Parameters:
+  ///   - report: told what happens to VIPs.
+  ///   - heard: told what is learned of real servers.
+  ///   - server: the real server whose station this is.
+  init(
+    _ neighborhood: Neighborhood, interface: Interface, vlan: UInt16?, counters: Counters,
+    report: @escaping @Sendable (DirectorEvent) -> Void,
+    heard: @escaping @Sendable (NeighborChange) -> Void = { _ in },
+    server: @escaping @Sendable (MACAddress) -> IPAddress? = { _ in nil }
+  ) throws(SystemError) {
+    let probes = Probes()
+    (self.probes, self.report) = (probes, report)
+    worker = try NeighborhoodWorker(neighborhood, interface: interface.index, vlan: vlan, counters: counters) {
+      switch $0 {
+      case .neighbor(let change): heard(change)
+      case .vip(.free(let vip)): probes.end(vip, owner: nil)
+      case .vip(.taken(let vip)): report(.vipTaken(vip))
+      case .vip(.contested(let vip, let mac)):
+        probes.end(vip, owner: mac)
+        report(.vipContested(vip, by: mac, server: server(mac)))
+      case .vip(.yielded(let vip, let mac)): report(.vipYielded(vip, to: mac))
+      case .vip(.released(let vip)): report(.vipReleased(vip))
+      }
+    }
+  }
+
+  /// For VIPs that the host's own stack serves.
+  ///
+  /// - Throws: where there is no such interface, or the process may not open packet sockets.
+  public convenience init(
+    _ options: UserspacePlane.Options, report: @escaping @Sendable (DirectorEvent) -> Void
+  ) throws(PlaneError) {
+    let interface = try Interface.read(options.interface)
+    do throws(SystemError) {
+      try self.init(
+        Neighborhood(
+          mac: interface.mac, addresses: interface.addresses, fixedSender: options.address, timing: options.timing),
+        interface: interface, vlan: options.vlan, counters: try Counters(), report: report)
+    } catch {
+      throw .unavailable("\(error): lbd needs CAP_NET_RAW and CAP_NET_ADMIN (run it as root)")
+    }
+  }
+
+  // MARK: Asking
+
+  /// Those of the VIPs that other hosts answer for, with their stations; all are asked for at the same time, a few times.
+  public func owners(of vips: Set<IPAddress>) async -> [IPAddress: MACAddress] {
+    await withTaskGroup(of: (IPAddress, MACAddress?).self) { group in
+      for vip in vips { group.addTask { (vip, await self.owner(of: vip)) } }
+      return await group.reduce(into: [:]) { owners, answer in owners[answer.0] = answer.1 }
+    }
+  }
+
+  private func owner(of vip: IPAddress) async -> MACAddress? {
+    let owner = await probes.outcome(of: vip) { worker.probe(vip) }
+    worker.remove(vip)
+    return owner
+  }
+
+  /// Whether the station is another director's that may have our VIPs.
+  func isPeer(_ station: MACAddress) async -> Bool {
+    await worker.inspect { neighborhood, _ in neighborhood.isPeer(station) }
+  }
+
+  /// The VIPs that there are, with their states.
+  public func listing() async -> [VIPStatus] { await worker.inspect { neighborhood, _ in neighborhood.vips.listing } }
+
+  /// Those that are ours, or are to be.
+  var all: Set<IPAddress> { owned.withLock { $0 } }
+
+  // MARK: Having
+
+  /// Takes a VIP and announces it, now and from time to time; or waits until its present owner has let go of it.
+  public func take(_ vip: IPAddress, after owner: MACAddress? = nil) {
+    _ = owned.withLock { $0.insert(vip) }
+    if let owner { return worker.wait(for: vip, heldBy: owner) }
+    worker.take(vip)
+    report(.vipTaken(vip))
+  }
+
+  /// Knows nothing of the VIP any more.
+  public func leave(_ vip: IPAddress) {
+    _ = owned.withLock { $0.remove(vip) }
+    worker.remove(vip)
+    report(.vipReleased(vip))
+  }
+
+  public func stop() { worker.stop() }
+}
+
+extension VIPOwnership: VIPTakeover {
+  public func takeOver(_ vips: [IPAddress]) async throws(PlaneError) {
+    for vip in try named(vips) {
+      worker.take(vip)
+      report(.vipTaken(vip))
+    }
+  }
+
+  /// What arrives for them is still forwarded.
+  public func release(_ vips: [IPAddress]) async throws(PlaneError) {
+    for vip in try named(vips) {
+      worker.release(vip)
+      report(.vipReleased(vip))
+    }
+  }
+
+  /// The VIPs that are meant, all of them where none is named.
+  private func named(_ vips: [IPAddress]) throws(PlaneError) -> [IPAddress] {
+    let known = all
+    for vip in vips where !known.contains(vip) {
+      throw .invalid("no service has the VIP \(vip) (lbctl vips shows what there is)")
+    }
+    return vips.isEmpty ? known.sorted() : vips
+  }
+}
+
+/// Which VIPs are being probed for, and who waits for the outcome.
+private final class Probes: Sendable {
+  private let waiting = Mutex<[IPAddress: CheckedContinuation<MACAddress?, Never>]>([:])
+
+  /// Calls `probe` and waits for what comes of it: nil where the VIP is free, else its other owner.
+  func outcome(of vip: IPAddress, _ probe: () -> Void) async -> MACAddress? {
+    await withCheckedContinuation { continuation in
+      waiting.withLock { $0[vip] = continuation }
+      probe()
+    }
+  }
+
+  func end(_ vip: IPAddress, owner: MACAddress?) {
+    waiting.withLock { $0.removeValue(forKey: vip) }?.resume(returning: owner)
+  }
+}

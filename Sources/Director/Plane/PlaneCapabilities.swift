@@ -1,0 +1,26 @@
+import LVS
+
+extension Capabilities {
+  /// Of this program's own data plane: direct routing, with marks and settings of its own.
+  static var userspace: Capabilities {
+    Capabilities(
+      .userspace, methods: [.route], features: [.marks, .macs], settings: Settings.rules,
+      timeouts: Settings().timeouts.asSet)
+  }
+}
+
+extension UserspacePlane {
+  public var capabilities: Capabilities { .userspace }
+
+  /// What there is beside the forwarding; captures are whoever's who can write their files.
+  public var facilities: Facilities {
+    var facilities = Facilities()
+    facilities.vips = { [vips] in await vips.listing() }
+    facilities.takeover = vips
+    facilities.neighbors = { [vips] in await vips.worker.inspect { $0.neighbors.listing($1) } }
+    facilities.workers = { [workers] in await workers.status() }
+    facilities.verdicts = { [workers, neighborCounters] in await workers.verdicts(beside: neighborCounters) }
+    facilities.doctor = self
+    return facilities
+  }
+}

@@ -1,0 +1,138 @@
+/// What a data plane can do: what a desired state may ask of it, and what else it has.
+public struct Capabilities: Hashable, Sendable, Codable {
+  public enum Plane: String, Hashable, Sendable, Codable {
+    /// This program's own.
+    case userspace
+    /// The kernel's IPVS.
+    case kernel
+  }
+
+  /// What one plane has and another has not, as `lbctl capabilities` names it.
+  public enum Feature: String, Hashable, Sendable, Codable, CaseIterable {
+    /// Rules that mark packets.
+    case marks
+    /// Real servers at a fixed Ethernet address.
+    case macs
+    /// Real servers that are the director itself.
+    case localServers = "local_servers"
+    /// A listing of the VIPs and who has them.
+    case vips
+    /// VIPs that are taken and given up by command.
+    case takeover
+    /// Real servers that the director finds itself.
+    case neighbors
+    case workers
+    /// A count of what became of each frame.
+    case verdicts
+    /// A look for what breaks direct routing.
+    case doctor
+    /// A copy of the frames that are handled.
+    case capture
+  }
+
+  public var plane: Plane
+  /// The forwarding methods that servers may have, in ipvsadm's order: `route`, `tunnel`, `masquerade`.
+  public var methods: [ForwardingMethod.Kind]
+  public var features: Set<Feature>
+  public var settings: [SettingRule]
+  /// The timeouts that connections have where nobody set any.
+  public var timeouts: Timeouts
+
+  public init(
+    _ plane: Plane, methods: [ForwardingMethod.Kind], features: Set<Feature>, settings: [SettingRule] = [],
+    timeouts: Timeouts = .standard
+  ) {
+    self.plane = plane
+    self.methods = methods
+    self.features = features
+    self.settings = settings
+    self.timeouts = timeouts
+  }
+}
+
+/// Where a plane's lack refuses something: here and nowhere else, in one kind of line.
+extension Capabilities {
+  /// - Throws: `PlaneError.notSupported` where the plane does not have it.
+  public func require(_ feature: Feature) throws(PlaneError) {
+    guard features.contains(feature) else { throw lack(of: feature) }
+  }
+
+  /// The refusal of what the plane does not have.
+  public func lack(of feature: Feature) -> PlaneError { lacks("has no \(feature.words)") }
+
+  /// - Throws: `PlaneError.notSupported` where the plane does not forward to such a server.
+  func require(_ server: RealServer) throws(PlaneError) {
+    guard methods.contains(server.method.kind) else {
+      let known = methods.map(\.letter).joined(separator: ", ")
+      throw lacks("forwards by \(known) and not by \(server.method.kind.letter), as \(server.endpoint) asks for")
+    }
+    if server.mac != nil { try require(.macs) }
+  }
+
+  /// The rule of a setting.
+  func setting(_ name: String) throws(PlaneError) -> SettingRule {
+    guard let rule = settings.first(where: { $0.name == name }) else {
+      throw .invalid("no setting '\(name)' (there are \(settings.map(\.name).sorted().joined(separator: ", ")))")
+    }
+    return rule
+  }
+
+  private func lacks(_ what: String) -> PlaneError {
+    .notSupported("the \(plane.rawValue) data plane \(what) (lbctl capabilities shows what it can do)")
+  }
+}
+
+extension Capabilities.Feature {
+  fileprivate var words: String {
+    switch self {
+    case .marks: "rules that mark packets"
+    case .macs: "real servers at a fixed Ethernet address (--mac)"
+    case .localServers: "real servers on the director itself"
+    case .vips: "listing of VIPs"
+    case .takeover: "VIPs to take over or release by command"
+    case .neighbors: "neighbors to show"
+    case .workers: "workers to show"
+    case .verdicts: "verdicts to show"
+    case .doctor: "doctor"
+    case .capture: "frames to capture"
+    }
+  }
+}
+
+/// A setting that a plane has, named as the kernel's `net.ipv4.vs` sysctls are, and what it may be.
+public struct SettingRule: Hashable, Sendable, Codable {
+  public enum Values: Hashable, Sendable, Codable {
+    case range(ClosedRange<UInt32>)
+    case choice([UInt32])
+    /// What the kernel takes.
+    case any
+  }
+
+  public var name: String
+  public var values: Values
+  /// What it is where nobody set it.
+  public var standard: String
+
+  public init(_ name: String, _ values: Values, standard: String) {
+    (self.name, self.values, self.standard) = (name, values, standard)
+  }
+
+  /// The value in the one way to write it.
+  ///
+  /// - Throws: `PlaneError.outOfRange` where the setting cannot be that.
+  public func checked(_ text: String) throws(PlaneError) -> String {
+    switch values {
+    case .any: return text
+    case .range(let range):
+      guard let number = UInt32(text), range.contains(number) else {
+        throw .outOfRange("\(name) takes \(range.lowerBound) to \(range.upperBound), not '\(text)'")
+      }
+      return String(number)
+    case .choice(let choice):
+      guard let number = UInt32(text), choice.contains(number) else {
+        throw .outOfRange("\(name) takes one of \(choice.map(String.init).joined(separator: ", ")), not '\(text)'")
+      }
+      return String(number)
+    }
+  }
+}
