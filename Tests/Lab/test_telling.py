@@ -8,7 +8,7 @@ import pytest
 from director import BINARIES, service
 from frames import ACK, ETHERTYPE_IPV4, FIN, SYN, TCP, echo_request, ethernet, ipv4, tcp, udp
 from host import command
-from lab import STRANGER_MAC, VIP
+from lab import DIP, STRANGER_MAC, VIP
 from traffic import web as requests
 from waiting import until
 from wire import Wire
@@ -47,8 +47,9 @@ DROPS = {
     "bad_ip_header": changed(SYN_PACKET, 0, 0x44),
     "bad_ip_length": DATAGRAM[:24],
     "truncated_transport": ipv4("10.77.0.50", VIP, TCP, SYN_PACKET[20:39]),
-    "bad_transport_header": changed(SYN_PACKET, 32, 0x40),
-    "bad_source": tcp("224.0.0.1", 4000, VIP, 80, SYN),
+    "bad_transport_header": changed(tcp("10.77.0.50", 4000, VIP, 81, SYN), 32, 0x40),
+    "bad_checksum": changed(DATAGRAM, 30, 7),
+    "bad_source": tcp(DIP, 4000, VIP, 80, SYN),
     "unclaimed_protocol": changed(echo_request("10.77.0.50", VIP), 20, 13),  # a timestamp request
 }
 

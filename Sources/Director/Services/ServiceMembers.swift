@@ -56,11 +56,9 @@ extension Services {
 
   private func set(_ server: RealServer, _ number: UInt32) {
     let servers = shared.servers
-    if server.upperThreshold == 0 || server.upperThreshold > servers[number].upper {
-      servers[number].isOverloaded = false
-    }
     servers[number].upper = server.upperThreshold
     servers[number].lower = server.lowerThreshold
+    servers[number].updateOverload()
     servers[number].fixedMAC = server.mac
     servers[number].isQuiesced.store(server.weight == 0, ordering: .relaxed)
     if let mac = server.mac { servers[number].mac.store(mac.value, ordering: .relaxed) }
