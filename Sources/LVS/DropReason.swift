@@ -7,6 +7,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case badIpLength
   case truncatedTransport
   case badTransportHeader
+  /// Of the transport, in a packet that a host would answer otherwise.
+  case badChecksum
   case badArp
   case badIcmp
   case badNdp

@@ -39,8 +39,8 @@ struct Lbd: AsyncParsableCommand {
   func run() async throws {
     let configuration = try control.config.map { path in try Configuration(file: path) }
     if let input = replaying.input, let output = replaying.output {
-      let verdicts = try replay(input, to: output, configuration ?? Configuration(), vlan: network.vlan)
-      return try Output.standard.write("\(verdicts.summary)\n".utf8)
+      let replay = Replay(configuration ?? Configuration(), stations: replaying.mac, vlan: network.vlan)
+      return try Output.standard.write("\(replay.run(input, to: output))\n".utf8)
     }
     var logger = Logger(label: "lbd")
     logger.logLevel = control.logLevel

@@ -166,8 +166,20 @@ struct ReplayOptions: ParsableArguments {
   @Option(name: .customLong("write"), help: ArgumentHelp("Where a replay writes what comes out.", valueName: "pcap"))
   var output: String?
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      The station that a replay takes frames for (default: the one that says in the capture that the VIPs are there, or \
+      that most of their frames go to); twice where the VIPs have one of their own: theirs first.
+      """, valueName: "mac"),
+    transform: { try text($0, as: MACAddress.self) })
+  var mac: [MACAddress] = []
+
   func validate() throws {
     if (input == nil) != (output == nil) { throw ValidationError("--replay and --write go together") }
+    if input == nil, !mac.isEmpty { throw ValidationError("--mac goes with --replay") }
+    if mac.count > 2 { throw ValidationError("--mac is given \(mac.count) times: a director has two stations at most") }
+    if let wrong = mac.first(where: { !$0.isStation }) { throw ValidationError("\(wrong) is no station's") }
   }
 }
 

@@ -25,6 +25,16 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
+def crc32c(data):
+    """SCTP's checksum (RFC 9260, appendix A)."""
+    value = 0xFFFFFFFF
+    for byte in data:
+        value ^= byte
+        for _ in range(8):
+            value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+    return value ^ 0xFFFFFFFF
+
+
 def summed(source, destination, protocol, payload, place):
     """`payload` with its checksum at `place`, over the pseudo-header too."""
     pseudo = source.packed + destination.packed + struct.pack("!II", len(payload), protocol)
@@ -52,6 +62,7 @@ def packet(transport, source, destination, flags="", chunk=0, ttl=64, payload=b"
         body = summed(client, address, UDP, ports + struct.pack("!HH", 8 + len(payload), 0) + payload, 6)
     else:
         body = ports + struct.pack("!IIBBH", 1, 0, chunk, 0, 4 + len(payload)) + payload
+        body = body[:8] + struct.pack("<I", crc32c(body)) + body[12:]
     return ip(client, address, NUMBERS[transport], body, ttl, DONT_FRAGMENT if whole else 0)
 
 
@@ -94,7 +105,7 @@ def meaning(frame):
     if target != CLIENT or frame[12:14] not in (b"\x08\x00", b"\x86\xdd"):
         return None
     v4 = body[0] >> 4 == 4
-    protocol, transport = (body[9], body[20:]) if v4 else (body[6], body[40:])
+    protocol, transport = (body[9], body[4 * (body[0] & 15):]) if v4 else (body[6], body[40:])
     source = ipaddress.ip_address(body[12:16] if v4 else body[8:24])
     if protocol == TCP:
         return "rst" if transport[13] & FLAGS["R"] else f"tcp flags {transport[13]}"

@@ -6,24 +6,26 @@ enum Echo {
     packet.kind == (packet.family == .v4 ? ICMP.echoRequest : ICMP.echoRequestV6)
   }
 
-  /// Turns an echo request into its reply in place. The checksum is mended, not computed: what was wrong stays wrong.
+  /// Turns an echo request into its reply in place. IP options and extension headers stay behind: the message moves up to
+  /// a plain IP header. Its checksum, which the caller found right, is mended.
   static func answer(_ frame: Bytes, _ packet: Packet, from mac: MACAddress) -> Verdict {
     Ethernet.answer(frame, from: mac)
-    let icmp = packet.transportHeader
+    let icmp = packet.ip + (packet.family == .v4 ? IPv4.length : IPv6.length)
+    let length = packet.end - packet.transportHeader
+    frame.move(from: packet.transportHeader, to: icmp, length: length)
     if packet.family == .v4 {
       IPv4.write(
-        frame, packet.ip, from: packet.destination, to: packet.source, transport: ICMP.number,
-        payload: packet.end - packet.ip - IPv4.length, tos: frame.u8(packet.ip + IPv4.tos),
-        id: frame.u16(packet.ip + IPv4.id))
+        frame, packet.ip, from: packet.destination, to: packet.source, transport: ICMP.number, payload: length,
+        tos: frame.u8(packet.ip + IPv4.tos), id: frame.u16(packet.ip + IPv4.id))
     } else {
-      frame.set(packet.ip + IPv6.source, packet.destination)
-      frame.set(packet.ip + IPv6.destination, packet.source)
-      frame.set(packet.ip + IPv6.hopLimit, UInt8(64))
+      IPv6.write(
+        frame, packet.ip, from: packet.destination, to: packet.source, next: ICMP.numberV6, payload: length,
+        trafficClass: IPv6.trafficClass(frame, packet.ip))
     }
     let old = frame.u16(icmp)
     let new = UInt16(packet.family == .v4 ? ICMP.echoReply : ICMP.echoReplyV6) << 8 | old & 0xff
     frame.set(icmp, new)
     frame.set(icmp + ICMP.checksum, Checksum.updated(frame.u16(icmp + ICMP.checksum), from: old, to: new))
-    return .answer(length: packet.end)
+    return .answer(length: icmp + length)
   }
 }

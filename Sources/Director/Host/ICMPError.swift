@@ -25,15 +25,18 @@ enum ICMPError {
     }
   }
 
-  /// Turns the packet into the error about it, in place.
-  ///
-  /// - Returns: the answer, or nil where there must be none (RFC 1122, 3.2.2): about an ICMP error, a later fragment,
-  ///   or a packet that came as a broadcast.
-  func answer(_ frame: Bytes, _ packet: Packet, from mac: MACAddress) -> Verdict? {
+  /// Whether it has to do with how long packets may be on the way.
+  var isOfPathMTU: Bool { if case .packetTooBig = self { true } else { false } }
+
+  /// Whether there may be an error about a packet (RFC 1122, 3.2.2): never about an ICMP error, a later fragment, or a
+  /// packet that came as a broadcast.
+  static func mayAnswer(_ frame: Bytes, _ packet: Packet) -> Bool {
     let isICMP = packet.transport == (packet.family == .v4 ? ICMP.number : ICMP.numberV6)
-    guard packet.fragment != .later, !frame.mac(Ethernet.destination).isGroup, !isICMP || Echo.isRequest(packet) else {
-      return nil
-    }
+    return packet.fragment != .later && !frame.mac(Ethernet.destination).isGroup && (!isICMP || Echo.isRequest(packet))
+  }
+
+  /// Turns a packet that may be answered into the error about it, in place; nil where its memory has no room for that.
+  func answer(_ frame: Bytes, _ packet: Packet, from mac: MACAddress) -> Verdict? {
     let ipLength = packet.family == .v4 ? IPv4.length : IPv6.length
     let quoted = min(packet.length, Self.limit(packet.family) - ipLength - ICMP.length)
     let icmp = packet.ip + ipLength

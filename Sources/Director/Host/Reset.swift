@@ -2,9 +2,8 @@ import LVS
 
 /// The reset that answers a TCP segment nobody wants (RFC 9293, section 3.10.7.1).
 enum Reset {
-  /// Turns a segment into its reset in place. A reset is never answered.
+  /// Turns a segment, which is none itself, into its reset in place.
   static func answer(_ frame: Bytes, _ packet: Packet, from mac: MACAddress) -> Verdict {
-    guard packet.tcpFlags & TCP.rst == 0 else { return .drop(.unclaimed) }
     let tcp = packet.transportHeader
     let header = TCP.headerLength(frame, tcp)
     let acknowledges = packet.tcpFlags & TCP.ack != 0

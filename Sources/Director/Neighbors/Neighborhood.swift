@@ -55,7 +55,10 @@ struct Neighborhood {
     guard frame.count >= Ethernet.length else { return .drop(.truncatedFrame) }
     let source = frame.mac(Ethernet.source)
     guard source != device else { return .pass }
-    let isToUs = [device, mac].contains(frame.mac(Ethernet.destination))
+    // A switch floods what it does not know, and a promiscuous interface hears all: it is none of ours, as for a kernel.
+    let destination = frame.mac(Ethernet.destination)
+    let isToUs = destination == device || destination == mac
+    guard isToUs || destination.isGroup else { return .pass }
     if frame.u16(Ethernet.type) == Ethernet.arp {
       guard let arp = ARP.parse(frame), arp.senderMAC.isStation, arp.senderMAC == source else { return .drop(.badArp) }
       let verdict = hear(NeighborMessage(arp, isToUs: isToUs), now)

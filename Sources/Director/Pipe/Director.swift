@@ -30,6 +30,7 @@ struct Director: ~Copyable {
   var link: Link
   var now: UInt32 = 0
   var limiter = RateLimiter()
+  var pathMTULimiter = RateLimiter()
   var fragments: FragmentTable
   var random: SplitMix64
   /// New connections until the next one that `drop_packet` takes.
@@ -196,6 +197,8 @@ struct Director: ~Copyable {
     case .foreign(let owner): return .handOver(to: owner)
     case .drop(let reason): return .drop(reason)
     }
+    // What a kernel calls a martian. A connection of such a source cannot be there, for its first packet came this way.
+    guard !table.isOwn(inspections[place].packet.source) else { return .drop(.badSource) }
     guard inspections[place].packet.fragment == .none else {
       return fragment(frame, inspections[place].packet, inspections[place].vip)
     }

@@ -6,7 +6,9 @@ extension Director {
   @inline(never)
   mutating func control(_ frame: Bytes, _ packet: Packet, _ vip: UInt16) -> Verdict {
     if Echo.isRequest(packet) {
-      return packet.fragment == .none ? Echo.answer(frame, packet, from: link.mac) : .drop(.unclaimedProtocol)
+      guard packet.fragment == .none else { return .drop(.unclaimedProtocol) }
+      if let damage = damage(frame, packet) { return .drop(damage) }
+      return Echo.answer(frame, packet, from: link.mac)
     }
     // Neighbour discovery is answered elsewhere.
     if packet.family == .v6, NDP.Kind(rawValue: packet.kind) != nil { return .pass }
@@ -71,7 +73,8 @@ extension Director {
   /// TCP gets a reset, UDP and SCTP an error.
   mutating func unclaimed(_ frame: Bytes, _ packet: Packet) -> Verdict {
     guard packet.transport == TCP.number else { return reject(frame, packet, .portUnreachable, .unclaimed) }
-    guard link.rejectsUnclaimed else { return .drop(.unclaimed) }
+    guard link.rejectsUnclaimed, packet.tcpFlags & TCP.rst == 0 else { return .drop(.unclaimed) }
+    if let damage = damage(frame, packet) { return .drop(damage) }
     guard limiter.allow(now) else { return .drop(.icmpRateLimited) }
     return Reset.answer(frame, packet, from: link.mac)
   }
@@ -84,15 +87,20 @@ extension Director {
     return answer(frame, packet, .portUnreachable, .noServer)
   }
 
+  /// Answers with a host's error about a packet that is for it.
   @inline(never)
   mutating func reject(_ frame: Bytes, _ packet: Packet, _ error: ICMPError, _ reason: DropReason) -> Verdict {
-    link.rejectsUnclaimed ? answer(frame, packet, error, reason) : .drop(reason)
+    guard link.rejectsUnclaimed else { return .drop(reason) }
+    if let damage = damage(frame, packet) { return .drop(damage) }
+    return answer(frame, packet, error, reason)
   }
 
-  /// Answers with an error, or drops for `reason` where there must not be one.
+  /// Answers with an error, or drops for `reason` where there must not be one. Path MTU discovery, without which large
+  /// packets are lost for good, does not wait behind what strangers provoke (Linux exempts it from `icmp_ratemask`).
   @inline(never)
   mutating func answer(_ frame: Bytes, _ packet: Packet, _ error: ICMPError, _ reason: DropReason) -> Verdict {
-    guard limiter.allow(now) else { return .drop(.icmpRateLimited) }
+    guard ICMPError.mayAnswer(frame, packet) else { return .drop(reason) }
+    guard error.isOfPathMTU ? pathMTULimiter.allow(now) : limiter.allow(now) else { return .drop(.icmpRateLimited) }
     return error.answer(frame, packet, from: link.mac) ?? .drop(reason)
   }
 }

@@ -4,21 +4,27 @@ import LVS
 ///
 /// It stands where a port and a worker stand otherwise; the pipe is the same.
 public final class OfflineDirector {
-  private static let station = MACAddress(0x0200_0000_0001)
-
   private var director: Director
   private var neighborhood: Neighborhood
   private let services: Services
   private let resolved: ResolvedServers
+  /// The director's own; none where it takes every frame for its own.
+  private let stations: [MACAddress]
   private let vlan: UInt16?
   private var held = HoldQueue()
   private var hasStarted = false
 
   /// - Parameters:
   ///   - configuration: in force from the first frame on; its VIPs are owned from then on.
+  ///   - stations: whose frames are the director's: that of the VIPs, and its interface's where that is another one.
+  ///     Without any, it takes every frame for its own.
   ///   - vlan: the VLAN whose frames are meant; nil for untagged frames.
-  public init(_ configuration: Configuration, vlan: UInt16? = nil) throws(PlaneError) {
-    self.vlan = vlan
+  public init(
+    _ configuration: Configuration, stations: [MACAddress] = [], vlan: UInt16? = nil
+  ) throws(PlaneError) {
+    (self.stations, self.vlan) = (stations, vlan)
+    let station = stations.first ?? MACAddress(0x0200_0000_0001)
+    let link = Link(mac: station, mtu: 1_500)
     let seed: UInt64 = 1
     do throws(SystemError) {
       let (shared, counters) = (try SharedTables(seed: seed), try Counters())
@@ -28,10 +34,11 @@ public final class OfflineDirector {
     } catch {
       throw .unavailable(error.description)
     }
-    neighborhood = Neighborhood(mac: Self.station, addresses: [])
+    neighborhood = Neighborhood(
+      mac: stations.last ?? station, virtual: stations.count > 1 ? station : nil, addresses: [])
     let desired = try DesiredState(configuration, .userspace)
     try services.stage(desired, by: changes(from: services.desired, to: desired), now: 0)
-    services.publish(link: Link(mac: Self.station, mtu: 1_500), freePages: .max)
+    services.publish(link: link, freePages: .max)
     director.keepUp()
   }
 
@@ -76,7 +83,9 @@ public final class OfflineDirector {
     let verdict = frame.lend(room: 1_024) { bytes -> (Verdict, length: Int) in
       let isARP = bytes.count >= Ethernet.length && bytes.u16(Ethernet.type) == Ethernet.arp
       let isForNeighborhood = isARP || NDP.kind(of: bytes) != nil
-      let verdict = isForNeighborhood ? neighborhood.receive(bytes, now: milliseconds) : director.process(bytes)
+      let verdict =
+        isForNeighborhood
+        ? neighborhood.receive(bytes, now: milliseconds) : isOwn(bytes) ? director.process(bytes) : .pass
       if case .answer(let length) = verdict { return (verdict, length: length) }
       return (verdict, length: bytes.count)
     }
@@ -101,6 +110,11 @@ public final class OfflineDirector {
     case .hold(let server): hold(frame, server, milliseconds)
     }
     return []
+  }
+
+  /// A capture shows what others get too, and the director's own frames on their way to the servers.
+  private func isOwn(_ frame: Bytes) -> Bool {
+    stations.isEmpty || frame.count >= Ethernet.length && stations.contains(frame.mac(Ethernet.destination))
   }
 
   private func hold(_ frame: KeptFrame, _ server: UInt32, _ milliseconds: UInt64) {

@@ -56,7 +56,8 @@ extension UserspacePlane.Options {
 
   func link(on interface: Interface) -> Link {
     Link(
-      mac: virtualMAC ?? interface.mac, mtu: interface.mtu, rejectsUnclaimed: unclaimedReject,
+      mac: virtualMAC ?? interface.mac, mtu: interface.mtu, addresses: interface.addresses.map(\.address),
+      rejectsUnclaimed: unclaimedReject,
       leavesChecksums: xdp != nil)
   }
 

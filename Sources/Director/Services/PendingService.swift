@@ -64,9 +64,9 @@ extension ServiceState {
 extension ServerTable {
   /// Takes over what the operator set. Under the lock of the server's service.
   fileprivate func set(_ server: RealServer, at number: UInt32) {
-    if server.upperThreshold == 0 || server.upperThreshold > self[number].upper { self[number].isOverloaded = false }
     self[number].upper = server.upperThreshold
     self[number].lower = server.lowerThreshold
+    self[number].updateOverload()
     self[number].isQuiesced.store(server.weight.effective == 0, ordering: .relaxed)
     if let mac = server.mac { self[number].mac.store(mac.value, ordering: .relaxed) }
   }

@@ -106,31 +106,18 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
     return list[position].id
   }
 
-  /// Counts a new connection (or a template) at its server and marks the server overloaded at its upper threshold.
+  /// Counts a new connection at its server.
   mutating func bind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
     if active { servers[server].active += 1 } else { servers[server].inactive += 1 }
-    checkUpper(server, servers)
+    servers[server].updateOverload()
     publish(server, servers)
-  }
-
-  func checkUpper(_ server: UInt32, _ servers: ServerTable) {
-    let upper = servers[server].upper
-    if upper != 0, servers[server].active &+ servers[server].inactive >= upper { servers[server].isOverloaded = true }
   }
 
   /// Takes an ended connection off its server's counts.
   mutating func unbind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
     if active { servers[server].active &-= 1 } else { servers[server].inactive &-= 1 }
-    checkLower(server, servers)
+    if servers[server].isOverloaded { servers[server].updateOverload() }
     publish(server, servers)
-  }
-
-  /// Clears the overload mark below the lower threshold, or below three quarters of the upper (`ip_vs_unbind_dest`).
-  func checkLower(_ server: UInt32, _ servers: ServerTable) {
-    let total = UInt64(servers[server].active) + UInt64(servers[server].inactive)
-    let (upper, lower) = (UInt64(servers[server].upper), UInt64(servers[server].lower))
-    let isBelow = lower != 0 ? total < lower : upper != 0 ? total * 4 < upper * 3 : true
-    if isBelow { servers[server].isOverloaded = false }
   }
 
   /// A connection turned active or inactive.

@@ -33,7 +33,9 @@ final class Snapshot: Sendable {
   }
 
   /// The tables that a worker looks things up in.
-  func table() -> ServiceTable { ServiceTable(vips: vips, services: entries, rules: rules) }
+  func table() -> ServiceTable {
+    ServiceTable(vips: vips, services: entries, rules: rules, hosts: link.addresses)
+  }
 }
 
 /// The director's place on its LAN.
@@ -42,6 +44,8 @@ struct Link: Sendable, Equatable {
   var mac: MACAddress
   /// The largest IP packet that the interface carries.
   var mtu: Int
+  /// The director's own addresses, beside the VIPs.
+  var addresses: [IPAddress] = []
   /// What becomes of packets for a VIP that no service or connection wants.
   var rejectsUnclaimed = true
   /// Whether checksums may come in that a local sender left to its device, without a sign of it.

@@ -34,6 +34,18 @@ struct ServerRecord: ~Copyable {
     (self.service, self.endpoint) = (service, endpoint)
   }
 
+  /// Marks the server as overloaded when its connections reach the upper threshold, until they are below the lower one,
+  /// three quarters of the upper where there is none (`ip_vs_dest_update_overload`, Linux 6.12.117). To be called when
+  /// its connections or its thresholds have changed.
+  mutating func updateOverload() {
+    let total = active &+ inactive
+    if upper != 0, total >= upper {
+      isOverloaded = true
+    } else if upper == 0 || total < (lower != 0 ? lower : upper - upper / 4) {
+      isOverloaded = false
+    }
+  }
+
   var isReferenced: Bool { active | inactive | templates.load(ordering: .relaxed) != 0 }
 }
 

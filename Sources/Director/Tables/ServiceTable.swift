@@ -36,6 +36,8 @@ struct ServiceTable: ~Copyable {
 
   private let vips: Buffer<VIPSlot>
   private let services: Buffer<ServiceSlot>
+  /// The director's own addresses; few.
+  private let hosts: Buffer<IPAddress>
   /// Whether some service takes all ports, and whether some service is of port 21 (TCP).
   private let hasAllPorts: Bool
   private let hasFTP: Bool
@@ -43,7 +45,9 @@ struct ServiceTable: ~Copyable {
   private let marks: [(rule: MarkRule, match: Match)]
 
   /// Lays out the tables at a quarter of their size, so that a miss ends soon.
-  init(vips: [(IPAddress, UInt16)], services: [Entry], rules: [MarkRule]) {
+  init(vips: [(IPAddress, UInt16)], services: [Entry], rules: [MarkRule], hosts: [IPAddress]) {
+    self.hosts = Buffer(repeating: IPAddress(v4: 0), count: hosts.count)
+    for (place, host) in hosts.enumerated() { self.hosts[place] = host }
     self.vips = Buffer(repeating: VIPSlot(), count: Self.size(for: vips.count))
     self.services = Buffer(repeating: ServiceSlot(), count: Self.size(for: services.count))
     hasAllPorts = services.contains { if case .endpoint(_, let end) = $0.key { end.port == 0 } else { false } }
@@ -101,6 +105,12 @@ struct ServiceTable: ~Copyable {
       if entry.family == 0 { return nil }
       slot = (slot &+ 1) & (vips.count &- 1)
     }
+  }
+
+  /// Whether an address is the director's: a VIP, or its host's.
+  func isOwn(_ address: IPAddress) -> Bool {
+    for place in 0..<hosts.count where hosts[place] == address { return true }
+    return vip(address) != nil
   }
 
   @inline(__always)

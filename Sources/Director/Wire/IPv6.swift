@@ -33,11 +33,13 @@ enum IPv6 {
     header == 0 || header == 43 || header == 60 || header == 135 || header == 139 || header == 140
   }
 
+  static func trafficClass(_ frame: Bytes, _ ip: Int) -> UInt8 { UInt8(truncatingIfNeeded: frame.u16(ip) >> 4) }
+
   static func write(
     _ frame: Bytes, _ ip: Int, from source: IPAddress, to destination: IPAddress, next: UInt8, payload: Int,
-    hopLimit: UInt8 = 64
+    hopLimit: UInt8 = 64, trafficClass: UInt8 = 0
   ) {
-    frame.set(ip, UInt32(0x6000_0000))
+    frame.set(ip, 0x6000_0000 | UInt32(trafficClass) << 20)
     frame.set(ip + payloadLength, UInt16(truncatingIfNeeded: payload))
     frame.set(ip + nextHeader, next)
     frame.set(ip + IPv6.hopLimit, hopLimit)

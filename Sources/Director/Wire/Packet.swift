@@ -134,25 +134,19 @@ struct Packet {
     return .drop(.extensionHeaders)
   }
 
-  /// Parses the transport header of a packet that is not a later fragment.
+  /// Parses the transport header of a packet that is not a later fragment: what a connection is found by has to be there,
+  /// as for the kernel's IPVS. What else the header says is for the real server to judge.
   @inline(__always)
   mutating func parseTransport(_ frame: Bytes) -> Verdict? {
     let room = end &- transportHeader
     switch transport {
     case TCP.number:
       guard room >= TCP.length else { return .drop(.truncatedTransport) }
-      let header = TCP.headerLength(frame, transportHeader)
-      guard header >= TCP.length, header <= room || fragment == .first else { return .drop(.badTransportHeader) }
       tcpFlags = frame.u8(transportHeader &+ TCP.flags)
     case UDP.number:
       guard room >= UDP.length else { return .drop(.truncatedTransport) }
-      let length = Int(frame.u16(transportHeader &+ UDP.datagramLength))
-      guard length >= UDP.length, length <= room || fragment == .first else { return .drop(.badTransportHeader) }
     case SCTP.number:
       guard room >= SCTP.length &+ SCTP.chunkHeader else { return .drop(.truncatedTransport) }
-      guard frame.u16(transportHeader &+ SCTP.length &+ 2) >= SCTP.chunkHeader else {
-        return .drop(.badTransportHeader)
-      }
       kind = frame.u8(transportHeader &+ SCTP.length)
     case ICMP.number, ICMP.numberV6:
       guard room >= ICMP.length else { return .drop(.truncatedTransport) }

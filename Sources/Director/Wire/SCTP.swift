@@ -15,4 +15,13 @@ enum SCTP {
 
   static let initiate: UInt8 = 1
   static let abort: UInt8 = 6
+
+  /// Whether a packet of `length` bytes agrees with its checksum, of which the first byte is the lowest (RFC 9260,
+  /// appendix A).
+  static func isIntact(_ frame: Bytes, _ sctp: Int, _ length: Int) -> Bool {
+    let found = frame.u32(sctp + checksum)
+    frame.set(sctp + checksum, UInt32(0))
+    defer { frame.set(sctp + checksum, found) }
+    return CRC32C.of(frame, sctp, length).byteSwapped == found
+  }
 }

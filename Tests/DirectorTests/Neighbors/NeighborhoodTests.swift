@@ -107,6 +107,21 @@ struct NeighborhoodTests {
     }
   }
 
+  @Test("answers and hears nothing that was sent to another station, which switches flood", arguments: families)
+  func foreignStations(family: Family) {
+    for virtual in [nil, Self.virtual] {
+      var hood = neighborhood(family, virtual: virtual)
+      hood.vips.take(family.vip, now: 0)
+      hood.neighbors.add(family.server, now: 0)
+      _ = hood.drain()
+      let question = family.question(family.vip, from: family.asker, Self.stranger, to: Self.serverMAC)
+      check(receive(question, &hood) == (.pass, question))
+      let answer = family.answer(family.server, Self.serverMAC, to: family.asker, Self.stranger)
+      check(receive(answer, &hood) == (.pass, answer))
+      check(hood.drain().happened.isEmpty)
+    }
+  }
+
   @Test("answers whoever probes for an owned VIP", arguments: families)
   func answersProbes(family: Family) {
     var hood = neighborhood(family)

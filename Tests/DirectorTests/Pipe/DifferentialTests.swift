@@ -47,14 +47,7 @@ private struct Step: Decodable, Sendable {
   var table: [String]?
 }
 
-/// The recording that comes with the tests, or the file that `scripts/differential` has just made.
-private let recording: [History] = {
-  guard let made = ProcessInfo.processInfo.environment["LVS_DIFFERENTIAL"] else {
-    return (try? Golden.decode("histories", as: [History].self)) ?? []
-  }
-  let data = try? Data(contentsOf: URL(fileURLWithPath: made))
-  return data.flatMap { try? JSONDecoder().decode([History].self, from: $0) } ?? []
-}()
+private let recording = (try? Golden.decode("histories", as: [History].self)) ?? []
 
 @Suite("A kernel's IPVS and this director")
 struct DifferentialTests {
@@ -108,7 +101,7 @@ private final class Replay {
       differences.append("\(what): director \(more), kernel \(missing)")
     }
     if let expected = step.out {
-      let outcome = self.outcome(try step.frames.map { $0.map(octets) } ?? [try frame(step)])
+      let outcome = director.outcome(of: try step.frames?.map(octets) ?? [frame(step)])
       if !isExplained(outcome, expected, step) { compare("outcome", [outcome], [expected]) }
     } else {
       try change(step)
@@ -165,8 +158,10 @@ private final class Replay {
     case "addService": try director.apply(.addService(try #require(step.service), force: false))
     case "updateService": try director.apply(.updateService(try #require(step.service)))
     case "removeService": try director.apply(.removeService(try step.serviceKey))
-    case "addServer": try director.apply(.addServer(try step.realServer, to: try step.serviceKey))
-    case "updateServer": try director.apply(.updateServer(try step.realServer, of: try step.serviceKey))
+    case "addServer", "updateServer":
+      let (server, key) = (try step.realServer, try step.serviceKey)
+      let change = step.op == "addServer" ? Change.addServer(server, to: key) : .updateServer(server, of: key)
+      try director.applyAsOlderKernels(change, to: server, of: key)
     case "removeServer": try director.apply(.removeServer(try step.realServer.endpoint, from: try step.serviceKey))
     default: try #require(step.op == "wait", "a step of an unknown kind: \(step.op)")
     }
@@ -193,46 +188,6 @@ private final class Replay {
     case "tcp": frame.tcp(step.flags ?? "SA", from: source, to: destination)
     case "udp": frame.udp(from: source, to: destination)
     default: frame.sctp(chunk: step.chunk ?? 0, from: source, to: destination)
-    }
-  }
-
-  /// What comes out for some frames, those too that waited for one of them.
-  private func outcome(_ frames: [[UInt8]]) -> String {
-    let outcomes = frames.flatMap { frame in
-      [outcome(frame)] + director.ready().map(outcome)
-    }
-    let sent = outcomes.filter { $0 != "none" }
-    return sent.isEmpty ? "none" : sent.joined(separator: " and ")
-  }
-
-  private func octets(_ hexadecimal: String) -> [UInt8] {
-    stride(from: 0, to: hexadecimal.utf8.count, by: 2).map { place in
-      let start = hexadecimal.index(hexadecimal.startIndex, offsetBy: place)
-      return UInt8(hexadecimal[start..<hexadecimal.index(start, offsetBy: 2)], radix: 16) ?? 0
-    }
-  }
-
-  private func outcome(_ frame: [UInt8]) -> String {
-    let (verdict, result) = director.process(frame)
-    switch verdict {
-    case .transmit: return String(result[5])
-    case .cut:
-      let pieces = KeptFrame(octets: result, header: 0).cut(mtu: director.link.mtu)
-      return pieces.map { String($0.octets[5]) }.joined(separator: " and ")
-    case .park: return director.park(frame) ? "none" : "no room"
-    case .answer:
-      let isV4 = result[Ethernet.length] >> 4 == 4
-      let (transport, header) = isV4 ? (IPv4.transport, IPv4.length) : (IPv6.nextHeader, IPv6.length)
-      guard result[Ethernet.length + transport] != TCP.number else { return "rst" }
-      let message = result.dropFirst(Ethernet.length + header)
-      var address = result
-      let source = address.lend(room: 0) { bytes in
-        let at = Ethernet.length + (isV4 ? IPv4.source : IPv6.source)
-        return (bytes.address(at, isV4 ? .v4 : .v6), length: bytes.count)
-      }
-      return "icmp \(message[message.startIndex])/\(message[message.startIndex + 1]) from \(source)"
-    case .drop: return "none"
-    case .pass, .hold, .handOver: return "\(verdict)"
     }
   }
 }

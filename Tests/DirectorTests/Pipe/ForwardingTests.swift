@@ -124,11 +124,22 @@ struct ForwardingTests {
 
   @Test(
     "believes no packet that cannot come from a client",
-    arguments: ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.1.0.100"])
+    arguments: ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.1.0.100", "10.1.0.101", "10.1.0.1"])
   func sources(_ source: String) throws {
+    let director = try TestDirector(addresses: [IPAddress("10.1.0.1")!])
+    for vip in ["10.1.0.100", "10.1.0.101"] {
+      let key = ServiceKey("tcp:\(vip):80")!
+      try director.apply(
+        .addService(VirtualService(key), force: false),
+        .addServer(RealServer(TestDirector.server(1), mac: TestDirector.mac(1)), to: key))
+    }
     var frame = TestFrame()
     frame.source = try #require(IPAddress(source))
-    #expect(try director().process(frame.tcp("S", from: 1_000, to: 80)).verdict == .drop(.badSource))
+    let datagram = Array(frame.udp(from: 1_000, to: 53)[34...])
+    for packet in [
+      frame.tcp("S", from: 1_000, to: 80), frame.tcp("A", from: 1_000, to: 81), frame.echo(),
+      frame.ip(17, datagram, fragment: IPv4.moreFragments), frame.ip(17, datagram, fragment: 5), frame.ip(47, [0, 0]),
+    ] { #expect(director.process(packet).verdict == .drop(.badSource)) }
   }
 }
 
@@ -146,6 +157,67 @@ struct HostTests {
       #expect(sum(Array(result[34...])) == 0)
       #expect(sum(Array(result[14..<34])) == 0)
     }
+  }
+
+  @Test("answers a ping with IP options or extension headers plainly: the message without them")
+  func pingWithOptions() throws {
+    let plain = TestFrame().echo(payload: Array("abcdefghijklmnop".utf8))
+    for options: [UInt8] in [
+      [1, 1, 1, 1], [7, 7, 4, 0, 0, 0, 0, 0], [0x94, 4, 0, 0] + [UInt8](repeating: 1, count: 36),
+    ] {
+      var frame = Array(plain[..<34]) + options + Array(plain[34...])
+      frame[14] = 0x45 + UInt8(options.count / 4)
+      frame[15] = 0xb8
+      set(&frame, 16, UInt16(frame.count - 14))
+      set(&frame, 24, 0)
+      set(&frame, 24, sum(Array(frame[14..<34 + options.count])))
+      let (verdict, result) = try director().process(frame)
+      #expect(verdict == .answer(length: plain.count))
+      #expect((result[14], result[15], Int(word(result, 16))) == (0x45, 0xb8, plain.count - 14))
+      #expect(Array(result[26..<34]) == vip.bytes + TestFrame().source.bytes)
+      #expect((result[34], result[35]) == (ICMP.echoReply, 0) && Array(result[38...]) == Array(plain[38...]))
+      #expect(sum(Array(result[34...])) == 0 && sum(Array(result[14..<34])) == 0)
+    }
+  }
+
+  @Test("says nothing to what was damaged on its way, but forwards it")
+  func damage() throws {
+    let director = try director()
+    let frame = TestFrame()
+    let answered = [
+      frame.tcp("S", from: 1_000, to: 81), frame.udp(from: 1_000, to: 54), frame.sctp(chunk: 1, from: 1_000, to: 80),
+      frame.echo(),
+    ]
+    for packet in answered {
+      guard case .answer = director.process(packet).verdict else {
+        Issue.record("a good packet gets no answer")
+        continue
+      }
+      for place in 36..<packet.count {
+        // The lengths of headers say of themselves that they lie.
+        if [38, 39, 46].contains(place) { continue }
+        var damaged = packet
+        damaged[place] ^= 0x10
+        let verdict = director.process(damaged).verdict
+        #expect(verdict == .drop(.badChecksum), "byte \(place): \(verdict)")
+        // Whoever handed it over vouches for it.
+        guard case .answer = director.process(packet, FrameMetadata(isChecked: true)).verdict else {
+          Issue.record("a packet that was vouched for gets no answer")
+          continue
+        }
+      }
+    }
+    var known = frame.tcp("S", from: 1_000, to: 80)
+    known[50] ^= 1
+    #expect(director.process(known).verdict == .transmit)
+  }
+
+  @Test("answers datagrams of IPv4 that have no checksum")
+  func noChecksum() throws {
+    let director = try director()
+    var datagram = TestFrame().udp(from: 1_000, to: 54)
+    set(&datagram, 40, 0)
+    #expect(director.process(datagram).verdict == .answer(length: Ethernet.length + 60))
   }
 
   @Test(
@@ -193,6 +265,18 @@ struct HostTests {
     #expect(verdicts.last == .drop(.icmpRateLimited))
     director.wait(seconds: 1)
     #expect(director.process(TestFrame().tcp("S", from: 1, to: 81)).verdict == .answer(length: 54))
+  }
+
+  @Test("answers packets that are too big whatever else it answers, and those within bounds too")
+  func pathMTULimit() throws {
+    let director = try director()
+    var big = TestFrame()
+    big.dontFragment = true
+    let large = big.tcp("S", from: 1_000, to: 80, payload: 1_461)
+    for port in 0..<1_500 { _ = director.process(TestFrame().tcp("S", from: UInt16(port + 1), to: 81)) }
+    let verdicts = (0..<1_500).map { _ in director.process(large).verdict }
+    #expect(verdicts.filter { $0 == .answer(length: Ethernet.length + 576) }.count == 1_000)
+    #expect(verdicts.last == .drop(.icmpRateLimited))
   }
 }
 

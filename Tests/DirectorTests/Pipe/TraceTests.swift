@@ -90,8 +90,8 @@ struct TraceTests {
       lowerThreshold: step.l ?? 0,
       mac: TestDirector.mac(number))
     switch (step.op, step.out) {
-    case ("add", _): try director.apply(.addServer(server, to: key))
-    case ("edit", _): try director.apply(.updateServer(server, of: key))
+    case ("add", _): try director.applyAsOlderKernels(.addServer(server, to: key), to: server, of: key)
+    case ("edit", _): try director.applyAsOlderKernels(.updateServer(server, of: key), to: server, of: key)
     case ("del", _): try director.apply(.removeServer(server.endpoint, from: key))
     case ("counts", .counts(let expected)):
       let counts = director.counts(key)

@@ -15,14 +15,7 @@ private struct Recording: Decodable, Sendable, CustomTestStringConvertible {
   var testDescription: String { "weights \(weights), connections \(connections)" }
 }
 
-/// The recording that comes with the tests, or the file that `scripts/differential-twos` has just made.
-private let recordings: [Recording] = {
-  guard let made = ProcessInfo.processInfo.environment["LVS_TWOS"] else {
-    return (try? Golden.decode("twos", as: [Recording].self)) ?? []
-  }
-  let data = try? Data(contentsOf: URL(fileURLWithPath: made))
-  return data.flatMap { try? JSONDecoder().decode([Recording].self, from: $0) } ?? []
-}()
+private let recordings = (try? Golden.decode("twos", as: [Recording].self)) ?? []
 
 @Suite("A kernel's twos and this director's")
 struct TwosTests {

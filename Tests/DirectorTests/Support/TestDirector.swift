@@ -10,9 +10,10 @@ final class TestDirector {
   let link: Link
 
   init(
-    connections: Int = 1 << 16, mtu: Int = 1_500, leavesChecksums: Bool = false, ownership: Ownership = .sole
+    connections: Int = 1 << 16, mtu: Int = 1_500, leavesChecksums: Bool = false, ownership: Ownership = .sole,
+    addresses: [IPAddress] = []
   ) throws {
-    link = Link(mac: TestFrame.director, mtu: mtu, leavesChecksums: leavesChecksums)
+    link = Link(mac: TestFrame.director, mtu: mtu, addresses: addresses, leavesChecksums: leavesChecksums)
     let (shared, counters) = (try SharedTables(templates: 1 << 12, seed: 1), try Counters())
     services = Services(shared: shared, counters: [counters], seed: 1)
     services.publish(link: link, freePages: .max)

@@ -27,7 +27,10 @@ struct TestFrame {
   }
 
   func sctp(chunk: UInt8, from port: UInt16, to virtual: UInt16) -> [UInt8] {
-    ip(SCTP.number, words(port, virtual) + [0, 0, 0, 1, 0, 0, 0, 0, chunk, 0, 0, 4])
+    var packet = words(port, virtual) + [0, 0, 0, 1, 0, 0, 0, 0, chunk, 0, 0, 4]
+    let sum = packet.lend { (CRC32C.of($0, 0, $0.count), length: $0.count) }
+    for place in 0..<4 { packet[SCTP.checksum + place] = UInt8(truncatingIfNeeded: sum >> (8 * place)) }
+    return ip(SCTP.number, packet)
   }
 
   func echo(payload: [UInt8] = [1, 2, 3, 4]) -> [UInt8] {

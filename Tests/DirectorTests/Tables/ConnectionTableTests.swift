@@ -174,7 +174,7 @@ struct ServiceTableTests {
       MarkRule(
         destination: Prefix("10.0.0.1/32")!, source: Prefix("192.0.2.0/24")!, ports: PortRange(9_000, 9_000), mark: 8),
     ]
-    return SharedTable(ServiceTable(vips: vips, services: entries, rules: rules))
+    return SharedTable(ServiceTable(vips: vips, services: entries, rules: rules, hosts: []))
   }()
 
   @Test(
