@@ -33,6 +33,8 @@ let package = Package(
     .target(name: "LVS", swiftSettings: strict),
     .target(name: "Streams", swiftSettings: strict),
     .target(name: "CLinux"),
+    .target(name: "BuildStamp", swiftSettings: strict, plugins: ["StampVersion"]),
+    .plugin(name: "StampVersion", capability: .buildTool()),
     .target(
       name: "Director", dependencies: ["LVS", "CLinux", "CNFTables", "CBPF", "CNetlink"],
       exclude: ["Ports/XDP/redirect.bpf.c", "Ports/XDP/flows.bpf.h"],
@@ -66,13 +68,14 @@ let package = Package(
     .executableTarget(
       name: "lbd",
       dependencies: [
-        "LVS", "Director", "KernelIPVS", "Capture", "Control", "Streams", argumentParser, logging,
+        "BuildStamp", "LVS", "Director", "KernelIPVS", "Capture", "Control", "Streams", argumentParser, logging,
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "lbctl", dependencies: ["LVS", "Control", "Director", "KernelIPVS", "Streams", argumentParser],
+      name: "lbctl",
+      dependencies: ["BuildStamp", "LVS", "Control", "Director", "KernelIPVS", "Streams", argumentParser],
       swiftSettings: strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))],
       // It is started for each command, and as ipvsadm by scripts. Without Swift's shared libraries, and without their
       // hundred thousand relocations, that takes a third of the time.
