@@ -12,7 +12,7 @@ from waiting import until
 
 CONFIGURATION = "/etc/lvs-director/lbd.yaml"
 SESSIONS = [block for block in blocks(PROJECT / "docs/operator.md") if block.run_by == "scripts/test-package"]
-INSTALL, SERVICE, UPGRADE = SESSIONS
+INSTALL, SERVICE, RELOAD, UPGRADE = SESSIONS
 
 
 @pytest.fixture
@@ -101,6 +101,7 @@ def test_it_runs_as_a_user_of_its_own_with_three_capabilities(machine, systemd):
 
 
 def test_what_the_operator_changed_is_loaded_again(machine, systemd, lab):
+    follow(machine, RELOAD)
     machine.shell(f"sed -i 's/10.77.0.21/10.77.0.22/' {CONFIGURATION} && systemctl reload lbd")
     until(lambda: spread(lab.client, 2) == {"rs2": 2})
 
