@@ -34,6 +34,8 @@ let package = Package(
     .target(name: "Streams", swiftSettings: strict),
     .target(name: "Serial", swiftSettings: strict),
     .target(name: "CLinux"),
+    .target(name: "BuildStamp", swiftSettings: strict, plugins: ["StampVersion"]),
+    .plugin(name: "StampVersion", capability: .buildTool()),
     .target(
       name: "Director", dependencies: ["LVS", "Serial", "CLinux", "CNFTables", "CBPF", "CNetlink"],
       exclude: ["Ports/XDP/redirect.bpf.c", "Ports/XDP/flows.bpf.h"],
@@ -69,13 +71,14 @@ let package = Package(
     .executableTarget(
       name: "lbd",
       dependencies: [
-        "LVS", "Director", "KernelDirector", "Capture", "Control", "Streams", argumentParser, logging,
+        "BuildStamp", "LVS", "Director", "KernelDirector", "Capture", "Control", "Streams", argumentParser, logging,
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict),
     .executableTarget(
-      name: "lbctl", dependencies: ["LVS", "Control", "Director", "KernelIPVS", "Streams", argumentParser],
+      name: "lbctl",
+      dependencies: ["BuildStamp", "LVS", "Control", "Director", "KernelIPVS", "Streams", argumentParser],
       swiftSettings: strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))],
       // It is started for each command, and as ipvsadm by scripts. Without Swift's shared libraries, and without their
       // hundred thousand relocations, that takes a third of the time.

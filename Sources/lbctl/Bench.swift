@@ -21,7 +21,9 @@ struct Bench: ParsableCommand {
           lbctl bench schedulers -s mh -n 256 --json
         """)
 
-    @Option(name: .shortAndLong, help: ArgumentHelp("One of them, or all.", valueName: "name"))
+    @Option(
+      name: .shortAndLong, help: ArgumentHelp("One of them, or all.", valueName: "name"),
+      completion: .list(["all"] + SchedulerName.all.map(\.rawValue)))
     var scheduler = "all"
 
     @Option(name: [.customShort("n"), .long], help: "How many real servers.")

@@ -17,7 +17,9 @@ struct Capture: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Only the frames that a libpcap expression selects.", valueName: "expression"))
   var filter: String?
 
-  @Option(name: .shortAndLong, help: ArgumentHelp("The pcap file; '-' is standard output.", valueName: "file"))
+  @Option(
+    name: .shortAndLong, help: ArgumentHelp("The pcap file; '-' is standard output.", valueName: "file"),
+    completion: .file())
   var write: String
 
   @OptionGroup var daemon: DaemonOptions

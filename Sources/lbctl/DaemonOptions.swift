@@ -4,7 +4,7 @@ import Foundation
 import LVS
 
 struct DaemonOptions: ParsableArguments {
-  @Option(help: "The socket of the lbd to speak to.")
+  @Option(help: "The socket of the lbd to speak to.", completion: .file())
   var socket = ControlSocket.standardPath
 
   @Flag(help: "Steer the kernel's own IPVS, without lbd.")
@@ -22,6 +22,11 @@ struct DaemonOptions: ParsableArguments {
   var director: any DirectorClient {
     get async throws { kernel ? try await KernelClient() : ControlClient(ControlSocket(socket)) }
   }
+}
+
+/// The options that may stand before the command too.
+struct AnywhereOptions: ParsableArguments {
+  @OptionGroup var options: ListingOptions
 }
 
 /// The options of every command that lists something.

@@ -45,10 +45,12 @@ struct List: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp("Only connections to this real server.", valueName: "address"),
-    transform: { try text($0, as: IPAddress.self) })
+    completion: .serverAddresses, transform: { try text($0, as: IPAddress.self) })
   var server: IPAddress?
 
-  @Option(help: ArgumentHelp("Only connections in this state, such as ESTABLISHED.", valueName: "state"))
+  @Option(
+    help: ArgumentHelp("Only connections in this state, such as ESTABLISHED.", valueName: "state"),
+    completion: .list(ConnectionFilter.states))
   var state: String?
 
   @OptionGroup var options: ListingOptions

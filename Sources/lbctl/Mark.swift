@@ -78,7 +78,9 @@ struct Mark: AsyncParsableCommand {
 
 /// What a rule looks at, and the mark that it sets.
 struct RuleOptions: ParsableArguments {
-  @Option(name: .customLong("dst"), help: ArgumentHelp("The destination.", valueName: "cidr"), transform: text)
+  @Option(
+    name: .customLong("dst"), help: ArgumentHelp("The destination.", valueName: "cidr"), completion: .vips,
+    transform: text)
   var destination: Prefix
 
   @Option(name: .customLong("src"), help: ArgumentHelp("The source.", valueName: "cidr"), transform: text)

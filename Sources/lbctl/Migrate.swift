@@ -26,7 +26,8 @@ struct Migrate: AsyncParsableCommand {
   @OptionGroup var service: ServiceOptions
 
   @Option(
-    help: ArgumentHelp("The interface that gets the VIPs (default: the one towards the servers).", valueName: "name"))
+    help: ArgumentHelp("The interface that gets the VIPs (default: the one towards the servers).", valueName: "name"),
+    completion: .interfaces)
   var interface: String?
 
   @OptionGroup var daemon: DaemonOptions

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BuildStamp
 import Control
 import Foundation
 import Streams
@@ -45,7 +46,7 @@ enum Program {
     do {
       try words.checkCommand()
       try words.checkRepetition()
-      var command = try Lbctl.parseAsRoot(words.prepared)
+      var command = try await Lbctl.asyncParseAsRoot(words.prepared)
       if var command = command as? any AsyncParsableCommand {
         try await command.run()
       } else {
@@ -89,6 +90,7 @@ struct Lbctl: AsyncParsableCommand {
         lbctl list --stats
         lbctl save > lbd.yaml
       """,
+    version: Build.text(of: "lbctl", dataPlanes: ["userspace", "kernel"]),
     subcommands: [
       AddService.self, EditService.self, DeleteService.self, AddServer.self, EditServer.self, DeleteServer.self,
       DrainServer.self, List.self, Zero.self, Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
@@ -96,6 +98,9 @@ struct Lbctl: AsyncParsableCommand {
       Workers.self, Verdicts.self, Capture.self,
       Mark.self, Doctor.self, Takeover.self, Release.self, RealServerCommand.self, Migrate.self, Bench.self,
     ])
+
+  /// They stand here for the help, the manual and the completions: `CommandWords` moves them to the command.
+  @OptionGroup(title: "Before or after any command") var anywhere: AnywhereOptions
 
   static let commandNames = configuration.subcommands.flatMap { command in
     [command.configuration.commandName].compactMap(\.self) + command.configuration.aliases

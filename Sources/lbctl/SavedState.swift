@@ -31,7 +31,7 @@ struct Restore: AsyncParsableCommand {
         lbctl restore < lbd.yaml
       """)
 
-  @Argument(help: "The saved file; '-' is standard input.")
+  @Argument(help: "The saved file; '-' is standard input.", completion: .file())
   var file = "-"
 
   @OptionGroup var daemon: DaemonOptions
@@ -52,7 +52,7 @@ struct Apply: AsyncParsableCommand {
         lbctl apply -f lbd.yaml
       """)
 
-  @Option(name: .shortAndLong, help: "The YAML file; '-' is standard input.")
+  @Option(name: .shortAndLong, help: "The YAML file; '-' is standard input.", completion: .file())
   var file: String
 
   @OptionGroup var daemon: DaemonOptions

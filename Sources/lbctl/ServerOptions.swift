@@ -6,7 +6,7 @@ struct ServerOptions: ParsableArguments {
   @Option(
     name: [.customShort("r"), .customLong("real-server")],
     help: ArgumentHelp("The real server; without a port, at the service's.", valueName: "rip[:port]"),
-    transform: addressAndPort)
+    completion: .servers, transform: addressAndPort)
   var server: Endpoint
 
   /// The server's name within the service.

@@ -5,22 +5,25 @@ import LVS
 struct ServiceOptions: ParsableArguments {
   @Option(
     name: [.customShort("t"), .customLong("tcp-service")],
-    help: ArgumentHelp("The TCP service.", valueName: "vip:port"), transform: addressAndPort)
+    help: ArgumentHelp("The TCP service.", valueName: "vip:port"), completion: .services(.tcp),
+    transform: addressAndPort)
   var tcp: Endpoint?
 
   @Option(
     name: [.customShort("u"), .customLong("udp-service")],
-    help: ArgumentHelp("The UDP service.", valueName: "vip:port"), transform: addressAndPort)
+    help: ArgumentHelp("The UDP service.", valueName: "vip:port"), completion: .services(.udp),
+    transform: addressAndPort)
   var udp: Endpoint?
 
   @Option(
     name: .customLong("sctp-service"),
-    help: ArgumentHelp("The SCTP service.", valueName: "vip:port"), transform: addressAndPort)
+    help: ArgumentHelp("The SCTP service.", valueName: "vip:port"), completion: .services(.sctp),
+    transform: addressAndPort)
   var sctp: Endpoint?
 
   @Option(
     name: [.customShort("f"), .customLong("fwmark-service")],
-    help: ArgumentHelp("The service of a firewall mark.", valueName: "mark"))
+    help: ArgumentHelp("The service of a firewall mark.", valueName: "mark"), completion: .marks)
   var fwmark: UInt32?
 
   @Flag(name: [.customShort("6"), .customLong("ipv6")], help: "The firewall mark is for IPv6.")
@@ -52,7 +55,8 @@ struct ServiceSettings: ParsableArguments {
   @Option(
     name: .shortAndLong,
     help: ArgumentHelp(
-      "One of \(SchedulerName.all.map(\.rawValue).joined(separator: " ")).", valueName: "scheduler"))
+      "One of \(SchedulerName.all.map(\.rawValue).joined(separator: " ")).", valueName: "scheduler"),
+    completion: .list(SchedulerName.all.map(\.rawValue)))
   var scheduler: String?
 
   @Option(
@@ -71,10 +75,11 @@ struct ServiceSettings: ParsableArguments {
 
   @Option(
     name: [.customShort("b"), .long],
-    help: ArgumentHelp("Scheduler flags: sh-fallback, sh-port, mh-fallback, mh-port.", valueName: "flags"))
+    help: ArgumentHelp("Scheduler flags: sh-fallback, sh-port, mh-fallback, mh-port.", valueName: "flags"),
+    completion: .list(["sh-fallback", "sh-port", "mh-fallback", "mh-port"]))
   var schedFlags: String?
 
-  @Option(help: ArgumentHelp("Persistence engine: sip.", valueName: "name"))
+  @Option(help: ArgumentHelp("Persistence engine: sip.", valueName: "name"), completion: .list(["sip"]))
   var pe: String?
 
   /// A scheduler that is named without flags starts with none: they are another scheduler's.

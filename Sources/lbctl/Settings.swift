@@ -41,7 +41,7 @@ struct SetCommand: AsyncParsableCommand {
         lbctl set expire_nodest_conn 1
       """)
 
-  @Argument var key: String
+  @Argument(completion: .settings) var key: String
   @Argument var value: String
   @OptionGroup var daemon: DaemonOptions
 
@@ -58,7 +58,7 @@ struct GetCommand: AsyncParsableCommand {
         lbctl get expire_nodest_conn
       """)
 
-  @Argument var key: String?
+  @Argument(completion: .settings) var key: String?
   @OptionGroup var options: ListingOptions
 
   func run() async throws {

@@ -34,6 +34,6 @@ struct Release: AsyncParsableCommand {
 struct VIPArguments: ParsableArguments {
   @Argument(
     help: ArgumentHelp("Which VIPs; without one, all.", valueName: "vip"),
-    transform: { try text($0, as: IPAddress.self) })
+    completion: .vips, transform: { try text($0, as: IPAddress.self) })
   var vips: [IPAddress] = []
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BuildStamp
 import Capture
 import Control
 import LVS
@@ -17,7 +18,8 @@ struct Lbd: AsyncParsableCommand {
         lbd --interface eth0 --vlan 100 --config lbd.yaml --metrics 127.0.0.1:9100
         lbd --interface eth0 --data-plane af-xdp --workers 2
         lbd --replay in.pcap --write out.pcap --config lbd.yaml
-      """)
+      """,
+    version: Build.text(of: "lbd", dataPlanes: NetworkOptions.DataPlane.allCases.map(\.rawValue)))
 
   @OptionGroup(title: "Network") var network: NetworkOptions
   @OptionGroup(title: "VIPs") var vips: VIPOptions

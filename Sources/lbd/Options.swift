@@ -16,7 +16,9 @@ struct NetworkOptions: ParsableArguments {
     case auto, off
   }
 
-  @Option(help: ArgumentHelp("The interface to the LAN of the real servers.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("The interface to the LAN of the real servers.", valueName: "name"),
+    completion: .shellCommand("ls /sys/class/net"))
   var interface: String?
 
   @Option(
@@ -141,10 +143,10 @@ struct VIPOptions: ParsableArguments {
 }
 
 struct ControlOptions: ParsableArguments {
-  @Option(help: "The Unix socket that lbctl speaks to.")
+  @Option(help: "The Unix socket that lbctl speaks to.", completion: .file())
   var socket = ControlSocket.standardPath
 
-  @Option(help: ArgumentHelp("Load the services that 'lbctl save' wrote.", valueName: "file"))
+  @Option(help: ArgumentHelp("Load the services that 'lbctl save' wrote.", valueName: "file"), completion: .file())
   var config: String?
 
   @Option(
@@ -153,17 +155,21 @@ struct ControlOptions: ParsableArguments {
   var metrics: Endpoint?
 
   @Option(
-    help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"), transform: level)
+    help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"),
+    completion: .list(Logger.Level.allCases.map(\.rawValue)), transform: level)
   var logLevel = Logger.Level.info
 }
 
 struct ReplayOptions: ParsableArguments {
   @Option(
     name: .customLong("replay"),
-    help: ArgumentHelp("Run a capture file through the director instead of an interface, and exit.", valueName: "pcap"))
+    help: ArgumentHelp("Run a capture file through the director instead of an interface, and exit.", valueName: "pcap"),
+    completion: .file())
   var input: String?
 
-  @Option(name: .customLong("write"), help: ArgumentHelp("Where a replay writes what comes out.", valueName: "pcap"))
+  @Option(
+    name: .customLong("write"), help: ArgumentHelp("Where a replay writes what comes out.", valueName: "pcap"),
+    completion: .file())
   var output: String?
 
   @Option(

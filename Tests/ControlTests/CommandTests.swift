@@ -1,3 +1,4 @@
+import Foundation
 import LVS
 import Testing
 
@@ -71,6 +72,16 @@ struct CommandTests {
     let ending = await Program.run(words(line))
     #expect(ending?.status == 0)
     #expect(ending?.text.hasPrefix("OVERVIEW: ") == true)
+  }
+
+  @Test("The version is that of the changes, and names the data planes")
+  func version() async throws {
+    let changes = try String(contentsOfFile: "CHANGELOG.md", encoding: .utf8)
+    let newest = try #require(changes.split(separator: "\n").first { $0.hasPrefix("## ") }).split(separator: " ")[1]
+    let ending = await Program.run(words("--version"))
+    #expect(ending?.status == 0)
+    #expect(ending?.text.hasPrefix("lbctl \(newest)") == true)
+    #expect(ending?.text.hasSuffix("\ndata planes: userspace kernel") == true)
   }
 
   @Test("A socket that nobody answers ends with 1 and one line")

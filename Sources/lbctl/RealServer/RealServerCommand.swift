@@ -2,12 +2,12 @@ import ArgumentParser
 import LVS
 
 /// Run on a real server, without lbd: takes packets for the VIP, but neither answers nor speaks ARP for it.
-struct RealServerCommand: ParsableCommand {
+struct RealServerCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "real-server", abstract: "On a real server: prepares it for direct routing, or checks that it is.",
     subcommands: [Setup.self, Check.self, Teardown.self])
 
-  struct Setup: ParsableCommand {
+  struct Setup: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Puts the VIP on lo and keeps ARP quiet about it.",
       discussion: """
@@ -25,7 +25,7 @@ struct RealServerCommand: ParsableCommand {
     @Option(help: "For which system to print the file that keeps it across reboots; without it, for this one.")
     var keep: BootConfiguration.System?
 
-    func run() throws {
+    func run() async throws {
       let host = try RealServerHost(place)
       let steps = host.setup
       try RealServerHost.carryOut(steps, dryRun: dryRun)
@@ -35,7 +35,7 @@ struct RealServerCommand: ParsableCommand {
     }
   }
 
-  struct Check: ParsableCommand {
+  struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Says what is missing.", discussion: "Exit status 0: ready; 1: something is missing.")
 
@@ -43,7 +43,7 @@ struct RealServerCommand: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
-    func run() throws {
+    func run() async throws {
       let host = try RealServerHost(place)
       let checks = host.checks
       try show(checks, asJSON: json) { Self.text($0, host) }
@@ -57,7 +57,7 @@ struct RealServerCommand: ParsableCommand {
     }
   }
 
-  struct Teardown: ParsableCommand {
+  struct Teardown: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Takes the VIP off lo and, after the last one, sets everything back to what it was before 'setup'.")
 
@@ -65,7 +65,7 @@ struct RealServerCommand: ParsableCommand {
     @Flag(help: "Only print what would be done.")
     var dryRun = false
 
-    func run() throws {
+    func run() async throws {
       let host = try RealServerHost(place)
       try RealServerHost.carryOut(host.teardown, dryRun: dryRun)
       if !dryRun { try host.forget() }
@@ -76,10 +76,13 @@ struct RealServerCommand: ParsableCommand {
 /// Which VIP, at which interface.
 struct RealServerPlace: ParsableArguments {
   @Option(
-    help: ArgumentHelp("The virtual address.", valueName: "address"), transform: { try text($0, as: IPAddress.self) })
+    help: ArgumentHelp("The virtual address.", valueName: "address"), completion: .vips,
+    transform: { try text($0, as: IPAddress.self) })
   var vip: IPAddress
 
-  @Option(help: ArgumentHelp("The interface to the LAN; without it, that of the default route.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("The interface to the LAN; without it, that of the default route.", valueName: "name"),
+    completion: .interfaces)
   var interface: String?
 
   func validate() throws {

@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+//
 // Established flows, which need no decision: forwarded where they arrive, counted, and never seen by the director.
 //
 // The director writes a flow's entry and takes it back (`FlowTable`); the program adds to what it counts. Whatever has

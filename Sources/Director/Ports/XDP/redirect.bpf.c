@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0
+//
 // Runs in the kernel on every frame that the interface receives: IP for our stations and one of the VIPs goes to its
 // server at once where its flow is known, and to the AF_XDP socket of its queue else; all that is not ours, ARP and
 // neighbour discovery first of all, goes on to the host.
@@ -167,4 +169,5 @@ int redirect(struct xdp_md *frame) {
   }
 }
 
-char _license[] SEC("license") = "Dual BSD/GPL";
+// One of the two; the kernel has no word for the other.
+char _license[] SEC("license") = "GPL";
