@@ -1,4 +1,5 @@
 import ArgumentParser
+import Control
 import LVS
 
 /// What a shell offers when the tab key is pressed: asked of whoever the words typed so far would speak to. Where nobody
@@ -11,7 +12,7 @@ extension CompletionKind {
 
   static func services(_ transport: TransportProtocol) -> CompletionKind {
     .asked { typed in
-      try await typed.daemon.table.services(nil).compactMap { status in
+      try await typed.daemon.director.services(nil).compactMap { status in
         guard case .endpoint(transport, let endpoint) = status.service.key else { return nil }
         return endpoint.description
       }
@@ -19,7 +20,7 @@ extension CompletionKind {
   }
 
   static let marks = CompletionKind.asked { typed in
-    try await typed.daemon.table.services(nil).compactMap { status in
+    try await typed.daemon.director.services(nil).compactMap { status in
       guard case .fwmark(let mark, _) = status.service.key else { return nil }
       return String(mark)
     }
@@ -27,21 +28,21 @@ extension CompletionKind {
 
   /// The real servers of the service that is typed already, else of all services.
   static let servers = CompletionKind.asked { typed in
-    try await typed.daemon.table.services(typed.service).flatMap { $0.servers.map(\.server.endpoint.description) }
+    try await typed.daemon.director.services(typed.service).flatMap { $0.servers.map(\.server.endpoint.description) }
   }
 
   static let serverAddresses = CompletionKind.asked { typed in
-    try await typed.daemon.table.services(typed.service).flatMap {
+    try await typed.daemon.director.services(typed.service).flatMap {
       $0.servers.map(\.server.endpoint.address.description)
     }
   }
 
   static let vips = CompletionKind.asked { typed in
-    try await typed.daemon.table.services(nil).compactMap(\.service.key.address?.description)
+    try await typed.daemon.director.services(nil).compactMap(\.service.key.address?.description)
   }
 
   static let settings = CompletionKind.asked { typed in
-    try await typed.daemon.table.settings().keys.sorted()
+    try await typed.daemon.director.call(API.settings).keys.sorted()
   }
 
   private static func asked(
