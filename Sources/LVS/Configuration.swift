@@ -82,8 +82,22 @@ extension Configuration: Codable {
     try values.encode(services, forKey: .services)
     if !marks.isEmpty { try values.encode(marks, forKey: .marks) }
     if timeouts != Timeouts() { try values.encode(timeouts, forKey: .timeouts) }
-    if !settings.isEmpty { try values.encode(settings.mapValues(SettingValue.init), forKey: .settings) }
+    guard !settings.isEmpty else { return }
+    // In the order of their names, so that the same state gives the same file.
+    var named = values.nestedContainer(keyedBy: SettingName.self, forKey: .settings)
+    for (name, text) in settings.sorted(by: { $0.key < $1.key }) {
+      try named.encode(SettingValue(text), forKey: SettingName(stringValue: name))
+    }
   }
+}
+
+/// A setting's name as a key.
+private struct SettingName: CodingKey {
+  let stringValue: String
+  var intValue: Int? { nil }
+
+  init(stringValue: String) { self.stringValue = stringValue }
+  init?(intValue: Int) { nil }
 }
 
 /// A setting's value, which stands in a file as a number where it is one.

@@ -90,74 +90,6 @@ def test_lbd_runs_with_its_log_on_a_full_disk_or_without_a_reader(lab, start):
     assert len(requests(lab.client, 3)) == 3
 
 
-# Commands, all but the mistakes among them with something to print.
-
-COMMANDS = [
-    ("lbctl", "list"), ("lbctl", "list", "--connections"), ("lbctl", "--json", "list"), ("lbctl", "doctor"),
-    ("lbctl", "--help"), ("lbctl", "nonsense"), ("lbctl", "add-service"), ("lbctl", "ipvsadm", "-Ln"),
-    ("lbctl", "ipvsadm", "--help"), ("lbctl", "ipvsadm", "--nonsense"), ("lbctl", "ipvsadm", "-a"), ("lbd", "--help"),
-    ("lbd", "--nonsense"), ("lbd",),
-]
-MISTAKES = {("lbctl", "nonsense"), ("lbctl", "add-service"), ("lbctl", "ipvsadm", "--nonsense"),
-            ("lbctl", "ipvsadm", "-a"), ("lbd", "--nonsense"), ("lbd",)}
-PRINTING = [words for words in COMMANDS if words not in MISTAKES]
-
-
-@pytest.fixture(scope="module")
-def findings(lab, data_plane):
-    """A director that has something to warn of, so that `list` writes to both streams."""
-    director = Director(lab, "--probe-interval", "20", "--data-plane", data_plane,
-                        socket=lab.directory / "outputs.sock").start()
-    director.add_web(servers=lab.servers[:1])
-    lab.servers[0].ip("address", "del", f"{VIP}/32", "dev", "lo")
-    assert director.lbctl("doctor", check=False).returncode == 1
-    assert "something is wrong" in director.lbctl("list").stderr
-    yield director
-    lab.servers[0].ip("address", "add", f"{VIP}/32", "dev", "lo")
-    assert director.stop() == 0
-
-
-def run(director, words, redirection):
-    """Exit status and standard error of a command under a shell's redirection."""
-    program, *rest = words
-    environment = dict(os.environ, LBCTL_PLANE="userspace", LBCTL_SOCKET=str(director.socket))
-    if program == "lbctl" and "ipvsadm" not in words:
-        rest = ["--socket", director.socket, *rest]
-    done = command("bash", "-c", f'set -o pipefail; "$@" {redirection}', "bash", BINARIES / program, *rest,
-                   check=False, env=environment)
-    return done.returncode, done.stderr
-
-
-def name(words):
-    return "_".join(words)
-
-
-@pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", "| true",
-                                         "2>&1 | true"])
-@pytest.mark.parametrize("words", COMMANDS, ids=name)
-def test_no_stream_traps_a_command(findings, words, redirection):
-    status, error = run(findings, words, redirection)
-    # Nothing above it: a signal or a trap.
-    assert status in (0, 1, 2, 255), error
-    assert len(error.splitlines()) <= 1 or redirection in ("<&-", ">&-", ">/dev/full", "| true"), error
-
-
-@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
-@pytest.mark.parametrize("words", PRINTING, ids=name)
-def test_an_output_that_cannot_be_written_is_one_line_and_status_1(findings, words, redirection):
-    status, error = run(findings, words, redirection)
-    assert status == 1
-    (line,) = [line for line in error.splitlines() if "standard output" in line]
-    assert line.endswith("No space left on device" if "full" in redirection else "Bad file descriptor")
-
-
-@pytest.mark.parametrize("words", PRINTING, ids=name)
-def test_a_reader_that_has_had_enough_is_no_error(findings, words):
-    expected = run(findings, words, ">/dev/null")[0]
-    status, error = run(findings, words, "2>/dev/null | true")
-    assert (status, error) in ((0, ""), (expected, ""))
-
-
 # What a capture is written to is not replaced.
 
 
@@ -225,3 +157,71 @@ def test_a_capture_leaves_a_fifo_and_a_device_what_they_are(lab, capture):
     process.send_signal(signal.SIGTERM)
     process.wait(10)
     assert device.is_char_device()
+
+
+# Commands, all but the mistakes among them with something to print.
+
+COMMANDS = [
+    ("lbctl", "list"), ("lbctl", "list", "--connections"), ("lbctl", "--json", "list"), ("lbctl", "doctor"),
+    ("lbctl", "--help"), ("lbctl", "nonsense"), ("lbctl", "add-service"), ("lbctl", "ipvsadm", "-Ln"),
+    ("lbctl", "ipvsadm", "--help"), ("lbctl", "ipvsadm", "--nonsense"), ("lbctl", "ipvsadm", "-a"), ("lbd", "--help"),
+    ("lbd", "--nonsense"), ("lbd",),
+]
+MISTAKES = {("lbctl", "nonsense"), ("lbctl", "add-service"), ("lbctl", "ipvsadm", "--nonsense"),
+            ("lbctl", "ipvsadm", "-a"), ("lbd", "--nonsense"), ("lbd",)}
+PRINTING = [words for words in COMMANDS if words not in MISTAKES]
+
+
+@pytest.fixture(scope="module")
+def findings(lab, data_plane):
+    """A director that has something to warn of, so that `list` writes to both streams."""
+    director = Director(lab, "--probe-interval", "20", "--data-plane", data_plane,
+                        socket=lab.directory / "outputs.sock").start()
+    director.add_web(servers=lab.servers[:1])
+    lab.servers[0].ip("address", "del", f"{VIP}/32", "dev", "lo")
+    assert director.lbctl("doctor", check=False).returncode == 1
+    assert "something is wrong" in director.lbctl("list").stderr
+    yield director
+    lab.servers[0].ip("address", "add", f"{VIP}/32", "dev", "lo")
+    assert director.stop() == 0
+
+
+def run(director, words, redirection):
+    """Exit status and standard error of a command under a shell's redirection."""
+    program, *rest = words
+    environment = dict(os.environ, LBCTL_PLANE="userspace", LBCTL_SOCKET=str(director.socket))
+    if program == "lbctl" and "ipvsadm" not in words:
+        rest = ["--socket", director.socket, *rest]
+    done = command("bash", "-c", f'set -o pipefail; "$@" {redirection}', "bash", BINARIES / program, *rest,
+                   check=False, env=environment)
+    return done.returncode, done.stderr
+
+
+def name(words):
+    return "_".join(words)
+
+
+@pytest.mark.parametrize("redirection", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full", "| true",
+                                         "2>&1 | true"])
+@pytest.mark.parametrize("words", COMMANDS, ids=name)
+def test_no_stream_traps_a_command(findings, words, redirection):
+    status, error = run(findings, words, redirection)
+    # Nothing above it: a signal or a trap.
+    assert status in (0, 1, 2, 255), error
+    assert len(error.splitlines()) <= 1 or redirection in ("<&-", ">&-", ">/dev/full", "| true"), error
+
+
+@pytest.mark.parametrize("redirection", [">/dev/full", ">&-"])
+@pytest.mark.parametrize("words", PRINTING, ids=name)
+def test_an_output_that_cannot_be_written_is_one_line_and_status_1(findings, words, redirection):
+    status, error = run(findings, words, redirection)
+    assert status == 1
+    (line,) = [line for line in error.splitlines() if "standard output" in line]
+    assert line.endswith("No space left on device" if "full" in redirection else "Bad file descriptor")
+
+
+@pytest.mark.parametrize("words", PRINTING, ids=name)
+def test_a_reader_that_has_had_enough_is_no_error(findings, words):
+    expected = run(findings, words, ">/dev/null")[0]
+    status, error = run(findings, words, "2>/dev/null | true")
+    assert (status, error) in ((0, ""), (expected, ""))

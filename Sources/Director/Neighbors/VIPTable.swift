@@ -83,8 +83,8 @@ struct VIPTable {
 
   /// Takes an address and announces it from now on; or, where none can be served, once that is so again.
   mutating func take(_ address: IPAddress, now: UInt64) {
-    let wasProbed = entries[address]?.state == .probing
-    let isUnproven = wasProbed && entries[address]?.isUnproven == true
+    // Whoever else has it could not say so: neither while it was probed for, nor, where that is forgotten, now.
+    let isUnproven = entries[address].map { $0.state == .probing && $0.isUnproven } ?? !isHeard
     entries[address] =
       isSuspended
       ? Entry(state: .released, next: .max, isSuspended: true)
