@@ -149,6 +149,8 @@ class Lab:
             self.sort_by_processor(name, queues)
             yield host
         finally:
+            # The kernel takes a deleted namespace down later: the port goes now, for the next host of this name.
+            self.lan.ip("link", "delete", name)
             self.hosts.remove(host)
             host.destroy()
 
