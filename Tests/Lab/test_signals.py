@@ -133,6 +133,18 @@ def test_after_it_was_stopped_it_goes_on_and_says_again_where_the_vips_are(lab, 
     assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
 
 
+@pytest.mark.parametrize("words", [("list",), ("list", "--connections"), ("capture", "-w", "/dev/null"),
+                                   ("ipvsadm", "--plane", "userspace", "-Ln")])
+def test_lbctl_does_not_wait_for_ever_for_one_that_is_stopped(web, words):
+    web.process.send_signal(signal.SIGSTOP)
+    try:
+        refused = web.lbctl("--timeout", 1, *words, check=False)
+    finally:
+        web.process.send_signal(signal.SIGCONT)
+    assert refused.returncode not in (0, 2) and len(refused.stderr.splitlines()) == 1
+    assert str(web.socket) in refused.stderr and "has not answered for 1 s" in refused.stderr
+
+
 # The service manager
 
 
