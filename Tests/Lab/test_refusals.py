@@ -142,8 +142,8 @@ def test_lbd_refuses_to_start_in_one_line(lab, options, status, names):
 
 def test_lbd_without_the_right_to_raw_sockets_says_so(lab):
     refused = lab.director.run("setpriv", "--bounding-set", "-net_raw,-net_admin", "--inh-caps", "-net_raw,-net_admin",
-                               BINARIES / "lbd", "--interface", "eth0", "--socket", lab.directory / "other.sock",
-                               check=False)
+                               BINARIES / "lbd", "--interface", "eth0", "--vlan", "9", "--socket",
+                               lab.directory / "other.sock", check=False)
     assert refused.returncode == 1 and "CAP_NET_RAW" in refused.stderr and len(refused.stderr.splitlines()) == 1
 
 
