@@ -45,6 +45,7 @@ let package = Package(
     .systemLibrary(name: "CBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .plugin(name: "CompileBPF", capability: .buildTool(), dependencies: ["EmbedBPF"]),
     .executableTarget(name: "EmbedBPF", dependencies: ["Streams"], path: "Plugins/EmbedBPF", swiftSettings: strict),
+    .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
     .systemLibrary(name: "CPcap", pkgConfig: "libpcap", providers: [.apt(["libpcap-dev"])]),
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .systemLibrary(
@@ -71,7 +72,8 @@ let package = Package(
     .executableTarget(
       name: "lbd",
       dependencies: [
-        "BuildStamp", "LVS", "Director", "KernelDirector", "Capture", "Control", "Streams", argumentParser, logging,
+        "BuildStamp", "LVS", "Director", "KernelDirector", "Capture", "Control", "Streams", "CLinux", "CSeccomp",
+        argumentParser, logging,
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],

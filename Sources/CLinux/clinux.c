@@ -4,6 +4,7 @@
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
 
@@ -30,6 +31,25 @@ int cl_has_capability(int number) {
   if (syscall(SYS_capget, &header, sets) != 0) return 0;
   return sets[number / 32].effective >> (number % 32) & 1;
 }
+
+int cl_keep_capabilities(uint64_t wanted) {
+  // Without the right to change the bounding set, that is no way to more rights either.
+  for (int number = 0; number < 64; number++)
+    if (!(wanted >> number & 1)) prctl(PR_CAPBSET_DROP, number, 0, 0, 0);
+  prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+  if (syscall(SYS_capget, &header, sets) != 0) return errno;
+  for (int half = 0; half < _LINUX_CAPABILITY_U32S_3; half++) {
+    uint32_t kept = (uint32_t)(wanted >> (32 * half));
+    sets[half].permitted &= kept;
+    sets[half].effective &= kept;
+    sets[half].inheritable = 0;
+  }
+  return syscall(SYS_capset, &header, sets) == 0 ? 0 : errno;
+}
+
+int cl_no_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 ? 0 : errno; }
 
 static struct ifreq request_for(const char *name) {
   struct ifreq request;

@@ -37,17 +37,18 @@ extension ControlClient: DirectorClient {
 
   /// Hands over the bytes of a capture file until the receiver throws or the daemon stops.
   public func capture(filter: String?, _ receive: ([UInt8]) async throws -> Void) async throws {
-    try await exchange(API.capture.operation, CaptureChoice(filter: filter)) { piece in
+    try await exchange(API.capture.operation, CaptureChoice(filter: filter), isEndless: true) { piece in
       try await receive(Array(piece.readableBytesView))
     }
   }
 
   private func exchange<Request, Answer>(
-    _ operation: Operation<Request, Answer>, _ request: Request, _ receive: (ByteBuffer) async throws -> Void
+    _ operation: Operation<Request, Answer>, _ request: Request, isEndless: Bool = false,
+    _ receive: (ByteBuffer) async throws -> Void
   ) async throws {
     let message = try operation.message(request)
     try await exchange(
       HTTPMethod(rawValue: operation.method.rawValue), "/v1/" + message.path, query: message.query,
-      body: message.body, receive)
+      body: message.body, isEndless: isEndless, receive)
   }
 }

@@ -7,11 +7,16 @@ import NIOPosix
 
 /// Speaks the API: one connection for each request, or one for all once it is `connected`.
 public struct ControlClient: Sendable {
+  /// Seconds of silence after which an answer is given up, unless somebody says otherwise.
+  public static let standardPatience = 30
+
   public let socket: ControlSocket
+  /// Seconds; 0: for ever.
+  private let patience: Int
   private var connection: ControlConnection?
 
-  public init(_ socket: ControlSocket = ControlSocket()) {
-    self.socket = socket
+  public init(_ socket: ControlSocket = ControlSocket(), patience: Int = standardPatience) {
+    (self.socket, self.patience) = (socket, patience)
   }
 
   /// A client that makes all of its requests over one connection, until it is disconnected.
@@ -25,10 +30,11 @@ public struct ControlClient: Sendable {
 
   /// Sends a request and hands the body of its answer over piece by piece.
   ///
+  /// - Parameter isEndless: the answer goes on until the receiver throws, and may be silent in between.
   /// - Throws: `ErrorReply` where the daemon refuses, nobody answers, or the answer breaks off.
   func exchange(
     _ method: HTTPMethod, _ path: String, query: [String: String] = [:], body: Data = Data(),
-    _ receive: (ByteBuffer) async throws -> Void
+    isEndless: Bool = false, _ receive: (ByteBuffer) async throws -> Void
   ) async throws {
     let head = HTTPRequestHead(
       version: .http1_1, method: method, uri: path + Self.text(query),
@@ -38,7 +44,7 @@ public struct ControlClient: Sendable {
       ])
     let request: [HTTPClientRequestPart] = [.head(head), .body(.byteBuffer(ByteBuffer(bytes: body))), .end(nil)]
     if let connection { return try await receive(connection.exchange(request)) }
-    let channel = try await connect()
+    let channel = try await connect(isEndless: isEndless)
     do {
       try await channel.executeThenClose { inbound, outbound in
         // At once: the daemon may have answered and closed as soon as it knows the length to be 0.
@@ -93,12 +99,22 @@ public struct ControlClient: Sendable {
     return parts.isEmpty ? "" : "?" + parts.sorted().joined(separator: "&")
   }
 
-  private func connect() async throws -> NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart> {
+  private func connect(
+    isEndless: Bool = false
+  ) async throws -> NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart> {
+    let silence = ErrorReply(
+      error:
+        "lbd at \(socket.path) has not answered for \(patience) s: it is stopped or overloaded (--timeout waits longer)",
+      code: "unavailable")
     do {
       return try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
         .connect(unixDomainSocketPath: socket.path) { channel in
           channel.eventLoop.makeCompletedFuture {
             try channel.pipeline.syncOperations.addHTTPClientHandlers()
+            if patience > 0 {
+              let timeout = SilenceTimeout(.seconds(Int64(patience)), isEndless: isEndless, silence: silence)
+              try channel.pipeline.syncOperations.addHandler(timeout)
+            }
             return try NIOAsyncChannel(wrappingChannelSynchronously: channel)
           }
         }

@@ -6,21 +6,24 @@ import NIOCore
 import ServiceLifecycle
 import Synchronization
 
-/// The API on a Unix socket that only its owner may use.
+/// The API on a Unix socket that only its owner may use, and a group where there is one.
 public struct ControlServer: Service {
   let claim: SocketClaim
   let core: ControlCore
   let reloading: Reloading
   let logger: Logger
+  let group: SocketGroup?
   let opened: @Sendable () -> Void
 
-  /// - Parameter opened: called once requests are answered.
+  /// - Parameters:
+  ///   - group: who may use the socket beside its owner.
+  ///   - opened: called once requests are answered.
   public init(
-    at claim: SocketClaim, core: ControlCore, reloading: Reloading, logger: Logger,
+    at claim: SocketClaim, core: ControlCore, reloading: Reloading, logger: Logger, group: SocketGroup? = nil,
     opened: @escaping @Sendable () -> Void = {}
   ) {
     (self.claim, self.core, self.reloading) = (claim, core, reloading)
-    (self.logger, self.opened) = (logger, opened)
+    (self.logger, self.group, self.opened) = (logger, group, opened)
   }
 
   /// Serves until a graceful shutdown; the socket is gone on return.
@@ -38,6 +41,11 @@ public struct ControlServer: Service {
       onServerRunning: { channel in
         ownerOnly.end()
         await logger.pauseWithoutDescriptors(channel, "control")
+        do throws(PlaneError) {
+          try group?.open(socket.path)
+        } catch {
+          logger.error("the control socket is its owner's alone: \(error)")
+        }
         logger.info("control socket open", metadata: ["socket": "\(socket.path)"])
         opened()
       },

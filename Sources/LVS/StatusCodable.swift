@@ -25,15 +25,18 @@ extension ServiceStatus: Codable {
 extension ServerStatus: Codable {
   enum CodingKeys: String, CodingKey {
     case activeConnections, inactiveConnections, persistentConnections, isOverloaded, statistics, rates, resolvedMAC
-    /// What schedulers go by, and what holds it below the weight that was asked for: of use to readers alone.
-    case effectiveWeight = "effective_weight"
+    /// What schedulers go by, as ipvsadm lists it. What the operator asked for stands beside it, with what holds it down.
+    case weight
+    case configuredWeight = "configured_weight"
     case weightHeldBy = "weight_held_by"
   }
 
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
+    var server = try RealServer(from: decoder)
+    server.weight.asked = try values.decode(Int32.self, forKey: .configuredWeight)
     self.init(
-      server: try RealServer(from: decoder),
+      server: server,
       activeConnections: try values.decode(UInt32.self, forKey: .activeConnections),
       inactiveConnections: try values.decode(UInt32.self, forKey: .inactiveConnections),
       persistentConnections: try values.decode(UInt32.self, forKey: .persistentConnections),
@@ -53,7 +56,8 @@ extension ServerStatus: Codable {
     try values.encode(statistics, forKey: .statistics)
     try values.encode(rates, forKey: .rates)
     try values.encodeIfPresent(resolvedMAC, forKey: .resolvedMAC)
-    try values.encode(server.weight.effective, forKey: .effectiveWeight)
+    try values.encode(server.weight.effective, forKey: .weight)
+    try values.encode(server.weight.asked, forKey: .configuredWeight)
     if !server.weight.holds.isEmpty { try values.encode(server.weight.holds, forKey: .weightHeldBy) }
   }
 }

@@ -31,9 +31,14 @@ struct CommandWords {
 
   /// The words before ipvsadm's own, where the command is `ipvsadm`: which plane, which socket.
   var ipvsadm: [String]? {
-    guard words[globalCount...].first == "ipvsadm" else { return nil }
-    let choice = words[..<globalCount].flatMap { $0 == "--kernel" ? ["--plane", "kernel"] : [$0] }
-    return choice + words[globalCount...].dropFirst()
+    let command = words[globalCount...]
+    if command.elementsEqual(["help", "ipvsadm"]) { return ["--help"] }
+    guard command.first == "ipvsadm" else { return nil }
+    let choice = words[..<globalCount].flatMap { word in
+      // ipvsadm has a --timeout of its own.
+      word == "--kernel" ? ["--plane", "kernel"] : [word.replacing("--timeout", with: "--patience")]
+    }
+    return choice + command.dropFirst()
   }
 
   /// How many words a command's name has: `list` one, `mark add` two.
@@ -58,20 +63,36 @@ struct CommandWords {
     }
   }
 
-  /// Names a command that there is not; the parser would complain of its options instead.
+  /// Names a command that there is not, and the one that was likely meant; the parser would complain of its options
+  /// instead, or show the whole help and call that success.
   func checkCommand() throws {
-    guard let name = prepared.first, !name.hasPrefix("-"), name != "help" else { return }
-    guard !Lbctl.commandNames.contains(name) else { return }
-    throw ValidationError("there is no command '\(name)'")
+    var names = prepared.prefix { !$0.hasPrefix("-") }
+    let isHelp = names.first == "help"
+    if isHelp { names.removeFirst() }
+    var (group, path): (any ParsableCommand.Type, String) = (Lbctl.self, "")
+    while let name = names.popFirst() {
+      let commands = group.configuration.subcommands
+      // Then they are arguments of a command, of which `help` takes none.
+      if commands.isEmpty, !isHelp { return }
+      path += path.isEmpty ? name : " \(name)"
+      guard let next = commands.first(where: { $0.names.contains(name) }) else {
+        let others = group == Lbctl.self ? ["help", "ipvsadm"] : []
+        let near = (commands.flatMap { $0.names } + others).nearest(to: name)
+        throw ValidationError("there is no command '\(path)'" + (near.map { ": is '\($0)' meant?" } ?? ""))
+      }
+      group = next
+    }
   }
 
-  /// How many words of `--socket PATH`, `--socket=PATH`, `--kernel` and `--json` the line begins with.
+  /// How many words of `--socket PATH`, `--timeout SECONDS`, `--kernel` and `--json` the line begins with.
   private var globalCount: Int {
     var count = 0
     while count < words.count {
-      if words[count] == "--socket", count + 1 < words.count {
+      if ["--socket", "--timeout"].contains(words[count]), count + 1 < words.count {
         count += 2
-      } else if ["--json", "--kernel"].contains(words[count]) || words[count].hasPrefix("--socket=") {
+      } else if ["--json", "--kernel"].contains(words[count]) || words[count].hasPrefix("--socket=")
+        || words[count].hasPrefix("--timeout=")
+      {
         count += 1
       } else {
         break
@@ -89,4 +110,9 @@ struct CommandWords {
         ? [words[index], defaultPersistence] : [words[index]]
     }
   }
+}
+
+extension ParsableCommand {
+  /// All that a command may be called by.
+  static var names: [String] { [_commandName] + configuration.aliases }
 }

@@ -4,8 +4,17 @@ import Foundation
 import LVS
 
 struct DaemonOptions: ParsableArguments {
-  @Option(help: "The socket of the lbd to speak to.", completion: .file())
-  var socket = ControlSocket.standardPath
+  /// Of every face of the program.
+  static let standardSocket = environment("LBCTL_SOCKET") ?? ControlSocket.standardPath
+
+  /// Seconds that --timeout may be.
+  static let patience = 0...86_400
+
+  @Option(help: "The socket of the lbd to speak to; LBCTL_SOCKET names another default.", completion: .file())
+  var socket = Self.standardSocket
+
+  @Option(help: ArgumentHelp("How long to wait for an lbd that is silent; 0: for ever.", valueName: "seconds"))
+  var timeout = ControlClient.standardPatience
 
   @Flag(help: "Steer the kernel's own IPVS, without lbd.")
   var kernel = false
@@ -14,13 +23,21 @@ struct DaemonOptions: ParsableArguments {
   var lbd: ControlClient {
     get throws {
       if kernel { throw ValidationError("--kernel: only lbd has this; leave --kernel out to ask it") }
-      return ControlClient(ControlSocket(socket))
+      return connection
+    }
+  }
+
+  private var connection: ControlClient { ControlClient(ControlSocket(socket), patience: timeout) }
+
+  func validate() throws {
+    guard Self.patience.contains(timeout) else {
+      throw ValidationError("--timeout \(timeout) is not in 0 to \(Self.patience.upperBound)")
     }
   }
 
   /// For what lbd and the kernel can do alike.
   var director: any DirectorClient {
-    get async throws { kernel ? try await KernelClient() : ControlClient(ControlSocket(socket)) }
+    get async throws { kernel ? try await KernelClient() : connection }
   }
 }
 

@@ -2,10 +2,11 @@ import Glibc
 import LVS
 import Streams
 
-/// The value of a variable of the environment; nil where it is not set.
+/// The value of a variable of the environment; nil where it is not set, or to nothing.
 func environment(_ name: String) -> String? {
   guard let value = unsafe getenv(name) else { return nil }
-  return unsafe String(cString: value)
+  let text = unsafe String(cString: value)
+  return text.isEmpty ? nil : text
 }
 
 /// Writes what the command was run for.

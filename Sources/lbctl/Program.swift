@@ -81,8 +81,8 @@ struct Lbctl: AsyncParsableCommand {
     commandName: "lbctl",
     abstract: "Steers lbd, the LVS-DR director.",
     discussion: """
-      The letters are ipvsadm's, and 'lbctl ipvsadm' is ipvsadm itself. --socket, --kernel and --json may stand
-      before or after the command.
+      The letters are ipvsadm's, and 'lbctl ipvsadm' is ipvsadm itself. --socket, --timeout, --kernel and --json
+      may stand before or after the command.
 
       Examples:
         lbctl add-service -t 192.0.2.100:80 -s wrr
@@ -102,7 +102,5 @@ struct Lbctl: AsyncParsableCommand {
   /// They stand here for the help, the manual and the completions: `CommandWords` moves them to the command.
   @OptionGroup(title: "Before or after any command") var anywhere: AnywhereOptions
 
-  static let commandNames = configuration.subcommands.flatMap { command in
-    [command.configuration.commandName].compactMap(\.self) + command.configuration.aliases
-  }
+  static let commandNames = configuration.subcommands.flatMap { $0.names }
 }

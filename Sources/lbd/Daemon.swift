@@ -58,7 +58,8 @@ struct Daemon {
     }
     services.append(
       ControlServer(
-        at: claim, core: core, reloading: reloading, logger: logger, opened: manager.ready))
+        at: claim, core: core, reloading: reloading, logger: logger, group: options.control.socketGroup,
+        opened: manager.ready))
     services.append(ManagerService(manager: manager, plane: plane))
     // What ends a service is thrown, and printed once by the program itself.
     var silent = logger

@@ -143,8 +143,34 @@ struct VIPOptions: ParsableArguments {
 }
 
 struct ControlOptions: ParsableArguments {
+  enum Seccomp: String, ExpressibleByArgument, CaseIterable {
+    case on, strict, log, off
+
+    /// nil where there is no filter.
+    var action: SystemCallFilter.Action? {
+      switch self {
+      case .on: .refuse
+      case .strict: .kill
+      case .log: .log
+      case .off: nil
+      }
+    }
+  }
+
   @Option(help: "The Unix socket that lbctl speaks to.", completion: .file())
   var socket = ControlSocket.standardPath
+
+  @Option(
+    help: ArgumentHelp("Let this group use the control socket too; without it, its owner alone may.", valueName: "group"),
+    transform: group)
+  var socketGroup: SocketGroup?
+
+  @Option(
+    help: """
+      What becomes of system calls that lbd never makes: they fail (on), end it (strict), or go through (log, which has \
+      the kernel log them, and off).
+      """)
+  var seccomp = Seccomp.on
 
   @Option(help: ArgumentHelp("Load the services that 'lbctl save' wrote.", valueName: "file"), completion: .file())
   var config: String?
@@ -187,6 +213,11 @@ struct ReplayOptions: ParsableArguments {
     if mac.count > 2 { throw ValidationError("--mac is given \(mac.count) times: a director has two stations at most") }
     if let wrong = mac.first(where: { !$0.isStation }) { throw ValidationError("\(wrong) is no station's") }
   }
+}
+
+private func group(_ name: String) throws -> SocketGroup {
+  guard let group = SocketGroup(name) else { throw ValidationError("there is no group '\(name)'") }
+  return group
 }
 
 private func level(_ text: String) throws -> Logger.Level {

@@ -14,12 +14,25 @@ enum Program {
     Output.prepare()
     SignalService.ignore()
     DescriptorLimit.raise()
+    // Threads begin with the rights of the one that starts them, so that they are given up before there is another one.
+    let (command, doubts) = confined()
     let log = LineQueue(to: .error) { "lbd: \($0) log line\($0 == 1 ? " was" : "s were") lost\n" }
     LoggingSystem.bootstrap { StreamLogHandler(label: $0, stream: log) }
-    let ending = try wait { await Ending() }
+    for doubt in doubts { log.write("lbd: \(doubt)\n") }
+    let ending = try wait { await Ending(command) }
     if let line = ending.line { log.write("lbd: \(line)\n") }
     log.end(within: patience)
     exit(ending.status)
+  }
+
+  /// Reads the command line, and gives up the rights that it does not ask for.
+  private static func confined() -> (Result<Lbd, any Error>, doubts: [String]) {
+    do {
+      guard let lbd = try Lbd.parseAsRoot() as? Lbd else { return (.failure(CleanExit.helpRequest()), []) }
+      return (.success(lbd), lbd.replaying.input == nil ? try Confinement(options: lbd).enter() : [])
+    } catch {
+      return (.failure(error), [])
+    }
   }
 }
 
@@ -29,14 +42,9 @@ private struct Ending {
   var line: String?
 
   /// Runs to the end.
-  init() async {
+  init(_ command: Result<Lbd, any Error>) async {
     do {
-      var command = try Lbd.parseAsRoot()
-      if var lbd = command as? any AsyncParsableCommand {
-        try await lbd.run()
-      } else {
-        try command.run()
-      }
+      try await command.get().run()
     } catch {
       explain(error)
     }

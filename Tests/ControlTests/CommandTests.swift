@@ -59,7 +59,20 @@ struct CommandTests {
       ("list --client 10.0.0.0/8", "--client, --server and --state go with --connections (see lbctl list --help)"),
       ("timeouts 900 120", "give all three timeouts, TCP TCPFIN UDP, or none (see lbctl timeouts --help)"),
       ("bench schedulers -n 0", "0 servers are not in 1 to 100000 (see lbctl bench --help)"),
-      ("lsit", "there is no command 'lsit' (see lbctl --help)"),
+      ("lsit", "there is no command 'lsit': is 'list' meant? (see lbctl --help)"),
+      ("help lsit", "there is no command 'lsit': is 'list' meant? (see lbctl --help)"),
+      ("help mark lsit", "there is no command 'mark lsit': is 'list' meant? (see lbctl mark --help)"),
+      (
+        "real-server setpu", "there is no command 'real-server setpu': is 'setup' meant? (see lbctl real-server --help)"
+      ),
+      ("mark lsit", "there is no command 'mark lsit': is 'list' meant? (see lbctl mark --help)"),
+      ("help list all", "there is no command 'list all' (see lbctl list --help)"),
+      ("neigh", "there is no command 'neigh': is 'neighbors' meant? (see lbctl --help)"),
+      ("add-servcie -t 192.0.2.1:80", "there is no command 'add-servcie': is 'add-service' meant? (see lbctl --help)"),
+      ("ipvsamd -L", "there is no command 'ipvsamd': is 'ipvsadm' meant? (see lbctl --help)"),
+      ("hlep", "there is no command 'hlep': is 'help' meant? (see lbctl --help)"),
+      ("xyzzy", "there is no command 'xyzzy' (see lbctl --help)"),
+      ("list --timeout 86401", "--timeout 86401 is not in 0 to 86400 (see lbctl list --help)"),
     ])
   func wrong(_ line: String, _ text: String) async {
     let ending = await Program.run(words(line))

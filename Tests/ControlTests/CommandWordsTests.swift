@@ -12,6 +12,8 @@ struct CommandWordsTests {
       ("--socket /run/x.sock --json list -t 192.0.2.1:80", "list --socket /run/x.sock --json -t 192.0.2.1:80"),
       ("--socket=/run/x.sock list", "list --socket=/run/x.sock"),
       ("--socket", "--socket"),
+      ("--timeout 5 --json list", "list --timeout 5 --json"),
+      ("--timeout=5 list", "list --timeout=5"),
       ("add-service -t 192.0.2.1:80 -p", "add-service -t 192.0.2.1:80 -p 360"),
       ("add-service -p -t 192.0.2.1:80", "add-service -p 360 -t 192.0.2.1:80"),
       ("add-service -p 50 -t 192.0.2.1:80", "add-service -p 50 -t 192.0.2.1:80"),
@@ -35,7 +37,7 @@ struct CommandWordsTests {
     "ipvsadm's words get those that stood before it",
     arguments: [
       ("ipvsadm -Ln", "-Ln"), ("--socket /s ipvsadm -Ln", "--socket /s -Ln"),
-      ("--kernel ipvsadm", "--plane kernel"), ("list ipvsadm", nil),
+      ("--kernel ipvsadm", "--plane kernel"), ("list ipvsadm", nil), ("help ipvsadm", "--help"),
     ])
   func ipvsadm(_ line: String, _ words: String?) {
     #expect(CommandWords(line.split(separator: " ").map(String.init)).ipvsadm?.joined(separator: " ") == words)

@@ -33,11 +33,12 @@ def lab():
 
 @pytest.fixture
 def start(lab, data_plane):
-    """Starts directors with options; each must live until the test is over and then end cleanly."""
+    """Starts directors with options; each must live until the test is over and then end cleanly. A system call that
+    their filter does not know ends them."""
     running = []
 
-    def start(*options, probes=QUICK_PROBES, **places):
-        director = Director(lab, *probes, "--data-plane", data_plane, *options, **places)
+    def start(*options, probes=QUICK_PROBES, seccomp="strict", **places):
+        director = Director(lab, *probes, "--seccomp", seccomp, "--data-plane", data_plane, *options, **places)
         running.append(director)
         return director.start()
 

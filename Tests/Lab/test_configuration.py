@@ -106,8 +106,8 @@ services:
     (status,) = director.json("list")
     rows = {row["address"].split(":")[0]: row for row in status["servers"]}
     drained, other = (rows[server.address] for server in lab.servers[:2])
-    assert (drained["weight"], drained["effective_weight"], drained["weight_held_by"]) == (3, 0, ["drain"])
-    assert (other["weight"], other["effective_weight"], "weight_held_by" in other) == (2, 2, False)
+    assert (drained["weight"], drained["configured_weight"], drained["weight_held_by"]) == (0, 3, ["drain"])
+    assert (other["weight"], other["configured_weight"], "weight_held_by" in other) == (2, 2, False)
     assert spread(lab.client, 2) == {"rs2": 2}
     director.lbctl("drain-rs", *service(), "-r", lab.servers[0].address, "--undo")
     assert sorted(spread(lab.client, 4)) == ["rs1", "rs2"]

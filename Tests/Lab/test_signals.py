@@ -1,16 +1,14 @@
 """What signals mean, how the configuration is reloaded, and what a service manager hears."""
 
-import ctypes
-import os
 import signal
 import socket
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from frames import ARP_REPLY, ARP_REQUEST, arp_request
 from lab import OTHER_VIP, STRANGER_MAC, VIP
+from threads import named, standing_still
 from traffic import Session, spread, web as requests
 from waiting import until
 from wire import Wire, is_arp
@@ -133,6 +131,18 @@ def test_after_it_was_stopped_it_goes_on_and_says_again_where_the_vips_are(lab, 
     assert spread(lab.client, 3) == {"rs1": 1, "rs2": 1, "rs3": 1}
 
 
+@pytest.mark.parametrize("words", [("list",), ("list", "--connections"), ("capture", "-w", "/dev/null"),
+                                   ("ipvsadm", "--plane", "userspace", "-Ln")])
+def test_lbctl_does_not_wait_for_ever_for_one_that_is_stopped(web, words):
+    web.process.send_signal(signal.SIGSTOP)
+    try:
+        refused = web.lbctl("--timeout", 1, *words, check=False)
+    finally:
+        web.process.send_signal(signal.SIGCONT)
+    assert refused.returncode not in (0, 2) and len(refused.stderr.splitlines()) == 1
+    assert str(web.socket) in refused.stderr and "has not answered for 1 s" in refused.stderr
+
+
 # The service manager
 
 
@@ -194,31 +204,12 @@ def test_a_file_with_an_error_is_no_reload_that_never_ends(start, file, manager)
     manager.wait("READY=1")
 
 
-PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17
-_ptrace = ctypes.CDLL(None, use_errno=True).ptrace
-_ptrace.argtypes = [ctypes.c_long] * 4
-
-
-@contextmanager
-def hung(director, name):
-    """One thread of lbd stands still."""
-    threads = Path(f"/proc/{director.process.pid}/task")
-    number, = (int(thread.name) for thread in threads.iterdir() if (thread / "comm").read_text().strip() == name)
-    assert _ptrace(PTRACE_SEIZE, number, 0, 0) == 0, os.strerror(ctypes.get_errno())
-    assert _ptrace(PTRACE_INTERRUPT, number, 0, 0) == 0
-    os.waitpid(number, 0x40000000)  # __WALL
-    try:
-        yield
-    finally:
-        _ptrace(PTRACE_DETACH, number, 0, 0)
-
-
 @pytest.mark.parametrize("thread", ["worker 0", "worker 1", "neighborhood"])
 def test_the_watchdog_hears_nothing_when_a_thread_hangs(start, manager, thread):
     director = start("--workers", 2, under=("env", f"NOTIFY_SOCKET={manager.path}", "WATCHDOG_USEC=300000"))
     for _ in range(3):
         manager.wait("WATCHDOG=1")
-    with hung(director, thread):
+    with standing_still(named(director.process.pid, thread)):
         end = time.monotonic() + 20
         while manager.listen(2) is not None:
             assert time.monotonic() < end, "it says that it is alive, which it is not"

@@ -76,6 +76,17 @@ def hide(lab, server):
     (lab.uploads(server) / "alive.html").unlink()
 
 
+def test_lbctl_socket_names_the_lbd_for_every_face(lab, tools):
+    tools.director.add_web()
+    done = command(BINARIES / "lbctl", "list", env=tools.environment)
+    assert done.stdout == tools.director.listing()
+    elsewhere = dict(tools.environment, LBCTL_SOCKET="/nonexistent/lbd.sock")
+    refused = command(BINARIES / "lbctl", "list", env=elsewhere, check=False)
+    assert refused.returncode == 1 and "/nonexistent/lbd.sock" in refused.stderr
+    done = command(BINARIES / "lbctl", "--socket", tools.director.socket, "list", env=elsewhere)
+    assert done.stdout == tools.director.listing(), "what is said counts more"
+
+
 LDIRECTORD = f"""
 checktimeout=3
 checkinterval=1

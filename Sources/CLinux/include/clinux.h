@@ -24,6 +24,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -36,6 +37,12 @@ static const off_t cl_xdp_receive_place = XDP_PGOFF_RX_RING;
 static const off_t cl_xdp_transmit_place = XDP_PGOFF_TX_RING;
 static const off_t cl_xdp_fill_place = XDP_UMEM_PGOFF_FILL_RING;
 static const off_t cl_xdp_completion_place = XDP_UMEM_PGOFF_COMPLETION_RING;
+
+/// The flag of clone(2) that makes a thread and no process.
+static const uint64_t cl_clone_thread = 0x00010000;
+
+/// The limit on memory that may be locked.
+static const unsigned cl_memory_lock = RLIMIT_MEMLOCK;
 
 /// Nanoseconds of the monotonic clock.
 static inline uint64_t cl_monotonic(void) {
@@ -65,6 +72,12 @@ int cl_processor(void);
 
 /// Whether the process has a capability (CAP_NET_RAW, …) in effect.
 int cl_has_capability(int number);
+
+/// Keeps these capabilities, a bit each, of those that the calling thread has, and no others; 0 or an errno.
+int cl_keep_capabilities(uint64_t wanted);
+
+/// Has no program that the calling thread runs give it more rights than it has; 0 or an errno.
+int cl_no_new_privileges(void);
 
 /// The link-level facts of an interface.
 struct cl_link {

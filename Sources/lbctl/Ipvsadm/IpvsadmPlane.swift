@@ -14,8 +14,13 @@ struct IpvsadmPlane {
   /// lbd that answers where the kernel has no IPVS.
   static func open(_ choice: PlaneChoice) throws -> IpvsadmPlane {
     let name = choice.plane ?? choice.socket.map { _ in "userspace" } ?? environment("LBCTL_PLANE")
-    let socket = choice.socket ?? environment("LBCTL_SOCKET") ?? ControlSocket.standardPath
-    let lbd = IpvsadmPlane(client: ControlClient(ControlSocket(socket)), kernel: nil, tableSize: 4096)
+    let socket = choice.socket ?? DaemonOptions.standardSocket
+    let patience = choice.patience.map { Int($0) ?? -1 } ?? ControlClient.standardPatience
+    guard DaemonOptions.patience.contains(patience) else {
+      throw IpvsadmExit.usage("--timeout \(choice.patience ?? "") is not in 0 to \(DaemonOptions.patience.upperBound)")
+    }
+    let client = ControlClient(ControlSocket(socket), patience: patience)
+    let lbd = IpvsadmPlane(client: client, kernel: nil, tableSize: 4096)
     switch name {
     case "userspace": return lbd
     case "kernel", nil: break
@@ -90,10 +95,12 @@ struct IpvsadmPlane {
   }
 }
 
-/// What stood among ipvsadm's own words: `--plane NAME`, `--socket PATH`.
+/// What stood among ipvsadm's own words: `--plane NAME`, `--socket PATH`, `--patience SECONDS`, which is what lbctl calls
+/// `--timeout`.
 struct PlaneChoice: Equatable {
   var plane: String?
   var socket: String?
+  var patience: String?
   /// ipvsadm's own words.
   var words: [String]
 
@@ -104,7 +111,11 @@ struct PlaneChoice: Equatable {
         own.append(word)
         continue
       }
-      if option == "--plane" { plane = value } else { socket = value }
+      switch option {
+      case "--plane": plane = value
+      case "--socket": socket = value
+      default: patience = value
+      }
       if !word.contains("=") { rest.removeFirst() }
     }
     self.words = own
@@ -112,7 +123,7 @@ struct PlaneChoice: Equatable {
 
   private static func pair(_ word: String, _ next: String?) -> (option: String, value: String)? {
     let parts = word.split(separator: "=", maxSplits: 1).map(String.init)
-    guard let option = parts.first, ["--plane", "--socket"].contains(option) else { return nil }
+    guard let option = parts.first, ["--plane", "--socket", "--patience"].contains(option) else { return nil }
     if parts.count == 2 { return (option, parts[1]) }
     return next.map { (option, $0) }
   }
