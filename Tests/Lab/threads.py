@@ -62,7 +62,7 @@ def call(thread, number, first=0):
         assert memory.read(2) == SYSCALL
     # -1: this is no system call to be begun again.
     values |= dict(rax=number, orig_rax=2**64 - 1, rip=values["rip"] - 2, rdi=first, rsi=0, rdx=0, r10=0, r8=0, r9=0)
-    registers[:] = values.values()
+    registers[:] = list(values.values())
     _ptrace(SETREGS, thread, ctypes.byref(registers))
     _ptrace(SINGLESTEP, thread)
     if not os.WIFSTOPPED(os.waitpid(thread, WALL)[1]):
