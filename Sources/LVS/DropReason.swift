@@ -36,7 +36,12 @@ public enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case neighborUnreachable
   case fragmentQueueFull
   case fragmentTimeout
+  /// It would say something of its datagram for a second time, or its datagram's fragments did (RFC 5722).
   case fragmentOverlap
+  /// The same part of its datagram has passed.
+  case fragmentDuplicate
+  /// Too little for the header that it must have, or nothing at all (RFC 1858).
+  case fragmentTiny
   case transmitFailed
   /// The worker that owns the connection could not keep up with what others handed over.
   case handoverQueueFull

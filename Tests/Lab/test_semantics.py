@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from director import ON_EVERY_DATA_PLANE, service
-from frames import ETHERTYPE_IPV4, SYN, ethernet, tcp
+from frames import ETHERTYPE_IPV4, SYN, UDP, ethernet, ipv4, tcp, udp
 from lab import STRANGER_MAC, VIP
 from traffic import UdpEcho, web as requests
 from waiting import until
@@ -73,6 +73,26 @@ def test_datagrams_in_fragments_arrive_whole(lab, director, size):
     director.lbctl("add-service", "-u", f"{VIP}:7", "-s", "rr")
     add_servers(director, "-u", f"{VIP}:7")
     assert len(set(udp_names(lab, 5, size))) == 1, "one flow, one server"
+
+
+def test_fragments_that_overlap_go_no_further_and_are_counted(lab, director):
+    director.lbctl("add-service", "-u", f"{VIP}:7", "-s", "rr")
+    director.lbctl("add-rs", "-u", f"{VIP}:7", "-r", lab.servers[0].address, "-g")
+    datagram = udp("10.77.0.50", 4000, VIP, 7, bytes(92))[20:]
+
+    def fragment(start, end, identification):
+        field = start // 8 | (0x2000 if end < len(datagram) else 0)
+        packet = ipv4("10.77.0.50", VIP, UDP, datagram[start:end], identification=identification, fragment=field)
+        return ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, packet)
+
+    reasons = {"fragment_overlap": 2, "fragment_duplicate": 1, "fragment_tiny": 1}
+    before = {reason: director.dropped(reason) for reason in reasons}
+    with Wire(lab.stranger) as stranger, Wire(lab.servers[0]) as server:
+        for piece in [(0, 32, 1), (24, 64, 1), (64, 100, 1), (0, 32, 2), (0, 32, 2), (32, 100, 2), (0, 0, 3)]:
+            stranger.send(fragment(*piece))
+        arrived = server.gather(3, lambda frame: frame.ip and frame.ip.destination == VIP)
+        until(lambda: {reason: director.dropped(reason) - before[reason] for reason in reasons} == reasons)
+    assert [(frame.ip.header[5], len(frame.ip.payload)) for frame in arrived] == [(1, 32), (2, 32), (2, 68)]
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ struct Director: ~Copyable {
   /// The server that a frame was last sent to.
   var lastServer: UInt32 = 0
   /// Of the fragment that last came before its first one.
-  var lastEarly = FragmentKey(Packet(), vip: 0)
+  var lastEarly = FragmentKey()
   /// What Call-IDs are hashed with; the same for all workers.
   let seed: UInt64
   let ownership: Ownership

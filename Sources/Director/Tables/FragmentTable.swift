@@ -8,9 +8,10 @@ struct FragmentKey: BitwiseCopyable, Equatable {
   var vip: UInt16
   var transport: UInt8
 
-  init(_ packet: Packet, vip: UInt16) {
+  /// With IPv6 the header before the first fragment's says what the transport is, and the others need not agree.
+  init(_ packet: Packet, vip: UInt16, id: UInt32) {
     (high, low) = (packet.source.high, packet.source.low)
-    (id, self.vip, transport) = (packet.fragmentID, vip, packet.transport)
+    (self.id, self.vip, transport) = (id, vip, packet.family == .v4 ? packet.transport : 0)
   }
 }
 
@@ -29,6 +30,8 @@ struct FragmentTable: ~Copyable {
   private static let ways = 4
   /// The first fragment was not forwarded; the others share its fate.
   private static let refused: UInt32 = .max
+  /// Fragments overlapped: none goes on, those yet to come included (RFC 5722).
+  private static let overlapped: UInt32 = .max - 1
 
   struct Waiting {
     var key: FragmentKey
@@ -54,23 +57,41 @@ struct FragmentTable: ~Copyable {
     return first..<first + Self.ways
   }
 
-  /// What is known of a later fragment's datagram.
+  /// What is to become of a fragment by what is known of its datagram.
   enum Fate: Equatable {
     case server(UInt32)
     case refused
+    case duplicate
+    case overlaps
     case unknown
   }
 
-  func fate(_ key: FragmentKey, _ now: UInt32) -> Fate {
-    for place in set(key) where entries[place].isUsed && entries[place].key == key {
-      guard !TimerWheel.reached(entries[place].expires, by: now) else { return .unknown }
-      return entries[place].server == Self.refused ? .refused : .server(entries[place].server)
+  /// Takes note that a fragment passes, where it does. A datagram that is whole is forgotten, since its number may come
+  /// again soon.
+  func fate(_ key: FragmentKey, _ piece: FragmentPiece, _ now: UInt32) -> Fate {
+    guard let place = set(key).first(where: { entries[$0].isUsed && entries[$0].key == key }),
+      !TimerWheel.reached(entries[place].expires, by: now)
+    else { return .unknown }
+    switch entries[place].server {
+    case Self.refused: return .refused
+    case Self.overlapped: return .overlaps
+    case let server:
+      // So long after its first one, another begins a new datagram: its sender's numbers have gone round.
+      let began = entries[place].expires &- Self.lifetime
+      guard piece.start != 0 || now &- began < Self.patience else { return .unknown }
+      switch entries[place].passed.add(piece) {
+      case .new: entries[place].isUsed = !entries[place].passed.isWhole
+      case .duplicate: return .duplicate
+      case .overlap:
+        entries[place].server = Self.overlapped
+        return .overlaps
+      }
+      return .server(server)
     }
-    return .unknown
   }
 
   /// The first fragment has been decided: nil is a refusal. What waited for it becomes ready.
-  mutating func decide(_ key: FragmentKey, _ server: UInt32?, _ now: UInt32) {
+  mutating func decide(_ key: FragmentKey, _ piece: FragmentPiece, _ server: UInt32?, _ now: UInt32) {
     let places = set(key)
     let place =
       places.first { entries[$0].isUsed && entries[$0].key == key } ?? places.first { !entries[$0].isUsed }
@@ -78,6 +99,7 @@ struct FragmentTable: ~Copyable {
     guard let place else { return }
     entries[place] = FragmentEntry(
       key: key, server: server ?? Self.refused, expires: now &+ Self.lifetime, isUsed: true)
+    _ = entries[place].passed.add(piece)
     guard !waiting.isEmpty else { return }
     ready += waiting.filter { $0.key == key }.map(\.frame)
     discard { $0.key == key }
@@ -117,6 +139,7 @@ struct FragmentEntry: BitwiseCopyable {
   var server: UInt32 = 0
   var expires: UInt32 = 0
   var isUsed = false
+  var passed = PassedRuns()
 }
 
 extension FragmentKey {

@@ -21,8 +21,8 @@ struct Packet {
   var kind: UInt8 = 0
   var sourcePort: UInt16 = 0
   var destinationPort: UInt16 = 0
-  /// What tells the fragments of one datagram from others'.
-  var fragmentID: UInt32 = 0
+  /// Of a fragment the header that says its place, as an offset: the IPv4 header, or IPv6's fragment header.
+  var fragmentHeader: UInt16 = 0
   var metadata = FrameMetadata()
 
   private var places = (ip: UInt32(Ethernet.length), transportHeader: UInt32(0), end: UInt32(0))
@@ -90,7 +90,7 @@ struct Packet {
     let flags = frame.u16(ip &+ IPv4.fragment)
     if flags & (IPv4.fragmentOffset | IPv4.moreFragments) != 0 {
       fragment = flags & IPv4.fragmentOffset == 0 ? .first : .later
-      fragmentID = UInt32(frame.u16(ip &+ IPv4.id))
+      fragmentHeader = UInt16(truncatingIfNeeded: ip)
     }
     return nil
   }
@@ -118,8 +118,10 @@ struct Packet {
       guard end &- transportHeader >= 8 else { return .drop(.extensionHeaders) }
       let next = frame.u8(transportHeader)
       if transport == IPv6.fragment {
+        // A datagram is cut once.
+        guard fragmentHeader == 0 else { return .drop(.extensionHeaders) }
+        fragmentHeader = UInt16(truncatingIfNeeded: transportHeader)
         let place = frame.u16(transportHeader &+ 2)
-        fragmentID = frame.u32(transportHeader &+ 4)
         // An atomic fragment (RFC 6946) is a whole packet.
         if place & 0xfff9 != 0 { fragment = place & 0xfff8 == 0 ? .first : .later }
         transportHeader &+= 8
