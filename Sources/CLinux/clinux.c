@@ -73,15 +73,15 @@ int cl_interface(int descriptor, const char *name, struct cl_link *link) {
   return 0;
 }
 
-int cl_large_receive(const char *name) {
+uint32_t cl_device_flags(const char *name) {
   int descriptor = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (descriptor < 0) return -1;
+  if (descriptor < 0) return 0;
   struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
   struct ifreq request = request_for(name);
   request.ifr_data = (char *)&value;
   int failed = ioctl(descriptor, SIOCETHTOOL, &request);
   close(descriptor);
-  return failed ? -1 : (value.data & ETH_FLAG_LRO) != 0;
+  return failed ? 0 : value.data;
 }
 
 int cl_receive_queues(int descriptor, const char *name) {

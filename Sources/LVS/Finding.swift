@@ -7,7 +7,7 @@ public struct Finding: Sendable, Codable, Hashable {
     case serverUnresolved, serverElsewhere, serverShared, serverDuplicate, serverRefuses, serverFiltered
     case serverWithoutVIP, serverMTU
     // The director's host and LAN.
-    case ipForward, reversePathFilter, largeReceive, interfaceDown, noAddress, flooding, disconnected
+    case ipForward, reversePathFilter, largeReceive, hiddenTags, interfaceDown, noAddress, flooding, disconnected
     // Balance.
     case uneven
 

@@ -43,14 +43,19 @@ def literal(word):
     return None
 
 
+def is_variable(word):
+    """Whether it is nothing but a variable, such as "${as_root[@]}", which may hold a starter or nothing."""
+    parts = word["Parts"]
+    return len(parts) == 1 and (parts[0]["Type"] == "ParamExp" or parts[0]["Type"] == "DblQuoted" and is_variable(parts[0]))
+
+
 def program(words):
-    """Of a simple command's words the one that names the program."""
-    texts = [literal(word) for word in words]
-    while texts and (texts[0] is None or texts[0] in STARTERS):
-        texts = texts[1:]
-        while texts and texts[0] and (texts[0].startswith("-") or "=" in texts[0] or texts[0].isdigit()):
-            texts = texts[1:]
-    return texts[0] if texts else None
+    """Of a simple command's words the one that names the program; None where that is not the same each time."""
+    while words and (is_variable(words[0]) or literal(words[0]) in STARTERS):
+        words = words[1:]
+        while words and re.match(r"-|\d+$|.*=", literal(words[0]) or ""):
+            words = words[1:]
+    return literal(words[0]) if words else None
 
 
 def nodes(tree):

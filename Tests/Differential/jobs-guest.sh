@@ -12,16 +12,16 @@ mknod /run/tun c 10 200
 # Loads a module after all that it needs, which `modules.dep` lists from the last to the first.
 load() {
   local line needed= path name
-  line=$(grep "/$1\.ko:" "$modules/modules.dep")
+  line=$(grep -E "/$1\.ko(\.xz)?:" "$modules/modules.dep")
   for path in ${line/:/}; do needed="$path $needed"; done
   for path in $needed; do
-    name=${path##*/} name=${name%.ko} && name=${name//-/_}
+    name=${path##*/} name=${name%%.ko*} && name=${name//-/_}
     [[ -d /sys/module/$name ]] || insmod "$modules/$path"
   done
 }
 
 for module in tun ip_vs ip_vs_rr; do load "$module"; done
-if grep -q /ip_vs_twos.ko: "$modules/modules.dep"; then load ip_vs_twos; fi
+if grep -q /ip_vs_twos.ko "$modules/modules.dep"; then load ip_vs_twos; fi
 ip link set lo up
 echo 1 >/proc/sys/kernel/printk
 echo 1000000 >/proc/sys/net/ipv4/icmp_msgs_per_sec

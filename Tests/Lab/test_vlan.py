@@ -48,6 +48,11 @@ def test_arp_is_answered_on_the_vlan_alone(lab, trunk, client):
         assert client.ask(request, is_arp(ARP_REPLY, to=STRANGER_MAC), 0.3) is None
 
 
+def test_the_card_is_made_to_let_in_a_vlan_that_nobody_told_it_of(lab, start):
+    start("--vlan", str(VLAN), "--check-interval", 0)
+    assert "promiscuity 1" in lab.director.ip("-details", "link", "show", "eth0").stdout
+
+
 def test_the_vip_answers_ping_on_the_vlan(lab, trunk, client):
     reply = client.ask(to_director(lab, echo_request(ASKER, VIP)), lambda frame: frame.icmp)
     assert reply and reply.vlan == VLAN and reply.icmp.type == ECHO_REPLY

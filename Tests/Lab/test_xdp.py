@@ -237,6 +237,10 @@ def test_frames_that_do_not_fit_are_refused(lab):
         lab.director.ip("link", "set", "eth0", "mtu", "1500")
 
 
+def test_a_vlan_whose_tags_no_program_sees_is_refused(lab):
+    assert "VLAN tags" in refusal(lab, "eth0", "--xdp-mode", "generic", "--vlan", "7", way_out="rxvlan off")
+
+
 @pytest.fixture
 def set_mtu(lab):
     def set_mtu(size):

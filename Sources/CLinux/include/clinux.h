@@ -93,8 +93,13 @@ struct cl_link {
 /// Asks for an interface's facts through any socket; 0 or an errno, ENODEV where there is none of the name.
 int cl_interface(int descriptor, const char *_Nonnull name, struct cl_link *_Nonnull link);
 
-/// 1 where an interface has large receive offload on, 0 where not, -1 where it does not tell.
-int cl_large_receive(const char *_Nonnull name);
+/// What an interface's device does with received frames (`ETH_FLAG_LRO`, `ETH_FLAG_RXVLAN`); 0 where it does not tell.
+uint32_t cl_device_flags(const char *_Nonnull name);
+
+/// It merges them into ones that cannot be taken apart again.
+static const uint32_t cl_merges_frames = 1u << 15;
+/// It takes 802.1Q tags out of them.
+static const uint32_t cl_takes_tags_out = 1u << 8;
 
 /// How many receive queues an interface has in use, asked through any socket; 0 where it does not tell.
 int cl_receive_queues(int descriptor, const char *_Nonnull name);

@@ -125,6 +125,7 @@ extension LinkKeeper {
     host.isGuarded = options.hostGuard
     host.reversePathFilter = max(ipv4("conf/all/rp_filter"), ipv4("conf/\(options.interface)/rp_filter"))
     host.mergesFrames = InterfaceLink.mergesFrames(options.interface)
+    host.hidesTags = options.xdp.map { DeviceFeatures.hidesTags(interface, isGeneric: $0 == .generic) } ?? false
     return host
   }
 }

@@ -6,7 +6,7 @@ extension Observation {
   private static let floodThreshold = 20
 
   var hostFindings: [Finding] {
-    [link, senderless, forwarding, reversePath, largeReceive, flooding].compactMap(\.self)
+    [link, senderless, forwarding, reversePath, largeReceive, hiddenTags, flooding].compactMap(\.self)
   }
 
   var disconnected: Finding? {
@@ -61,6 +61,15 @@ extension Observation {
       .largeReceive, subject: interface.name, seen: "large receive offload is on at \(interface.name)",
       why: "merged frames cannot be taken apart again: what is forwarded is not what the client sent",
       fix: "ethtool -K \(interface.name) lro off")
+  }
+
+  private var hiddenTags: Finding? {
+    guard host.hidesTags else { return nil }
+    return Finding(
+      .hiddenTags, subject: interface.name,
+      seen: "\(interface.name) takes VLAN tags out of frames, and its driver tells no XDP program of them",
+      why: "frames of other VLANs for a VIP are forwarded as if they had no tag",
+      fix: "ethtool -K \(interface.name) rxvlan off")
   }
 
   private var flooding: Finding? {

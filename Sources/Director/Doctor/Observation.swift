@@ -22,6 +22,8 @@ struct Observation: Sendable {
     var reversePathFilter = 0
     /// Large receive offload is on.
     var mergesFrames = false
+    /// The XDP program takes tagged frames for untagged ones.
+    var hidesTags = false
   }
 
   var interface: Interface

@@ -209,6 +209,8 @@ final class NeighborhoodPort: Sendable {
     try socket.attach(.neighborhood(vlan: vlan))
     socket.enlargeBuffers(4 << 20)
     if let virtual { try socket.member(.station(virtual)) }
+    // A card keeps out the VLANs that nobody told it of; a packet socket can only have it let everything in.
+    if vlan != nil { try socket.member(.everything) }
     try socket.bind()
   }
 }

@@ -31,7 +31,10 @@ struct InterfaceLink {
   }
 
   /// Whether the interface merges received frames into ones that cannot be taken apart again (LRO).
-  static func mergesFrames(_ name: String) -> Bool { unsafe cl_large_receive(name) == 1 }
+  static func mergesFrames(_ name: String) -> Bool { unsafe cl_device_flags(name) & cl_merges_frames != 0 }
+
+  /// Whether the device takes 802.1Q tags out of received frames and hands them over beside these.
+  static func takesTagsOut(_ name: String) -> Bool { unsafe cl_device_flags(name) & cl_takes_tags_out != 0 }
 }
 
 /// All addresses of this host, with their interfaces.

@@ -103,6 +103,8 @@ struct DiagnosisTests {
       }),
     Case(
       kind: .largeReceive, subject: "eth0", fix: "ethtool -K eth0 lro off", seen: seen { $0.host.mergesFrames = true }),
+    Case(
+      kind: .hiddenTags, subject: "eth0", fix: "ethtool -K eth0 rxvlan off", seen: seen { $0.host.hidesTags = true }),
     Case(kind: .interfaceDown, subject: "eth0", fix: "ip link set eth0 up", seen: seen { $0.interface.isUp = false }),
     Case(
       kind: .disconnected, subject: "eth0", fix: "its MTU", seen: seen { $0.disconnection = "its MTU is too large" }),

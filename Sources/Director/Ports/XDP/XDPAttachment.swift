@@ -22,6 +22,11 @@ extension Attachment where P == XDPPort {
         "AF_XDP takes frames up to an MTU of \(interface.mtu - longest + most), that of \(interface.name) is "
           + "\(interface.mtu): lower it, or use --data-plane af-packet")
     }
+    guard options.vlan == nil || !DeviceFeatures.hidesTags(interface, isGeneric: mode == .generic) else {
+      throw .unavailable(
+        "\(interface.name) takes VLAN tags out of frames, where no XDP program sees them: "
+          + "ethtool -K \(interface.name) rxvlan off, or use --data-plane af-packet")
+    }
     let program = try XDPProgram(interface, isGeneric: mode == .generic, flows: flows(options))
     do throws(SystemError) {
       let queues = interface.queues
