@@ -161,7 +161,8 @@ struct ControlOptions: ParsableArguments {
   var socket = ControlSocket.standardPath
 
   @Option(
-    help: ArgumentHelp("Let this group use the control socket too; without it, its owner alone may.", valueName: "group"),
+    help: ArgumentHelp(
+      "Let this group use the control socket too; without it, its owner alone may.", valueName: "group"),
     transform: group)
   var socketGroup: SocketGroup?
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import signal
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,8 +52,15 @@ def standing_still(thread):
             pass
 
 
+class Ended(Exception):
+    """What a thread was made to call ended it, by a signal."""
+
+    def __init__(self, status):
+        super().__init__(signal.Signals(os.WTERMSIG(status)).name)
+
+
 def call(thread, number, first=0):
-    """Has a thread that stands still in a system call make another one; what that returns, None if it ended it."""
+    """Has a thread that stands still in a system call make another one; what that returns."""
     registers = (ctypes.c_uint64 * len(REGISTERS))()
     _ptrace(GETREGS, thread, ctypes.byref(registers))
     before = bytes(registers)
@@ -65,8 +73,9 @@ def call(thread, number, first=0):
     registers[:] = list(values.values())
     _ptrace(SETREGS, thread, ctypes.byref(registers))
     _ptrace(SINGLESTEP, thread)
-    if not os.WIFSTOPPED(os.waitpid(thread, WALL)[1]):
-        return None
+    _, status = os.waitpid(thread, WALL)
+    if not os.WIFSTOPPED(status):
+        raise Ended(status)
     _ptrace(GETREGS, thread, ctypes.byref(registers))
     result = ctypes.c_int64(dict(zip(REGISTERS, registers))["rax"]).value
     ctypes.memmove(registers, before, len(before))
