@@ -21,7 +21,33 @@ extension Configuration {
     } catch let error as DecodingError {
       throw ConfigurationError(line: root.line(at: error.context.codingPath), problem: error.line)
     }
+    try validateServices(of: root)
     try validate()
+  }
+
+  /// A value that cannot be is told with its line, service and server.
+  private func validateServices(of root: Node) throws(ConfigurationError) {
+    for (index, definition) in services.enumerated() {
+      let (node, place) = (root["services"]?[index], "services[\(index)]")
+      try Self.check(node, "\(place) (\(definition.service.key))", definition.service.validate)
+      for (number, server) in definition.servers.enumerated() {
+        let name = "\(place).servers[\(number)] (\(server.endpoint) of \(definition.service.key))"
+        try Self.check(node?["servers"]?[number], name) { () throws(PlaneError) in
+          try server.validate(in: definition.service.key)
+        }
+      }
+      try Self.check(node, place, definition.validate)
+    }
+  }
+
+  private static func check(
+    _ node: Node?, _ place: String, _ validate: () throws(PlaneError) -> Void
+  ) throws(ConfigurationError) {
+    do throws(PlaneError) {
+      try validate()
+    } catch {
+      throw ConfigurationError(line: node?.mark?.line, problem: "\(place): \(error)")
+    }
   }
 
   /// Reads the YAML file at `path`; `-` is standard input. An error names the file.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import LVS
+import Streams
 
 struct AddServer: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,5 +24,12 @@ struct AddServer: AsyncParsableCommand {
     settings.apply(to: &server)
     try checked { () throws(PlaneError) in try server.validate(in: key) }
     try await daemon.director.apply([.addServer(server, to: key)])
+    let placed = server.placed(in: key).endpoint
+    guard ![0, placed.port].contains(server.endpoint.port) else { return }
+    Output.error.say(
+      """
+      lbctl: note: packets keep their port without -m: \(placed.address) is added with the service's \(placed.port), \
+      not \(server.endpoint.port)\n
+      """)
   }
 }

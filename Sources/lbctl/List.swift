@@ -36,7 +36,10 @@ struct List: AsyncParsableCommand {
   }
 
   @OptionGroup var service: ServiceOptions
-  @Flag var layout: Layout?
+  @Flag var layouts: [Layout] = []
+
+  @Flag(name: .shortAndLong, help: "As ipvsadm has it; what lbctl lists is in numbers with it and without it.")
+  var numeric = false
 
   @Option(
     help: ArgumentHelp("Only connections of these clients.", valueName: "address[/length]"),
@@ -55,7 +58,13 @@ struct List: AsyncParsableCommand {
 
   @OptionGroup var options: ListingOptions
 
+  private var layout: Layout? { layouts.first }
+
   func validate() throws {
+    let asked = Set(layouts)
+    guard asked.count < 2 || asked == [.stats, .rate] else {
+      throw ValidationError("one table at a time, but --stats and --rate go together")
+    }
     if layout == .total, service.named != nil { throw ValidationError("--total is of all services") }
     if layout != .connections, client != nil || server != nil || state != nil {
       throw ValidationError("--client, --server and --state go with --connections")
@@ -69,10 +78,27 @@ struct List: AsyncParsableCommand {
   func run() async throws {
     if layout == .connections { return try await listConnections() }
     if layout == .total { return try options.show(try await options.director.call(API.total), table: Self.table) }
-    let key = service.named
-    let services = try await options.director.services(key)
-    try options.show(services) { listing.text($0, isWhole: key == nil) }
+    let services = try await self.services
+    let listings = layouts.isEmpty ? [.plain] : Layout.allCases.filter(layouts.contains).map(Self.listing)
+    try options.show(services) { services in
+      listings.map { $0.text(services, isWhole: service.named == nil) }.joined(separator: "\n")
+    }
     if !options.json { try await warn() }
+  }
+
+  /// Those that are named: by a VIP alone, those of all its ports.
+  private var services: [ServiceStatus] {
+    get async throws {
+      guard case .endpoint(let transport, let named) = service.named, named.port == 0 else {
+        return try await options.director.services(service.named)
+      }
+      let ofVIP = try await options.director.services().filter { status in
+        guard case .endpoint(transport, let virtual) = status.service.key else { return false }
+        return virtual.address == named.address
+      }
+      guard !ofVIP.isEmpty else { throw PlaneError.noSuchService(.endpoint(transport, named)) }
+      return ofVIP
+    }
   }
 
   /// What is known to break direct routing stands beside the listing, which is ipvsadm's to the letter.
@@ -85,9 +111,9 @@ struct List: AsyncParsableCommand {
     Output.error.say("lbctl: something is wrong (lbctl doctor has the fix):\n\(lines)")
   }
 
-  private var listing: ServiceListing {
+  private static func listing(_ layout: Layout) -> ServiceListing {
     switch layout {
-    case nil, .connections, .total: .plain
+    case .connections, .total: .plain
     case .stats: .statistics
     case .rate: .rates
     case .thresholds: .thresholds
@@ -106,16 +132,19 @@ struct List: AsyncParsableCommand {
   }
 
   private func listConnections() async throws {
-    if let key = service.named { _ = try await options.director.service(key) }
-    let filter = ConnectionFilter(client: client, service: service.named, server: server, state: state?.uppercased())
-    if options.json {
-      return try await options.director.connectionLines(filter) { try write($0) }
-    }
-    var title = ConnectionListing.title
-    try await options.director.connections(filter) { rows in
-      try write(title)
-      try write(ConnectionListing.rows(rows))
-      title = ""
+    let keys = service.named == nil ? [nil] : try await services.map(\.service.key)
+    var title = options.json ? "" : ConnectionListing.title
+    for key in keys {
+      let filter = ConnectionFilter(client: client, service: key, server: server, state: state?.uppercased())
+      if options.json {
+        try await options.director.connectionLines(filter) { try write($0) }
+        continue
+      }
+      try await options.director.connections(filter) { rows in
+        try write(title)
+        try write(ConnectionListing.rows(rows))
+        title = ""
+      }
     }
     try write(title)
   }

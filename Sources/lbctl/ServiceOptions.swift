@@ -6,19 +6,19 @@ struct ServiceOptions: ParsableArguments {
   @Option(
     name: [.customShort("t"), .customLong("tcp-service")],
     help: ArgumentHelp("The TCP service.", valueName: "vip:port"), completion: .services(.tcp),
-    transform: addressAndPort)
+    transform: virtualAddress)
   var tcp: Endpoint?
 
   @Option(
     name: [.customShort("u"), .customLong("udp-service")],
     help: ArgumentHelp("The UDP service.", valueName: "vip:port"), completion: .services(.udp),
-    transform: addressAndPort)
+    transform: virtualAddress)
   var udp: Endpoint?
 
   @Option(
     name: .customLong("sctp-service"),
     help: ArgumentHelp("The SCTP service.", valueName: "vip:port"), completion: .services(.sctp),
-    transform: addressAndPort)
+    transform: virtualAddress)
   var sctp: Endpoint?
 
   @Option(
@@ -67,7 +67,7 @@ struct ServiceSettings: ParsableArguments {
   @Option(
     name: [.customShort("M"), .long],
     help: ArgumentHelp("Clients that count as one: 255.255.255.0, or for IPv6 a prefix length.", valueName: "netmask"),
-    transform: { try text($0, as: Netmask.self) })
+    transform: wholeNetmask)
   var netmask: Netmask?
 
   @Flag(name: [.customShort("o"), .long], help: "One-packet scheduling: each datagram on its own (UDP).")
@@ -112,13 +112,38 @@ struct ServiceSettings: ParsableArguments {
   }
 }
 
-/// `VIP:PORT`, or a VIP alone, whose port is then 0.
+/// IPVS takes masks with gaps too, which put clients together that have nothing in common: here they are mistyped.
+private func wholeNetmask(_ word: String) throws -> Netmask {
+  let netmask = try text(word, as: Netmask.self)
+  if case .v4(let mask) = netmask, ~mask & (~mask &+ 1) != 0 {
+    throw ValidationError("has gaps: ones, then zeros, such as 255.255.255.0")
+  }
+  return netmask
+}
+
+/// `VIP:PORT`, or a VIP alone, whose port is then 0. An IPv6 address stands in brackets, or its last group could be meant
+/// for a port.
+func virtualAddress(_ text: String) throws -> Endpoint {
+  let endpoint = try addressAndPort(text)
+  guard endpoint.address.family == .v4 || text.hasPrefix("[") else {
+    throw ValidationError(
+      "an IPv6 address of a service stands in brackets: [2001:db8::1]:80, or [2001:db8::1] for every port")
+  }
+  return endpoint
+}
+
+/// `RIP:PORT`, or an address alone, in brackets or not, whose port is then 0.
 func addressAndPort(_ text: String) throws -> Endpoint {
-  if let address = IPAddress(text) { return Endpoint(address, 0) }
+  if let address = IPAddress(text) ?? bracketed(text) { return Endpoint(address, 0) }
   guard let endpoint = Endpoint(text) else {
     throw ValidationError("not an address with a port (0 to 65535) such as 192.0.2.1:80 or [2001:db8::1]:80")
   }
   return endpoint
+}
+
+private func bracketed(_ text: String) -> IPAddress? {
+  guard text.hasPrefix("["), text.hasSuffix("]"), text.contains(":") else { return nil }
+  return IPAddress(text.dropFirst().dropLast())
 }
 
 func text<Value: TextCodable>(_ text: String, as type: Value.Type) throws -> Value {

@@ -91,12 +91,18 @@ struct ConfigurationTests {
         "line 2: services[0].service: 'tcp:192.0.2.300:80' is not a service such as tcp:192.0.2.1:80 or fwmark:7"
       ),
       (server + "        weight: heavy\n", "line 5: services[0].servers[0].weight: not a whole number in range"),
-      (server + "        weight: 70000\n", "weight 70000 is not in 0 to 65535"),
-      (service + "    scheduler: best\n", PlaneError.unknownScheduler("best").description),
+      (
+        server + "        weight: 70000\n",
+        "line 4: services[0].servers[0] (192.0.2.11:80 of tcp:192.0.2.100:80): weight 70000 is not in 0 to 65535"
+      ),
+      (
+        service + "    scheduler: best\n",
+        "line 2: services[0] (tcp:192.0.2.100:80): \(PlaneError.unknownScheduler("best"))"
+      ),
       (service + "    flags: [sh-port]\n", "line 3: services[0].flags: the scheduler wlc has no flag 'sh-port'"),
       (
         server + "      - address: 192.0.2.11:80\n",
-        PlaneError.serverExists(endpoint("192.0.2.11:80"), key("tcp:192.0.2.100:80")).description
+        "line 2: services[0]: \(PlaneError.serverExists(endpoint("192.0.2.11:80"), key("tcp:192.0.2.100:80")))"
       ),
       (service + "  - service: tcp:192.0.2.100:80\n", "service tcp:192.0.2.100:80 stands twice in the configuration"),
     ])
