@@ -18,6 +18,7 @@ let package = Package(
   products: [
     .executable(name: "lbd", targets: ["lbd"]),
     .executable(name: "lbctl", targets: ["lbctl"]),
+    .library(name: "ipvs-lbd", type: .dynamic, targets: ["IPVSPreload"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -50,7 +51,18 @@ let package = Package(
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .systemLibrary(
       name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-3-dev", "libnl-genl-3-dev"])]),
-    .target(name: "KernelIPVS", dependencies: ["LVS", "Serial", "CNetlink"], swiftSettings: strict),
+    .target(name: "IPVSMessages", dependencies: ["LVS"], swiftSettings: strict),
+    // It is loaded into other people's programs, so without Swift's runtime: the standard library that SwiftPM links it
+    // with is an empty one.
+    .target(
+      name: "IPVSPreload", exclude: ["NoRuntime"],
+      linkerSettings: [
+        .unsafeFlags([
+          "-nostartfiles", "-static-stdlib",
+          "-resource-dir", "\(Context.packageDirectory)/Sources/IPVSPreload/NoRuntime",
+        ])
+      ]),
+    .target(name: "KernelIPVS", dependencies: ["LVS", "Serial", "IPVSMessages", "CNetlink"], swiftSettings: strict),
     .target(
       name: "Sync", dependencies: ["LVS", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: strict),
     .target(
@@ -59,7 +71,7 @@ let package = Package(
     .target(
       name: "Control",
       dependencies: [
-        "LVS", "Serial", "CLinux", logging,
+        "LVS", "Serial", "CLinux", "IPVSMessages", logging,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -80,7 +92,9 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "lbctl",
-      dependencies: ["BuildStamp", "LVS", "Control", "Director", "KernelIPVS", "Streams", argumentParser],
+      dependencies: [
+        "BuildStamp", "LVS", "Control", "Director", "IPVSMessages", "KernelIPVS", "Streams", argumentParser,
+      ],
       swiftSettings: strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))],
       // It is started for each command, and as ipvsadm by scripts. Without Swift's shared libraries, and without their
       // hundred thousand relocations, that takes a third of the time.
@@ -96,7 +110,7 @@ let package = Package(
       name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
-      name: "KernelIPVSTests", dependencies: ["KernelIPVS", "LVS"],
+      name: "KernelIPVSTests", dependencies: ["KernelIPVS", "IPVSMessages", "LVS"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
       name: "ControlTests",

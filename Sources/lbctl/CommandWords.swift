@@ -57,7 +57,9 @@ struct CommandWords {
   /// No option may stand twice, where the parser would take the last: `-t A … -t B` is a slip, and A or B is wrong.
   func checkRepetition() throws {
     var seen: Set<String> = []
-    for word in words.prefix(while: { $0 != "--" }) where word.hasPrefix("-") && word != "-" && !Self.isNegative(word) {
+    // What stands behind these is another program's.
+    let own = words.prefix { $0 != "--" && $0 != WithIPVS.configuration.commandName }
+    for word in own where word.hasPrefix("-") && word != "-" && !Self.isNegative(word) {
       let option = String(word.prefix { $0 != "=" })
       guard seen.insert(option).inserted else { throw ValidationError("\(option) stands there twice") }
     }

@@ -56,6 +56,7 @@ struct Daemon {
     if let address = options.control.metrics {
       services.append(MetricsServer(address: address, core: core, logger: logger))
     }
+    services.append(IPVSServer(beside: claim.socket, core: core, logger: logger))
     services.append(
       ControlServer(
         at: claim, core: core, reloading: reloading, logger: logger, group: options.control.socketGroup,
