@@ -114,7 +114,7 @@ let package = Package(
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
       name: "ControlTests",
-      dependencies: ["Control", "LVS", "lbctl", .product(name: "NIOEmbedded", package: "swift-nio")],
+      dependencies: ["Control", "LVS", "IPVSMessages", "lbctl", .product(name: "NIOEmbedded", package: "swift-nio")],
       resources: [.copy("Golden")],
       swiftSettings: strict),
   ]
