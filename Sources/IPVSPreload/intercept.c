@@ -50,33 +50,37 @@ static bool is_generic(int socket) {
     return is;
 }
 
-/* Whether it is asked which number the family IPVS has. */
-static bool asks_for_family(const struct nlmsghdr *message) {
-    const struct genlmsghdr *generic = NLMSG_DATA(message);
-    if (message->nlmsg_type != GENL_ID_CTRL || generic->cmd != CTRL_CMD_GETFAMILY) return false;
-    if ((message->nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP) return false;
-    const char *place = (const char *)generic + GENL_HDRLEN, *end = (const char *)message + message->nlmsg_len;
-    while (end - place >= NLA_HDRLEN) {
-        struct nlattr attribute;
-        memcpy(&attribute, place, sizeof attribute);
-        if (attribute.nla_len < NLA_HDRLEN || attribute.nla_len > end - place) return false;
-        const char *value = place + NLA_HDRLEN;
-        size_t length = attribute.nla_len - NLA_HDRLEN;
-        if (attribute.nla_type == CTRL_ATTR_FAMILY_NAME) return length >= 5 && memcmp(value, "IPVS", 5) == 0;
-        if (attribute.nla_type == CTRL_ATTR_FAMILY_ID)
-            return length >= 2 && *(const uint16_t *)value == IPVS_PRELOAD_FAMILY;
-        place += NLA_ALIGN(attribute.nla_len) < end - place ? NLA_ALIGN(attribute.nla_len) : end - place;
+/* Whether the attributes of a lookup name the family IPVS, or its number. */
+static bool names_ipvs(const char *attributes, size_t length) {
+    while (length >= NLA_HDRLEN) {
+        struct nlattr head;
+        memcpy(&head, attributes, sizeof head);
+        if (head.nla_len < NLA_HDRLEN || head.nla_len > length) return false;
+        const char *value = attributes + NLA_HDRLEN;
+        size_t size = head.nla_len - NLA_HDRLEN, whole = NLA_ALIGN(head.nla_len);
+        if (head.nla_type == CTRL_ATTR_FAMILY_NAME) return size >= 5 && memcmp(value, "IPVS", 5) == 0;
+        if (head.nla_type == CTRL_ATTR_FAMILY_ID) {
+            uint16_t number = 0;
+            if (size >= sizeof number) memcpy(&number, value, sizeof number);
+            return number == IPVS_PRELOAD_FAMILY;
+        }
+        attributes += whole < length ? whole : length;
+        length -= whole < length ? whole : length;
     }
     return false;
 }
 
-/* Whether a message begins there that is lbd's to answer. */
-static bool is_for_lbd(const void *bytes, size_t length) {
-    const struct nlmsghdr *message = bytes;
-    if (length < NLMSG_LENGTH(GENL_HDRLEN) || message->nlmsg_len < NLMSG_LENGTH(GENL_HDRLEN) ||
-        message->nlmsg_len > length)
-        return false;
-    return message->nlmsg_type == IPVS_PRELOAD_FAMILY || asks_for_family(message);
+/* Whether a message begins there that is lbd's to answer: one of the family, or the lookup of the family. */
+static bool is_for_lbd(const char *bytes, size_t length) {
+    struct { struct nlmsghdr header; struct genlmsghdr generic; } head;
+    if (length < sizeof head) return false;
+    memcpy(&head, bytes, sizeof head);
+    if (head.header.nlmsg_len < sizeof head || head.header.nlmsg_len > length) return false;
+    if (head.header.nlmsg_type == IPVS_PRELOAD_FAMILY) return true;
+    /* A dump of all families is the kernel's. */
+    return head.header.nlmsg_type == GENL_ID_CTRL && head.generic.cmd == CTRL_CMD_GETFAMILY &&
+        (head.header.nlmsg_flags & NLM_F_DUMP) != NLM_F_DUMP &&
+        names_ipvs(bytes + sizeof head, head.header.nlmsg_len - sizeof head);
 }
 
 /* The port that the kernel knows the socket by, to which its answers are addressed. */
@@ -89,19 +93,19 @@ static uint32_t port_of(int socket) {
     return own.nl_pid;
 }
 
-/* Sends the messages of a datagram to whom each is for. */
+/* Sends the messages of a datagram to whom each is for. The first one is lbd's. */
 static ssize_t send_messages(int socket, const char *bytes, size_t length, const struct msghdr *as, int flags) {
     uint32_t port = port_of(socket);
     for (size_t place = 0; place < length;) {
-        const struct nlmsghdr *message = (const struct nlmsghdr *)(bytes + place);
+        struct nlmsghdr header = { 0 };
         size_t rest = length - place, size = rest;
-        if (rest >= sizeof *message && message->nlmsg_len >= sizeof *message && NLMSG_ALIGN(message->nlmsg_len) < rest)
-            size = NLMSG_ALIGN(message->nlmsg_len);
-        if (is_for_lbd(message, rest)) {
-            struct datagram *answer = lbd_answers(message, port);
+        if (rest >= sizeof header) memcpy(&header, bytes + place, sizeof header);
+        if (header.nlmsg_len >= sizeof header && NLMSG_ALIGN(header.nlmsg_len) < rest) size = NLMSG_ALIGN(header.nlmsg_len);
+        if (is_for_lbd(bytes + place, rest)) {
+            struct datagram *answer = lbd_answers(bytes + place, port);
             if (answer && !answers_put(socket, answer)) return -1;
         } else {
-            struct iovec piece = { .iov_base = (void *)message, .iov_len = size };
+            struct iovec piece = { .iov_base = (char *)bytes + place, .iov_len = size };
             struct msghdr single = *as;
             single.msg_iov = &piece;
             single.msg_iovlen = 1;
@@ -126,18 +130,22 @@ static char *in_one_piece(const struct msghdr *message, size_t *length, char **c
     return *copy;
 }
 
+/* Whether the message may be lbd's. Netlink is spoken in one piece or few; what has many is not looked at. */
+static bool may_be_for_lbd(const struct msghdr *message) {
+    if (!message || message->msg_iovlen < 1 || message->msg_iovlen > 8) return false;
+    const struct iovec *first = message->msg_iov;
+    return message->msg_iovlen > 1 || (first->iov_base && is_for_lbd(first->iov_base, first->iov_len));
+}
+
 ssize_t sendmsg(int socket, const struct msghdr *message, int flags) {
-    /* Netlink is spoken in one piece or few; whatever else has many pieces is not looked at. */
-    if (message && message->msg_iovlen >= 1 && message->msg_iovlen <= 8 && is_generic(socket)) {
+    if (may_be_for_lbd(message) && is_generic(socket)) {
         char *copy;
         size_t length;
         const char *bytes = in_one_piece(message, &length, &copy);
-        if (bytes && is_for_lbd(bytes, length)) {
-            ssize_t sent = send_messages(socket, bytes, length, message, flags);
-            free(copy);
-            return sent;
-        }
+        bool is_ours = bytes && is_for_lbd(bytes, length);
+        ssize_t sent = is_ours ? send_messages(socket, bytes, length, message, flags) : 0;
         free(copy);
+        if (is_ours) return sent;
     }
     return libc()->sendmsg(socket, message, flags);
 }

@@ -36,11 +36,9 @@ static int connect_lbd(void) {
     if (strlen(path) < sizeof address.sun_path) {
         strcpy(address.sun_path, path);
         lbd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (lbd >= 0 && connect(lbd, (struct sockaddr *)&address, sizeof address) == 0) {
-            setsockopt(lbd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-            setsockopt(lbd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-            return lbd;
-        }
+        setsockopt(lbd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+        setsockopt(lbd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+        if (lbd >= 0 && connect(lbd, (struct sockaddr *)&address, sizeof address) == 0) return lbd;
         error = errno;
     }
     if (lbd >= 0) close(lbd);
@@ -130,21 +128,22 @@ static struct datagram *gather(int lbd, const struct nlmsghdr *request, uint32_t
     }
 }
 
-struct datagram *lbd_answers(const struct nlmsghdr *request, uint32_t port) {
+struct datagram *lbd_answers(const char *bytes, uint32_t port) {
+    struct nlmsghdr request, asked;
+    memcpy(&request, bytes, sizeof request);
     int lbd = connect_lbd();
     /* Of those errnos that libnl hands on, the one that says it best. */
-    if (lbd < 0) return refusal(request, port, ENODEV);
+    if (lbd < 0) return refusal(&request, port, ENODEV);
     /* An acknowledgement is always asked for: it is the end of the answer. */
-    struct nlmsghdr header = *request;
-    header.nlmsg_flags |= NLM_F_ACK;
+    asked = request;
+    asked.nlmsg_flags |= NLM_F_ACK;
+    size_t rest = request.nlmsg_len - sizeof asked, padding = NLMSG_ALIGN(request.nlmsg_len) - request.nlmsg_len;
     struct datagram *answer;
-    const char *content = (const char *)request + sizeof header;
-    if (send_all(lbd, &header, sizeof header) && send_all(lbd, content, request->nlmsg_len - sizeof header) &&
-        send_all(lbd, "\0\0\0", NLMSG_ALIGN(request->nlmsg_len) - request->nlmsg_len)) {
-        answer = gather(lbd, request, port, request->nlmsg_flags & NLM_F_ACK);
-    } else {
-        answer = refusal(request, port, ENODEV);
-    }
+    if (send_all(lbd, &asked, sizeof asked) && send_all(lbd, bytes + sizeof asked, rest) &&
+        send_all(lbd, "\0\0\0", padding))
+        answer = gather(lbd, &request, port, request.nlmsg_flags & NLM_F_ACK);
+    else
+        answer = refusal(&request, port, ENODEV);
     close(lbd);
     return answer;
 }

@@ -37,8 +37,11 @@ const struct libc *libc(void);
 
 /* lbd.c: asks lbd. */
 
-/* The datagrams of lbd's answer to one request, or of an error that says why there is none; NULL without memory. */
-struct datagram *lbd_answers(const struct nlmsghdr *request, uint32_t port);
+/*
+ * The datagrams of lbd's answer to one request, or of an error that says why there is none. NULL where there is nothing
+ * to say, or no memory to say it.
+ */
+struct datagram *lbd_answers(const char *request, uint32_t port);
 /* A descriptor from which the text of /proc/net/ip_vs_conn can be read; -1 with errno. */
 int lbd_connections(void);
 
