@@ -41,7 +41,7 @@ extension DestinationMessage {
   package init(_ server: RealServer) {
     self.init(server.endpoint)
     let tunnel = if case .tunnel(let tunnel) = server.method { tunnel } else { Tunnel() }
-    (method, weight) = (server.method.number, server.weight)
+    (method, weight) = (server.method.number, server.weight.effective)
     (tunnelKind, tunnelPort, tunnelFlags) = (tunnel.kind.rawValue, tunnel.port, tunnel.checksum.rawValue)
     (upperThreshold, lowerThreshold) = (server.upperThreshold, server.lowerThreshold)
   }
@@ -69,7 +69,7 @@ extension DestinationMessage {
       let lowerThreshold
     else { return nil }
     return RealServer(
-      endpoint, method: method, weight: weight, upperThreshold: upperThreshold, lowerThreshold: lowerThreshold)
+      endpoint, method: method, weight: Weight(weight), upperThreshold: upperThreshold, lowerThreshold: lowerThreshold)
   }
 
   /// The server with its counters.

@@ -27,7 +27,7 @@ struct WithIPVS: AsyncParsableCommand {
   func run() async throws {
     guard let program = words.first else { throw ValidationError("name the program to run") }
     let library = try Preload.library()
-    _ = try await daemon.client.timeouts()
+    _ = try await daemon.lbd.call(API.timeouts)
     let before = environment("LD_PRELOAD").map { ":" + $0 } ?? ""
     let error = become(
       program, words,

@@ -24,7 +24,14 @@ struct Daemon {
       throw error
     }
     logger.info("started", metadata: ["interface": "\(options.network.interface ?? "")"])
-    try await group(plane, core, claim).run()
+    let group: ServiceGroup
+    do {
+      group = try await self.group(plane, core, claim)
+    } catch {
+      await plane.stop()
+      throw error
+    }
+    try await group.run()
     logger.info("stopped")
   }
 
@@ -46,7 +53,11 @@ struct Daemon {
   }
 
   /// Services end in the reverse of this order: the plane forwards until nobody can steer it any more.
-  private func group(_ plane: any ForwardingPlane, _ core: ControlCore, _ claim: SocketClaim) -> ServiceGroup {
+  private func group(
+    _ plane: any ForwardingPlane, _ core: ControlCore, _ claim: SocketClaim
+  ) async throws -> ServiceGroup {
+    // Before lbctl is answered, so that what it starts finds it.
+    let ipvs = try await IPVSServer(beside: claim.socket, core: core, logger: logger)
     let manager = ServiceManager()
     let reloading = Reloading(
       options.control.config, core, logger: logger, began: manager.reloading, ended: manager.ready)
@@ -56,7 +67,7 @@ struct Daemon {
     if let address = options.control.metrics {
       services.append(MetricsServer(address: address, core: core, logger: logger))
     }
-    services.append(IPVSServer(beside: claim.socket, core: core, logger: logger))
+    services.append(ipvs)
     services.append(
       ControlServer(
         at: claim, core: core, reloading: reloading, logger: logger, group: options.control.socketGroup,

@@ -21,13 +21,11 @@ struct LedProgramTests {
     defer { try? FileManager.default.removeItem(at: directory) }
     let control = ControlSocket(directory.appending(path: "lbd.sock").path)
     #expect(control.ipvs.path == directory.appending(path: "lbd.ipvs.sock").path)
-    let plane = MemoryPlane(tunnels: true, services: sampleServices)
-    let server = IPVSServer(
-      beside: control, controller: Controller(plane, logger: Served.silent), logger: Served.silent)
+    let server = try await IPVSServer(
+      beside: control, core: await ListedPlane(sampleServices).core(), logger: Served.silent)
     let group = ServiceGroup(services: [server], logger: Served.silent)
     return try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }
-      while !FileManager.default.fileExists(atPath: control.ipvs.path) { try await Task.sleep(for: .milliseconds(5)) }
       let text = try await run(words, socket: control.ipvs.path)
       await group.triggerGracefulShutdown()
       try await tasks.waitForAll()

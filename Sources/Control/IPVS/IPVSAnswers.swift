@@ -3,14 +3,14 @@ import IPVSMessages
 import LVS
 
 /// The kernel's part in a conversation about IPVS: requests in bytes are answered as a kernel answers them, by what the
-/// controller has and does.
+/// core has and does.
 ///
 /// The bytes are anybody's who may open the socket: every length is checked, and whatever makes no sense is refused.
 struct IPVSAnswers: Sendable {
   /// What a kernel says of itself; the size is that which ipvsadm's face shows for lbd.
   static let info = KernelInfo(version: 0x010201, connectionTableSize: 4_096)
 
-  let controller: Controller
+  let core: ControlCore
 
   /// The whole answer to one message: what was asked for, and its end.
   ///
@@ -66,7 +66,7 @@ struct IPVSAnswers: Sendable {
   private func dump(_ command: Command, _ message: IPVSMessage, _ answer: inout IPVSAnswer) async throws {
     switch command {
     case .getService:
-      for status in try await controller.services() {
+      for status in try await core.services() {
         answer.add(.newService, IPVSMessage(service: ServiceMessage(status)))
       }
     case .getDestination:
@@ -90,7 +90,7 @@ struct IPVSAnswers: Sendable {
 
   private func service(_ key: ServiceKey) async throws -> ServiceStatus? {
     do {
-      return try await controller.services(key).first
+      return try await core.services(key).first
     } catch PlaneError.noSuchService {
       return nil
     }
@@ -102,10 +102,10 @@ struct IPVSAnswers: Sendable {
     switch command {
     case .getInfo: answer.add(.setInfo, InfoMessage(Self.info))
     case .getTimeouts:
-      answer.add(.setTimeouts, IPVSMessage(timeouts: try await controller.plane.timeouts()))
+      answer.add(.setTimeouts, IPVSMessage(timeouts: try await core.plane.timeouts()))
     case .setTimeouts: try await setTimeouts(message)
-    case .flush: try await controller.flush()
-    case .zero where message.service == nil: try await controller.plane.zero(nil)
+    case .flush: try await core.flush()
+    case .zero where message.service == nil: try await core.plane.zero(nil)
     case .newDaemon:
       _ = try daemon(message)
       throw IPVSRefusal.notSupported
@@ -131,7 +131,7 @@ struct IPVSAnswers: Sendable {
     let timeouts = Timeouts(
       tcp: message.timeoutTCP ?? 0, tcpFin: message.timeoutTCPFin ?? 0, udp: message.timeoutUDP ?? 0)
     do throws(PlaneError) {
-      try await controller.plane.setTimeouts(timeouts)
+      try await core.apply([.setTimeouts(timeouts)])
     } catch {
       if case .outOfRange = error { throw IPVSRefusal.invalid }
       throw error
@@ -148,13 +148,13 @@ struct IPVSAnswers: Sendable {
     case .newService, .setService:
       guard let settings = message.service else { throw IPVSRefusal.invalid }
       let service = try target.service(settings)
-      try await controller.apply([isPresent ? .updateService(service) : .addService(service, force: false)])
-    case .deleteService: try await controller.apply([.removeService(key)])
-    case .newDestination: try await controller.apply([.addServer(try target.server(message.destination), to: key)])
-    case .setDestination: try await controller.apply([.updateServer(try target.server(message.destination), of: key)])
+      try await core.apply([isPresent ? .updateService(service) : .addService(service, force: false)])
+    case .deleteService: try await core.apply([.removeService(key)])
+    case .newDestination: try await core.apply([.addServer(try target.server(message.destination), to: key)])
+    case .setDestination: try await core.apply([.updateServer(try target.server(message.destination), of: key)])
     case .deleteDestination:
-      try await controller.apply([.removeServer(try target.endpoint(message.destination), from: key)])
-    case .zero: try await controller.plane.zero(key)
+      try await core.apply([.removeServer(try target.presentEndpoint(message.destination), from: key)])
+    case .zero: try await core.plane.zero(key)
     default: throw IPVSRefusal.notSupported
     }
   }

@@ -15,45 +15,43 @@ public struct IPVSServer: Service {
   /// A connection on which nothing happens for so long is closed.
   private static let patience = TimeAmount.seconds(60)
 
-  let socket: ControlSocket
-  let controller: Controller
-  let logger: Logger
+  private let socket: ControlSocket
+  private let core: ControlCore
+  private let logger: Logger
+  private let server: NIOAsyncChannel<Client, Never>
 
-  /// - Parameter control: the control socket, beside which this one is.
-  public init(beside control: ControlSocket, controller: Controller, logger: Logger) {
-    (socket, self.controller, self.logger) = (control.ipvs, controller, logger)
+  /// Opens the socket. Who connects from then on is answered as soon as this runs, which it must.
+  ///
+  /// - Parameter control: the control socket, beside which this one is. Whoever owns that owns this.
+  public init(beside control: ControlSocket, core: ControlCore, logger: Logger) async throws(PlaneError) {
+    (socket, self.core, self.logger) = (control.ipvs, core, logger)
+    // Its mode comes from the umask of the moment it is bound.
+    let ownerOnly = OwnerOnly()
+    defer { ownerOnly.end() }
+    do {
+      server = try await Self.bind(socket.path)
+    } catch {
+      throw .unavailable("\(socket.path) cannot be the IPVS socket: \(SocketProblem(error))")
+    }
+    logger.info("IPVS socket open", metadata: ["socket": "\(socket.path)"])
+  }
+
+  private static func bind(_ path: String) async throws -> NIOAsyncChannel<Client, Never> {
+    try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
+      .serverChannelOption(.backlog, value: 64)
+      .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true) { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandlers(
+            IdleStateHandler(allTimeout: patience), IdleCloser(), ByteToMessageHandler(NetlinkDecoder()))
+          return try Client(wrappingChannelSynchronously: channel)
+        }
+      }
   }
 
   /// Serves until a graceful shutdown; the socket is gone on return.
   public func run() async throws {
-    try await socket.claim()
-    let ownerOnly = OwnerOnly()
-    defer {
-      ownerOnly.end()
-      socket.remove()
-    }
-    do {
-      let server = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
-        .serverChannelOption(.backlog, value: 64)
-        .bind(unixDomainSocketPath: socket.path, cleanupExistingSocketFile: true) { channel in
-          channel.eventLoop.makeCompletedFuture {
-            try channel.pipeline.syncOperations.addHandlers(
-              IdleStateHandler(allTimeout: Self.patience), IdleCloser(), ByteToMessageHandler(NetlinkDecoder()))
-            return try Client(wrappingChannelSynchronously: channel)
-          }
-        }
-      ownerOnly.end()
-      logger.info("IPVS socket open", metadata: ["socket": "\(socket.path)"])
-      try await serve(server)
-    } catch let error as PlaneError {
-      throw error
-    } catch {
-      throw PlaneError.unavailable("\(socket.path) cannot be the IPVS socket: \(SocketProblem(error))")
-    }
-  }
-
-  private func serve(_ server: NIOAsyncChannel<Client, Never>) async throws {
-    let answers = IPVSAnswers(controller: controller)
+    defer { socket.remove() }
+    let answers = IPVSAnswers(core: core)
     try await server.executeThenClose { clients in
       await withTaskGroup(of: Void.self) { group in
         var count = 0
@@ -104,7 +102,7 @@ extension IPVSAnswers {
   /// Hands over `/proc/net/ip_vs_conn` in pieces, no faster than they are taken.
   func connections(_ write: @escaping @Sendable (String) async throws -> Void) async throws {
     try await write(ConnectionText.title)
-    try await controller.plane.connections(ConnectionFilter()) { rows in
+    try await core.plane.connections(ConnectionFilter()) { rows in
       do {
         try await write(ConnectionText.rows(rows))
         return true

@@ -39,14 +39,25 @@ struct IPVSTarget {
     if endpoint.address.family != key.family {
       guard case .tunnel = server.method else { throw IPVSRefusal.invalid }
     }
-    if server.method == .route {
-      server.mac = present?.servers.first { $0.server.endpoint == endpoint }?.server.mac
-    }
+    if server.method == .route { server.mac = found(endpoint)?.mac }
     return server
   }
 
+  /// The server that there is and is meant, by whatever port it was added with; else the one that is meant.
+  func presentEndpoint(_ message: DestinationMessage?) throws -> Endpoint {
+    let endpoint = try endpoint(message)
+    return found(endpoint)?.endpoint ?? endpoint
+  }
+
+  /// Direct routing keeps the packet's port, so that a server has the service's, where it was added with another.
+  private func found(_ endpoint: Endpoint) -> RealServer? {
+    let placed = RealServer(endpoint).placed(in: key).endpoint
+    let servers = present?.servers.map(\.server) ?? []
+    return servers.first { $0.endpoint == endpoint } ?? servers.first { $0.method == .route && $0.endpoint == placed }
+  }
+
   /// The server that is meant.
-  func endpoint(_ message: DestinationMessage?, isFull: Bool = false) throws -> Endpoint {
+  private func endpoint(_ message: DestinationMessage?, isFull: Bool = false) throws -> Endpoint {
     guard let message, message.address != nil, message.port != nil else { throw IPVSRefusal.invalid }
     if isFull {
       guard message.method != nil, message.weight != nil, message.upperThreshold != nil, message.lowerThreshold != nil
