@@ -18,7 +18,6 @@ let package = Package(
   products: [
     .executable(name: "lbd", targets: ["lbd"]),
     .executable(name: "lbctl", targets: ["lbctl"]),
-    .library(name: "ipvs-lbd", type: .dynamic, targets: ["IPVSPreload"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -52,16 +51,6 @@ let package = Package(
     .systemLibrary(
       name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-3-dev", "libnl-genl-3-dev"])]),
     .target(name: "IPVSMessages", dependencies: ["LVS"], swiftSettings: strict),
-    // It is loaded into other people's programs, so without Swift's runtime: the standard library that SwiftPM links it
-    // with is an empty one.
-    .target(
-      name: "IPVSPreload", exclude: ["NoRuntime"],
-      linkerSettings: [
-        .unsafeFlags([
-          "-nostartfiles", "-static-stdlib",
-          "-resource-dir", "\(Context.packageDirectory)/Sources/IPVSPreload/NoRuntime",
-        ])
-      ]),
     .target(name: "KernelIPVS", dependencies: ["LVS", "Serial", "IPVSMessages", "CNetlink"], swiftSettings: strict),
     .target(
       name: "Sync", dependencies: ["LVS", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: strict),
@@ -119,6 +108,21 @@ let package = Package(
       swiftSettings: strict),
   ]
 )
+
+// What is loaded into other people's programs, so without Swift's runtime: the standard library that SwiftPM links it with
+// is an empty one. It has no sanitizers' runtime either: `scripts/sanitize` sets LVS_SANITIZE.
+if Context.environment["LVS_SANITIZE"] == nil {
+  package.products.append(.library(name: "ipvs-lbd", type: .dynamic, targets: ["IPVSPreload"]))
+  package.targets.append(
+    .target(
+      name: "IPVSPreload", exclude: ["NoRuntime"],
+      linkerSettings: [
+        .unsafeFlags([
+          "-nostartfiles", "-static-stdlib",
+          "-resource-dir", "\(Context.packageDirectory)/Sources/IPVSPreload/NoRuntime",
+        ])
+      ]))
+}
 
 // The benchmarks, which ordinary builds neither fetch nor build: `scripts/bench` sets LVS_BENCHMARKS.
 if Context.environment["LVS_BENCHMARKS"] != nil {

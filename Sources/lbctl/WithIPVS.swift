@@ -55,8 +55,8 @@ enum Preload {
 
   /// The system passes over a library that is not there, and the program would steer the kernel.
   private static func checked(_ path: String) throws -> String {
-    guard FileManager.default.isReadableFile(atPath: path) else {
-      throw PlaneError.unavailable("\(path) cannot be read: \(errorText(ENOENT))")
+    guard (try? FileHandle(forReadingFrom: URL(filePath: path)).read(upToCount: 4)) == Data("\u{7f}ELF".utf8) else {
+      throw PlaneError.unavailable("\(path) is no library that can be read: name \(name) with LBD_PRELOAD")
     }
     guard !path.contains(where: { " :".contains($0) }) else {
       throw PlaneError.unavailable("\(path) cannot be preloaded: its path has a blank or a colon")

@@ -17,20 +17,15 @@ struct Daemon {
       interface: options.network.interface ?? "", vlan: options.network.vlan, socket: claim.socket)
     defer { withExtendedLifetime(lock) {} }
     let (plane, core) = try await options.openPlane(logger)
-    do {
-      if let configuration, try await !load(configuration, core) { return await plane.stop() }
-    } catch {
-      await plane.stop()
-      throw error
-    }
-    logger.info("started", metadata: ["interface": "\(options.network.interface ?? "")"])
     let group: ServiceGroup
     do {
+      if let configuration, try await !load(configuration, core) { return await plane.stop() }
       group = try await self.group(plane, core, claim)
     } catch {
       await plane.stop()
       throw error
     }
+    logger.info("started", metadata: ["interface": "\(options.network.interface ?? "")"])
     try await group.run()
     logger.info("stopped")
   }

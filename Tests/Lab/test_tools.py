@@ -225,6 +225,7 @@ def sockets(process):
     return [link for link in links if link.startswith("socket:")]
 
 
+@pytest.mark.parametrize("tools", ["lbctl"], indirect=True)
 def test_a_restore_is_one_connection_and_takes_lines_as_they_come(tools):
     restore = subprocess.Popen(
         [tools.folder / "ipvsadm", "-R"], env=tools.environment, stdin=subprocess.PIPE, text=True)

@@ -82,17 +82,20 @@ struct IPVSAnswers: Sendable {
   /// None where there is no such service: a dump has no error for that.
   private func servers(of message: IPVSMessage) async throws -> [ServerStatus] {
     do {
-      return try await IPVSTarget(message, isFull: false, find: service).present?.servers ?? []
+      return try await status(message).servers
     } catch is IPVSRefusal {
       return []
     }
   }
 
-  private func service(_ key: ServiceKey) async throws -> ServiceStatus? {
+  /// The service that is meant, as it runs.
+  private func status(_ message: IPVSMessage) async throws -> ServiceStatus {
+    let key = try await IPVSTarget(message, isFull: false, of: core).key
     do {
-      return try await core.services(key).first
-    } catch PlaneError.noSuchService {
-      return nil
+      guard let status = try await core.services(key).first else { throw IPVSRefusal.noSuchService }
+      return status
+    } catch let error as PlaneError {
+      throw IPVSRefusal(error)
     }
   }
 
@@ -113,10 +116,7 @@ struct IPVSAnswers: Sendable {
       guard message.daemon?.state != nil else { throw IPVSRefusal.invalid }
       throw IPVSRefusal(errno: ESRCH)
     case .getService:
-      guard let status = try await IPVSTarget(message, isFull: false, find: service).present else {
-        throw IPVSRefusal.noSuchService
-      }
-      answer.add(.newService, IPVSMessage(service: ServiceMessage(status)))
+      answer.add(.newService, IPVSMessage(service: ServiceMessage(try await status(message))))
     default: try await change(command, message)
     }
     answer.acknowledge()
@@ -140,7 +140,7 @@ struct IPVSAnswers: Sendable {
 
   private func change(_ command: Command, _ message: IPVSMessage) async throws {
     let isFull = [.newService, .setService].contains(command)
-    let target = try await IPVSTarget(message, isFull: isFull, find: service)
+    let target = try await IPVSTarget(message, isFull: isFull, of: core)
     let (key, isPresent) = (target.key, target.present != nil)
     guard isPresent || command == .newService else { throw IPVSRefusal.noSuchService }
     switch command {

@@ -39,6 +39,8 @@ public struct IPVSServer: Service {
   private static func bind(_ path: String) async throws -> NIOAsyncChannel<Client, Never> {
     try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
       .serverChannelOption(.backlog, value: 64)
+      // Who has said all still hears the answer.
+      .childChannelOption(.allowRemoteHalfClosure, value: true)
       .bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true) { channel in
         channel.eventLoop.makeCompletedFuture {
           try channel.pipeline.syncOperations.addHandlers(
@@ -50,7 +52,8 @@ public struct IPVSServer: Service {
 
   /// Serves until a graceful shutdown; the socket is gone on return.
   public func run() async throws {
-    defer { socket.remove() }
+    let file = FilePath(path: socket.path)
+    defer { if file.isSocket { file.remove() } }
     let answers = IPVSAnswers(core: core)
     try await server.executeThenClose { clients in
       await withTaskGroup(of: Void.self) { group in

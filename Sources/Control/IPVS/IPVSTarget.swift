@@ -5,19 +5,16 @@ import LVS
 struct IPVSTarget {
   let key: ServiceKey
   /// The service with its servers; nil where there is none of that name.
-  let present: ServiceStatus?
+  let present: ServiceDefinition?
 
-  /// - Parameter find: the service of a name, where there is one.
-  init(
-    _ message: IPVSMessage, isFull: Bool, find: (ServiceKey) async throws -> ServiceStatus?
-  ) async throws {
+  init(_ message: IPVSMessage, isFull: Bool, of core: ControlCore) async throws {
     guard let service = message.service, let family = service.family,
       service.fwmark != nil || service.port != nil && service.transport != nil && service.address != nil
     else { throw IPVSRefusal.invalid }
     guard IPAddress.Family(number: family) != nil else { throw IPVSRefusal.noSuchFamily }
     guard let key = service.key, key.isNamed else { throw isFull ? IPVSRefusal.invalid : .noSuchService }
     self.key = key
-    present = try await find(key)
+    present = try await core.definition(of: key)
     guard isFull else { return }
     guard service.scheduler != nil, service.flags.flatMap(ServiceFlags.init) != nil, service.timeout != nil,
       service.netmask != nil
@@ -52,7 +49,7 @@ struct IPVSTarget {
   /// Direct routing keeps the packet's port, so that a server has the service's, where it was added with another.
   private func found(_ endpoint: Endpoint) -> RealServer? {
     let placed = RealServer(endpoint).placed(in: key).endpoint
-    let servers = present?.servers.map(\.server) ?? []
+    let servers = present?.servers ?? []
     return servers.first { $0.endpoint == endpoint } ?? servers.first { $0.method == .route && $0.endpoint == placed }
   }
 

@@ -29,7 +29,8 @@ public final class VIPOwnership: Sendable {
     server: @escaping @Sendable (MACAddress) -> IPAddress? = { _ in nil }
   ) throws(SystemError) {
     let probes = Probes()
-    (self.probes, self.report, state) = (probes, report, Mutex(State(standsBy: standsBy)))
+    (self.probes, self.report) = (probes, report)
+    state = Mutex(State(standsBy: standsBy))
     worker = try NeighborhoodWorker(neighborhood, interface: interface.index, vlan: vlan, counters: counters) {
       switch $0 {
       case .neighbor(let change): heard(change)
