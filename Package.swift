@@ -150,7 +150,8 @@ if Context.environment["LVS_BENCHMARKS"] != nil {
 // The fuzzers: `scripts/fuzz` sets LVS_FUZZ. What they look for ways through is built with libFuzzer's counters.
 if Context.environment["LVS_FUZZ"] != nil {
   let counted: SwiftSetting = .unsafeFlags(["-sanitize=fuzzer"])
-  for target in package.targets where ["LVS", "Director", "Control", "KernelIPVS", "Sync"].contains(target.name) {
+  for target in package.targets
+  where ["LVS", "Director", "Control", "IPVSMessages", "KernelIPVS", "Sync"].contains(target.name) {
     target.swiftSettings = (target.swiftSettings ?? []) + [counted]
   }
   for (name, dependency) in [
