@@ -8,7 +8,8 @@ struct WithIPVS: AsyncParsableCommand {
     commandName: "with-ipvs", abstract: "Runs a program of others, whose IPVS is then lbd's.",
     discussion: """
       For programs that steer the kernel's IPVS by themselves. The library libipvs-lbd.so is loaded into the program and
-      into those that it starts; it is looked for beside lbctl, in ../lib, and where LBD_PRELOAD names it.
+      into those that it starts; it is looked for where LBD_PRELOAD names it, else beside lbctl and in
+      ../lib/lvs-director.
 
       Examples:
         lbctl with-ipvs keepalived -n -f /etc/keepalived/keepalived.conf
@@ -18,9 +19,8 @@ struct WithIPVS: AsyncParsableCommand {
 
   @OptionGroup var daemon: DaemonOptions
 
-  @Argument(
-    parsing: .captureForPassthrough,
-    help: ArgumentHelp("The program and its own words.", valueName: "program"))
+  /// `CommandWords` sees to it that the program's options are none of ours.
+  @Argument(help: ArgumentHelp("The program and its own words.", valueName: "program"))
   var words: [String] = []
 
   /// Becomes the program. Where no lbd answers it is not started: it would find no IPVS, and load the kernel's.
@@ -46,7 +46,7 @@ enum Preload {
   static func library() throws -> String {
     if let named = environment("LBD_PRELOAD"), !named.isEmpty { return try checked(named) }
     let home = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-    let places = [home, home.deletingLastPathComponent().appending(path: "lib")].map { $0.appending(path: name).path }
+    let places = ["", "../lib/lvs-director"].map { home.appending(path: $0).appending(path: name).standardized.path }
     guard let place = places.first(where: FileManager.default.fileExists) else {
       throw PlaneError.unavailable("\(name) is at none of \(places.joined(separator: ", ")): name it with LBD_PRELOAD")
     }

@@ -7,9 +7,9 @@ import Testing
 
 @Suite("The kernel's part in a conversation about IPVS")
 struct IPVSAnswersTests {
-  private func answers(_ services: [ServiceStatus] = []) async -> (IPVSAnswers, ListedPlane) {
+  private func answers(_ services: [ServiceStatus] = []) -> (IPVSAnswers, ListedPlane) {
     let plane = ListedPlane(services)
-    return (IPVSAnswers(core: await plane.core()), plane)
+    return (IPVSAnswers(core: plane.core()), plane)
   }
 
   /// What the recorded kernel had, read from its answers to a listing.
@@ -48,7 +48,7 @@ struct IPVSAnswersTests {
   func listings(_ name: String, _ serviceCount: Int, _ serverCount: Int) async throws {
     let services = try recordedServices(name)
     #expect((services.count, services.flatMap(\.servers).count) == (serviceCount, serverCount))
-    let (answers, _) = await answers(services)
+    let (answers, _) = answers(services)
     for exchange in try Conversation.exchanges(name) { await expectSame(exchange, answers) }
   }
 
@@ -61,7 +61,7 @@ struct IPVSAnswersTests {
 
   @Test("Every change that was recorded is made and acknowledged as the kernel did")
   func changes() async throws {
-    let (answers, plane) = await answers()
+    let (answers, plane) = answers()
     for name in Self.changes {
       for exchange in try Conversation.exchanges(name) { await expectSame(exchange, answers) }
     }
@@ -84,7 +84,7 @@ struct IPVSAnswersTests {
 
   @Test("The family is found by name and by number, and no other is")
   func family() async throws {
-    let (answers, _) = await answers()
+    let (answers, _) = answers()
     func lookUp(_ attributes: (inout AttributeWriter) -> Void) async throws -> [[UInt8]] {
       var writer = AttributeWriter()
       attributes(&writer)
@@ -107,7 +107,7 @@ struct IPVSAnswersTests {
 
   @Test("Synchronization daemons are none; starting one is not supported")
   func daemons() async throws {
-    let (answers, _) = await answers()
+    let (answers, _) = answers()
     for (name, errno) in [("daemon-start-master", Int32(95)), ("daemon-start-backup", 95), ("daemon-stop", 3)] {
       for exchange in try Conversation.exchanges(name) where exchange.command != Command.getInfo.rawValue {
         let answer = messages(await answers.answer(asOfLbd(exchange.request)))
@@ -118,7 +118,7 @@ struct IPVSAnswersTests {
 
   @Test("What an edit by the family cannot say stays: a server's fixed Ethernet address, the flags outside the mask")
   func edits() async throws {
-    let (answers, plane) = await answers()
+    let (answers, plane) = answers()
     let web = VirtualService(key("tcp:10.1.0.100:80"), scheduler: .sh, flags: [.fallback])
     var server = RealServer(endpoint("10.1.1.1:80"))
     server.mac = MACAddress(0x0200_0000_0001)
@@ -169,7 +169,7 @@ struct OddRequestTests {
   }
 
   private func answers() async throws -> IPVSAnswers {
-    let answers = IPVSAnswers(core: await ListedPlane().core())
+    let answers = IPVSAnswers(core: ListedPlane().core())
     let web = VirtualService(key("tcp:10.1.0.100:80"), scheduler: .rr)
     try await answers.core.apply([
       .addService(web, force: false), .addServer(RealServer(endpoint("10.1.1.1:80")), to: web.key),
@@ -182,7 +182,7 @@ struct OddRequestTests {
     let all = try Self.all()
     #expect(all.count > 100)
     for odd in all {
-      let answer = messages(await (try answers()).answer(odd.bytes))
+      let answer = messages(try await answers().answer(odd.bytes))
       #expect(answer.last.flatMap { Int32(hostBytes: $0[16...]) } == -odd.errno, "\(odd.name)")
       #expect(answer.count - 1 == odd.messages, "\(odd.name)")
     }

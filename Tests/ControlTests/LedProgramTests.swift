@@ -24,7 +24,7 @@ struct LedProgramTests {
     let control = ControlSocket(directory.appending(path: "lbd.sock").path)
     #expect(control.ipvs.path == directory.appending(path: "lbd.ipvs.sock").path)
     let server = try await IPVSServer(
-      beside: control, core: await ListedPlane(sampleServices).core(), logger: Served.silent)
+      beside: control, core: ListedPlane(sampleServices).core(), logger: Served.silent)
     let group = ServiceGroup(services: [server], logger: Served.silent)
     return try await withThrowingTaskGroup(of: Void.self) { tasks in
       tasks.addTask { try await group.run() }

@@ -12,13 +12,13 @@ actor ListedPlane: ForwardingPlane {
   private let counted: [ServiceKey: ServiceStatus]
 
   init(_ services: [ServiceStatus] = []) {
-    state = DesiredState(capabilities, found: services.map(\.definition), timeouts: .standard)
+    state = DesiredState(capabilities, found: services.map(\.definition))
     counted = Dictionary(services.map { ($0.service.key, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
   /// A core that wants of it what it has.
-  nonisolated func core() async -> ControlCore {
-    ControlCore(self, state: await state, logger: Served.silent)
+  nonisolated func core() -> ControlCore {
+    ControlCore(mirroring: self) { () async throws(PlaneError) in await self.state }
   }
 
   func admit(_ claims: [Claim]) -> Admission { Admission() }

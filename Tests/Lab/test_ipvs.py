@@ -156,8 +156,8 @@ def test_programs_of_other_netlink_families_notice_nothing(lab, director):
     with lab.client.inside():
         for line in ("add table ip preloaded", "delete table ip preloaded"):
             command("nft", *line.split(), env=preloaded(director))
-        command("ip", "link", "add", "dummy7", "type", "dummy", env=preloaded(director))
-        command("ip", "link", "delete", "dummy7", env=preloaded(director))
+        command("ip", "link", "add", "led0", "type", "veth", "peer", "name", "led1", env=preloaded(director))
+        command("ip", "link", "delete", "led0", env=preloaded(director))
 
 
 # Plain sockets. This program is run with the library; each word is a test of its own.

@@ -39,16 +39,16 @@ class Site:
         self.file = self.home / "hand-over"
         self.words = {
             "router_id director-1": f"router_id director-{number}", "priority 150": f"priority {priority}",
-            "/run/lbd.hand-over": str(self.file), "/usr/local/sbin/lbctl": f"{BINARIES}/lbctl --socket {director.socket}",
+            "/run/lbd.hand-over": str(self.file), "/usr/sbin/lbctl": f"{BINARIES}/lbctl --socket {director.socket}",
             "192.0.2.100": VIP, "192.0.2.11": lab.servers[0].address, "192.0.2.12": lab.servers[1].address,
             # The lab's folder is in /tmp, where everybody may write.
             "enable_script_security": "",
         }
         self.process = None
 
-    def _write(self, name):
+    def _write(self, name, **words):
         text = (EXAMPLE / name).read_text()
-        for word, here in self.words.items():
+        for word, here in {**self.words, **words}.items():
             assert word in text or name != "keepalived.conf", word
             text = text.replace(word, here)
         (self.home / name).write_text(text)
@@ -62,7 +62,9 @@ class Site:
             configuration, *pids, log=self.home / "keepalived.log")
 
     def check_configuration(self):
-        return self.host.run("keepalived", "-t", "-l", "-f", self._write("keepalived.conf"), check=False)
+        """As it is shipped, but for a program that root has here too."""
+        shipped = {"enable_script_security": "enable_script_security", "/usr/sbin/lbctl": "/usr/bin/true"}
+        return self.host.run("keepalived", "-t", "-l", "-f", self._write("keepalived.conf", **shipped), check=False)
 
     def hand_over(self):
         script = self._write("hand-over")

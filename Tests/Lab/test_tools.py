@@ -241,6 +241,7 @@ def test_a_restore_is_one_connection_and_takes_lines_as_they_come(tools):
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("tools", ["lbctl"], indirect=True)
 def test_ten_thousand_rules_are_restored(tools):
     rules = "".join(
         f"-A -t {VIP}:{port} -s wlc\n" + "".join(
