@@ -20,7 +20,7 @@ struct WithIPVS: AsyncParsableCommand {
   @OptionGroup var daemon: DaemonOptions
 
   /// `CommandWords` sees to it that the program's options are none of ours.
-  @Argument(help: ArgumentHelp("The program and its own words.", valueName: "program"))
+  @Argument(help: ArgumentHelp("The program and its own words.", valueName: "program"), completion: .programs)
   var words: [String] = []
 
   /// Becomes the program. Where no lbd answers it is not started: it would find no IPVS, and load the kernel's.
