@@ -52,7 +52,8 @@ struct Daemon {
     _ plane: any ForwardingPlane, _ core: ControlCore, _ claim: SocketClaim
   ) async throws -> ServiceGroup {
     // Before lbctl is answered, so that what it starts finds it.
-    let ipvs = try await IPVSServer(beside: claim.socket, core: core, logger: logger)
+    let ipvs = try await IPVSServer(
+      beside: claim.socket, core: core, logger: logger, group: options.control.socketGroup)
     let manager = ServiceManager()
     let reloading = Reloading(
       options.control.config, core, logger: logger, began: manager.reloading, ended: manager.ready)

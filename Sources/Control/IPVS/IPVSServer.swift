@@ -5,8 +5,8 @@ import NIOCore
 import NIOPosix
 import ServiceLifecycle
 
-/// The family `IPVS` of generic netlink on a Unix stream socket beside the control socket, for its owner only: where
-/// `libipvs-lbd.so` leads programs that would steer a kernel. Each message of the stream is answered in order.
+/// The family `IPVS` of generic netlink on a Unix stream socket beside the control socket, for whoever may use that
+/// one: where `libipvs-lbd.so` leads programs that would steer a kernel. Each message of the stream is answered in order.
 public struct IPVSServer: Service {
   typealias Client = NIOAsyncChannel<[UInt8], ByteBuffer>
 
@@ -22,8 +22,12 @@ public struct IPVSServer: Service {
 
   /// Opens the socket. Who connects from then on is answered as soon as this runs, which it must.
   ///
-  /// - Parameter control: the control socket, beside which this one is. Whoever owns that owns this.
-  public init(beside control: ControlSocket, core: ControlCore, logger: Logger) async throws(PlaneError) {
+  /// - Parameters:
+  ///   - control: the control socket, beside which this one is. Whoever owns that owns this.
+  ///   - group: who may use the socket beside its owner.
+  public init(
+    beside control: ControlSocket, core: ControlCore, logger: Logger, group: SocketGroup? = nil
+  ) async throws(PlaneError) {
     (socket, self.core, self.logger) = (control.ipvs, core, logger)
     // Its mode comes from the umask of the moment it is bound.
     let ownerOnly = OwnerOnly()
@@ -33,6 +37,7 @@ public struct IPVSServer: Service {
     } catch {
       throw .unavailable("\(socket.path) cannot be the IPVS socket: \(SocketProblem(error))")
     }
+    try group?.open(socket.path)
     logger.info("IPVS socket open", metadata: ["socket": "\(socket.path)"])
   }
 
