@@ -50,7 +50,8 @@ let package = Package(
     .systemLibrary(name: "CNFTables", pkgConfig: "libnftables", providers: [.apt(["libnftables-dev"])]),
     .systemLibrary(
       name: "CNetlink", pkgConfig: "libnl-genl-3.0", providers: [.apt(["libnl-3-dev", "libnl-genl-3-dev"])]),
-    .target(name: "KernelIPVS", dependencies: ["LVS", "Serial", "CNetlink"], swiftSettings: strict),
+    .target(name: "IPVSMessages", dependencies: ["LVS"], swiftSettings: strict),
+    .target(name: "KernelIPVS", dependencies: ["LVS", "Serial", "IPVSMessages", "CNetlink"], swiftSettings: strict),
     .target(
       name: "Sync", dependencies: ["LVS", .product(name: "Crypto", package: "swift-crypto")], swiftSettings: strict),
     .target(
@@ -59,7 +60,7 @@ let package = Package(
     .target(
       name: "Control",
       dependencies: [
-        "LVS", "Serial", "CLinux", logging,
+        "LVS", "Serial", "CLinux", "IPVSMessages", logging,
         .product(name: "Hummingbird", package: "hummingbird"),
         .product(name: "HummingbirdCore", package: "hummingbird"),
         .product(name: "NIOPosix", package: "swift-nio"),
@@ -80,7 +81,9 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "lbctl",
-      dependencies: ["BuildStamp", "LVS", "Control", "Director", "KernelIPVS", "Streams", argumentParser],
+      dependencies: [
+        "BuildStamp", "LVS", "Control", "Director", "IPVSMessages", "KernelIPVS", "Streams", argumentParser,
+      ],
       swiftSettings: strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))],
       // It is started for each command, and as ipvsadm by scripts. Without Swift's shared libraries, and without their
       // hundred thousand relocations, that takes a third of the time.
@@ -96,15 +99,30 @@ let package = Package(
       name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
-      name: "KernelIPVSTests", dependencies: ["KernelIPVS", "LVS"],
+      name: "KernelIPVSTests", dependencies: ["KernelIPVS", "IPVSMessages", "LVS"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
       name: "ControlTests",
-      dependencies: ["Control", "LVS", "lbctl", .product(name: "NIOEmbedded", package: "swift-nio")],
+      dependencies: ["Control", "LVS", "IPVSMessages", "lbctl", .product(name: "NIOEmbedded", package: "swift-nio")],
       resources: [.copy("Golden")],
       swiftSettings: strict),
   ]
 )
+
+// What is loaded into other people's programs, so without Swift's runtime: the standard library that SwiftPM links it with
+// is an empty one. It has no sanitizers' runtime either: `scripts/sanitize` sets LVS_SANITIZE.
+if Context.environment["LVS_SANITIZE"] == nil {
+  package.products.append(.library(name: "ipvs-lbd", type: .dynamic, targets: ["IPVSPreload"]))
+  package.targets.append(
+    .target(
+      name: "IPVSPreload", exclude: ["NoRuntime"],
+      linkerSettings: [
+        .unsafeFlags([
+          "-nostartfiles", "-static-stdlib",
+          "-resource-dir", "\(Context.packageDirectory)/Sources/IPVSPreload/NoRuntime",
+        ])
+      ]))
+}
 
 // The benchmarks, which ordinary builds neither fetch nor build: `scripts/bench` sets LVS_BENCHMARKS.
 if Context.environment["LVS_BENCHMARKS"] != nil {
@@ -132,7 +150,8 @@ if Context.environment["LVS_BENCHMARKS"] != nil {
 // The fuzzers: `scripts/fuzz` sets LVS_FUZZ. What they look for ways through is built with libFuzzer's counters.
 if Context.environment["LVS_FUZZ"] != nil {
   let counted: SwiftSetting = .unsafeFlags(["-sanitize=fuzzer"])
-  for target in package.targets where ["LVS", "Director", "Control", "KernelIPVS", "Sync"].contains(target.name) {
+  for target in package.targets
+  where ["LVS", "Director", "Control", "IPVSMessages", "KernelIPVS", "Sync"].contains(target.name) {
     target.swiftSettings = (target.swiftSettings ?? []) + [counted]
   }
   for (name, dependency) in [

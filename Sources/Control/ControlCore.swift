@@ -50,11 +50,18 @@ public actor ControlCore {
 
   /// All services, or the one asked for.
   public func services(_ key: ServiceKey? = nil) async throws -> [ServiceStatus] {
-    let statuses = try await plane.status()
-    let services = state?.completed(statuses) ?? statuses
-    guard let key else { return services }
-    guard let service = services.first(where: { $0.service.key == key }) else { throw PlaneError.noSuchService(key) }
+    guard let key else {
+      let statuses = try await plane.status()
+      return state?.completed(statuses) ?? statuses
+    }
+    guard let status = try await plane.status(of: key), let service = state.map({ $0.completed(status) }) ?? status
+    else { throw PlaneError.noSuchService(key) }
     return [service]
+  }
+
+  /// What is wanted of a service, where it is wanted.
+  func definition(of key: ServiceKey) async throws(PlaneError) -> ServiceDefinition? {
+    try await present().service(key)
   }
 
   public func configuration() async throws(PlaneError) -> Configuration { try await present().configuration }

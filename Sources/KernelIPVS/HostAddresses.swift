@@ -1,5 +1,6 @@
 import CNetlink
 import Glibc
+import IPVSMessages
 import LVS
 
 /// Puts addresses on one of the host's interfaces and takes them away again, by rtnetlink.

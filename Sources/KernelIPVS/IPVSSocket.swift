@@ -1,5 +1,6 @@
 import CNetlink
 import Glibc
+import IPVSMessages
 
 /// The kernel's IPVS: one netlink socket, and the number that the kernel gave the family.
 final class IPVSSocket {
@@ -9,7 +10,6 @@ final class IPVSSocket {
   private let socket: NetlinkSocket
   /// The module may be loaded anew under us: its number is asked for again when it seems to be gone.
   private var family: UInt16
-  private static let name = "IPVS"
 
   /// Loads the module where it is missing and can be had, as ipvsadm does.
   convenience init() throws(KernelError) {
@@ -18,11 +18,11 @@ final class IPVSSocket {
 
   init(_ port: NetlinkPort, loadModule: () -> Void) throws(KernelError) {
     socket = NetlinkSocket(port)
-    if let family = socket.family(Self.name) {
+    if let family = socket.family(IPVSFamily.name) {
       self.family = family
     } else {
       loadModule()
-      guard let family = socket.family(Self.name) else { throw .noIPVS }
+      guard let family = socket.family(IPVSFamily.name) else { throw .noIPVS }
       self.family = family
     }
   }
@@ -47,7 +47,7 @@ final class IPVSSocket {
 
   /// Asks for the family's number again; whether it is another one than before.
   private func lookUpAgain() throws(KernelError) -> Bool {
-    guard let now = socket.family(Self.name) else { throw .noIPVS }
+    guard let now = socket.family(IPVSFamily.name) else { throw .noIPVS }
     defer { family = now }
     return now != family
   }

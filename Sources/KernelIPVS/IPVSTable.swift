@@ -1,3 +1,4 @@
+import IPVSMessages
 import LVS
 
 /// The kernel's table of virtual services in the kernel's own words: each call is one request, and errors are its own.

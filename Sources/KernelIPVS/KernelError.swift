@@ -1,4 +1,5 @@
 import Glibc
+import IPVSMessages
 import LVS
 
 /// Why the kernel's IPVS did not do what was asked.

@@ -1,3 +1,5 @@
+import IPVSMessages
+
 /// Requests and their answers, one after the other, over a port.
 final class NetlinkSocket {
   private let port: NetlinkPort

@@ -60,15 +60,19 @@ public struct DesiredState: Hashable, Sendable {
   /// What a plane tells of its services, with what was asked for: of those that are wanted, in their order.
   public func completed(_ statuses: [ServiceStatus]) -> [ServiceStatus] {
     let byKey = Dictionary(statuses.map { ($0.service.key, $0) }, uniquingKeysWith: { first, _ in first })
-    return services.compactMap { definition in
-      guard var status = byKey[definition.service.key] else { return nil }
-      status.service = definition.service
-      let asked = Dictionary(definition.servers.map { ($0.endpoint, $0) }, uniquingKeysWith: { first, _ in first })
-      for index in status.servers.indices {
-        if let server = asked[status.servers[index].server.endpoint] { status.servers[index].server = server }
-      }
-      return status
+    return order.compactMap { byKey[$0].flatMap(completed) }
+  }
+
+  /// The same of one service; nil where it is not wanted.
+  public func completed(_ status: ServiceStatus) -> ServiceStatus? {
+    guard let definition = byKey[status.service.key] else { return nil }
+    var status = status
+    status.service = definition.service
+    let asked = Dictionary(definition.servers.map { ($0.endpoint, $0) }, uniquingKeysWith: { first, _ in first })
+    for index in status.servers.indices {
+      if let server = asked[status.servers[index].server.endpoint] { status.servers[index].server = server }
     }
+    return status
   }
 
   // MARK: Changing

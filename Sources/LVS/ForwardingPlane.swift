@@ -18,6 +18,9 @@ public protocol ForwardingPlane: Sendable {
   /// What the services do, in the order they were added. A service that the plane has from somebody else may be there too.
   func status() async throws(PlaneError) -> [ServiceStatus]
 
+  /// The same of one service; nil where there is none.
+  func status(of key: ServiceKey) async throws(PlaneError) -> ServiceStatus?
+
   /// The sum over all services that there are and were, since the start or the last `zero` of all.
   func total() async throws(PlaneError) -> Traffic
 
@@ -45,6 +48,10 @@ public protocol ForwardingPlane: Sendable {
 extension ForwardingPlane {
   /// Without threads of its own there is nothing to wait for.
   public func turn() async {}
+
+  public func status(of key: ServiceKey) async throws(PlaneError) -> ServiceStatus? {
+    try await status().first { $0.service.key == key }
+  }
 }
 
 /// From the state that a plane has in force to the next one.

@@ -18,12 +18,16 @@ struct CommandWords {
   }
 
   /// What stood before the command now stands behind its name, and every `-p` has its number. A negative number is a
-  /// value, to be refused as that: to the parser it would be an option.
+  /// value, to be refused as that: to the parser it would be an option. So would be those of a program that is run.
   var prepared: [String] {
     let command = words[globalCount...]
     var result = Self.withPersistence(command)
     if ["set", "timeouts"].contains(command.first), let negative = result.firstIndex(where: Self.isNegative) {
       result.insert("--", at: negative)
+    }
+    if command.first == WithIPVS.configuration.commandName {
+      let program = 1 + Self.globalCount(command.dropFirst())
+      if program < result.count, !result[program].hasPrefix("-") { result.insert("--", at: program) }
     }
     result.insert(contentsOf: words[..<globalCount], at: nameLength(command))
     return result
@@ -57,7 +61,8 @@ struct CommandWords {
   /// No option may stand twice, where the parser would take the last: `-t A … -t B` is a slip, and A or B is wrong.
   func checkRepetition() throws {
     var seen: Set<String> = []
-    for word in words.prefix(while: { $0 != "--" }) where word.hasPrefix("-") && word != "-" && !Self.isNegative(word) {
+    let own = prepared.prefix { $0 != "--" }
+    for word in own where word.hasPrefix("-") && word != "-" && !Self.isNegative(word) {
       let option = String(word.prefix { $0 != "=" })
       guard seen.insert(option).inserted else { throw ValidationError("\(option) stands there twice") }
     }
@@ -84,21 +89,21 @@ struct CommandWords {
     }
   }
 
+  private var globalCount: Int { Self.globalCount(words[...]) }
+
   /// How many words of `--socket PATH`, `--timeout SECONDS`, `--kernel` and `--json` the line begins with.
-  private var globalCount: Int {
-    var count = 0
-    while count < words.count {
-      if ["--socket", "--timeout"].contains(words[count]), count + 1 < words.count {
-        count += 2
-      } else if ["--json", "--kernel"].contains(words[count]) || words[count].hasPrefix("--socket=")
-        || words[count].hasPrefix("--timeout=")
-      {
-        count += 1
+  private static func globalCount(_ line: ArraySlice<String>) -> Int {
+    var rest = line
+    while let word = rest.first {
+      if ["--socket", "--timeout"].contains(word), rest.count > 1 {
+        rest = rest.dropFirst(2)
+      } else if ["--json", "--kernel"].contains(word) || word.hasPrefix("--socket=") || word.hasPrefix("--timeout=") {
+        rest = rest.dropFirst()
       } else {
         break
       }
     }
-    return count
+    return line.count - rest.count
   }
 
   private static func withPersistence(_ words: ArraySlice<String>) -> [String] {

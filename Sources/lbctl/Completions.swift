@@ -1,5 +1,6 @@
 import ArgumentParser
 import Control
+import Foundation
 import LVS
 
 /// What a shell offers when the tab key is pressed: asked of whoever the words typed so far would speak to. Where nobody
@@ -9,6 +10,14 @@ extension CompletionKind {
 
   /// The interfaces of this host.
   static let interfaces = CompletionKind.shellCommand("ls /sys/class/net")
+
+  /// The programs that a shell would find.
+  static let programs = CompletionKind.custom { _, _, _ in
+    let folders = environment("PATH")?.split(separator: ":") ?? []
+    // A folder that cannot be read has nothing to offer.
+    let found = folders.flatMap { (try? FileManager.default.contentsOfDirectory(atPath: String($0))) ?? [] }
+    return Set(found).sorted().map(literal)
+  }
 
   static func services(_ transport: TransportProtocol) -> CompletionKind {
     .asked { typed in

@@ -23,3 +23,16 @@ func write(_ bytes: some Sequence<UInt8>, to output: Output = .standard) throws 
     throw PlaneError.unavailable(error.description)
   }
 }
+
+/// Becomes another program.
+///
+/// - Parameter environment: what is set beside the present variables.
+/// - Returns: only where that failed: the errno.
+func become(_ program: String, _ words: [String], environment: [String: String]) -> Int32 {
+  for (name, value) in environment { unsafe setenv(name, value, 1) }
+  var arguments: [UnsafeMutablePointer<CChar>?] = unsafe words.map { unsafe strdup($0) } + [nil]
+  unsafe execvp(program, &arguments)
+  let error = errno
+  for index in unsafe arguments.indices { unsafe free(arguments[index]) }
+  return error
+}

@@ -97,6 +97,7 @@ struct Lbctl: AsyncParsableCommand {
       Save.self, Restore.self, Apply.self, Reload.self, CapabilitiesCommand.self, Neighbors.self, VIPs.self,
       Workers.self, Verdicts.self, Capture.self,
       Mark.self, Doctor.self, Takeover.self, Release.self, RealServerCommand.self, Migrate.self, Bench.self,
+      WithIPVS.self,
     ])
 
   /// They stand here for the help, the manual and the completions: `CommandWords` moves them to the command.

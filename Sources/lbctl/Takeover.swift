@@ -6,6 +6,8 @@ struct Takeover: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "takeover", abstract: "Takes VIPs at once, whoever has them, and announces them.",
     discussion: """
+      Without a VIP: all, and those that services come to need. An lbd that was started with --standby waits for it.
+
       Examples:
         lbctl takeover
         lbctl takeover 192.0.2.100
@@ -21,7 +23,8 @@ struct Takeover: AsyncParsableCommand {
 
 struct Release: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "release", abstract: "Gives VIPs up until 'takeover'; what still arrives for them is forwarded.")
+    commandName: "release", abstract: "Gives VIPs up until 'takeover'; what still arrives for them is forwarded.",
+    discussion: "Without a VIP: all, and those that services come to need.")
 
   @OptionGroup var vips: VIPArguments
   @OptionGroup var options: ListingOptions

@@ -17,14 +17,16 @@ struct Daemon {
       interface: options.network.interface ?? "", vlan: options.network.vlan, socket: claim.socket)
     defer { withExtendedLifetime(lock) {} }
     let (plane, core) = try await options.openPlane(logger)
+    let group: ServiceGroup
     do {
       if let configuration, try await !load(configuration, core) { return await plane.stop() }
+      group = try await self.group(plane, core, claim)
     } catch {
       await plane.stop()
       throw error
     }
     logger.info("started", metadata: ["interface": "\(options.network.interface ?? "")"])
-    try await group(plane, core, claim).run()
+    try await group.run()
     logger.info("stopped")
   }
 
@@ -46,7 +48,12 @@ struct Daemon {
   }
 
   /// Services end in the reverse of this order: the plane forwards until nobody can steer it any more.
-  private func group(_ plane: any ForwardingPlane, _ core: ControlCore, _ claim: SocketClaim) -> ServiceGroup {
+  private func group(
+    _ plane: any ForwardingPlane, _ core: ControlCore, _ claim: SocketClaim
+  ) async throws -> ServiceGroup {
+    // Before lbctl is answered, so that what it starts finds it.
+    let ipvs = try await IPVSServer(
+      beside: claim.socket, core: core, logger: logger, group: options.control.socketGroup)
     let manager = ServiceManager()
     let reloading = Reloading(
       options.control.config, core, logger: logger, began: manager.reloading, ended: manager.ready)
@@ -56,6 +63,7 @@ struct Daemon {
     if let address = options.control.metrics {
       services.append(MetricsServer(address: address, core: core, logger: logger))
     }
+    services.append(ipvs)
     services.append(
       ControlServer(
         at: claim, core: core, reloading: reloading, logger: logger, group: options.control.socketGroup,

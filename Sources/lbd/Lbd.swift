@@ -35,6 +35,9 @@ struct Lbd: AsyncParsableCommand {
     if network.vlan != nil { throw ValidationError("--vlan does not go with --data-plane kernel: name its interface") }
     if network.workers != 1 { throw ValidationError("--workers does not go with --data-plane kernel") }
     if vips.virtualMac != nil { throw ValidationError("--virtual-mac does not go with --data-plane kernel") }
+    if vips.standby {
+      throw ValidationError("--standby does not go with --data-plane kernel: keepalived has the VIPs then")
+    }
     if vips.noHostGuard { throw ValidationError("--no-host-guard does not go with --data-plane kernel") }
   }
 

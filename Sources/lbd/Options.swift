@@ -91,6 +91,9 @@ struct VIPOptions: ParsableArguments {
     }
   }
 
+  @Flag(help: "Own no VIP until 'lbctl takeover': another director has them. What comes is forwarded all the same.")
+  var standby = false
+
   @Option(help: "How often to ask for another owner before a VIP is taken.")
   var probeCount = 3
 

@@ -27,6 +27,10 @@ struct CommandWordsTests {
       ("--json mark", "mark --json"),
       ("--socket /run/x.sock add-rs -w", "add-rs --socket /run/x.sock -w"),
       ("add-rs -w -1", "add-rs -w -1"),
+      ("with-ipvs ipvsadm --socket", "with-ipvs -- ipvsadm --socket"),
+      ("--socket /s with-ipvs --kernel ipvsadm -L", "with-ipvs --socket /s --kernel -- ipvsadm -L"),
+      ("with-ipvs --help", "with-ipvs --help"),
+      ("with-ipvs -- --odd", "with-ipvs -- --odd"),
       ("", ""),
     ])
   func prepared(_ line: String, _ prepared: String) {
@@ -49,6 +53,8 @@ struct CommandWordsTests {
       ("add-rs -t 192.0.2.1:80 -t 192.0.2.1:81 -r 10.0.0.1", "-t stands there twice"),
       ("--socket=/a list --socket=/b", "--socket stands there twice"), ("timeouts -1 -1 1", nil),
       ("capture -w - -- -w", nil), ("list --stats --json", nil),
+      ("--socket /s with-ipvs ipvsadm --socket -t a -t b", nil),
+      ("--socket /s with-ipvs --socket /t ipvsadm", "--socket stands there twice"),
     ])
   func repetition(_ line: String, _ refusal: String?) {
     let words = CommandWords(line.split(separator: " ").map(String.init))

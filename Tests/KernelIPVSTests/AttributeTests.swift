@@ -1,3 +1,4 @@
+import IPVSMessages
 import LVS
 import Testing
 

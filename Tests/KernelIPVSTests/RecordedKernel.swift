@@ -1,4 +1,5 @@
 import Foundation
+import IPVSMessages
 import LVS
 import Testing
 

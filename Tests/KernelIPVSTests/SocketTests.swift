@@ -1,3 +1,4 @@
+import IPVSMessages
 import LVS
 import Testing
 
@@ -21,11 +22,7 @@ private func message(_ change: Change, counters: (type: UInt16, content: [UInt8]
 }
 
 private let serviceMessage = Request.addService(service).attributes
-private let serverMessage: [UInt8] = {
-  var writer = AttributeWriter()
-  writer.nest(TopAttribute.destination) { DestinationMessage.put(server, into: &$0) }
-  return writer.bytes
-}()
+private let serverMessage = IPVSMessage(destination: DestinationMessage(server)).bytes()
 
 /// What a listing meets on the way to a kernel and back.
 @Suite("The kernel's answers in bytes")

@@ -73,6 +73,7 @@ def test_words_that_no_director_is_needed_for(shell):
     assert "twos" in shell.offered("lbctl add-service -s ")
     assert "CLOSE_WAIT" in shell.offered("lbctl list --state CLOSE")
     assert "lo" in shell.offered("lbctl migrate --interface ")
+    assert "sha256sum" in shell.offered("lbctl with-ipvs sha256")
 
 
 def test_the_line_that_tab_made_does_what_it_says(two_services, shell):

@@ -59,6 +59,13 @@ def test_the_programs_need_no_swift(machine):
         assert "not found" not in libraries and "swift" not in libraries.lower()
 
 
+def test_the_library_for_other_programs_is_where_lbctl_looks_for_it(machine):
+    done = machine.run("lbctl", "with-ipvs", "true", check=False)
+    assert "nobody answers on /run/lbd.sock" in done.stderr, "the library is looked for first"
+    libraries = machine.run("ldd", "/usr/lib/lvs-director/libipvs-lbd.so").stdout
+    assert "libc.so.6" in libraries and "not found" not in libraries and "swift" not in libraries.lower()
+
+
 def test_it_is_ipvsadm(machine):
     assert machine.run("ipvsadm", "--version").stdout.startswith("ipvsadm v1.31")
     for name in ("ipvsadm", "ipvsadm-save", "ipvsadm-restore"):
@@ -89,6 +96,14 @@ def test_without_an_interface_it_says_so_and_does_not_try_again(machine, systemd
 def test_it_starts_and_is_steered_as_the_guide_says(machine, systemd, lab):
     follow(machine, SERVICE)
     assert spread(lab.client, 4) == {"rs1": 4}
+
+
+def test_debians_own_ipvsadm_is_led_to_it(machine, systemd):
+    machine.run("apt-get", "install", "-qqy", "--no-install-recommends", "ipvsadm")
+    listing = machine.run("lbctl", "with-ipvs", "/usr/sbin/ipvsadm", "-Ln").stdout
+    machine.run("apt-get", "purge", "-qqy", "ipvsadm")
+    machine.run("update-alternatives", "--auto", "ipvsadm")
+    assert f"TCP  {VIP}:80 wrr\n  -> 10.77.0.21:80" in listing
 
 
 def test_it_runs_as_a_user_of_its_own_with_three_capabilities(machine, systemd):

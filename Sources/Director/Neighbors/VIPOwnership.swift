@@ -8,20 +8,29 @@ public final class VIPOwnership: Sendable {
   let worker: NeighborhoodWorker
   private let probes: Probes
   private let report: @Sendable (DirectorEvent) -> Void
-  private let owned = Mutex<Set<IPAddress>>([])
+  private let state: Mutex<State>
+
+  fileprivate struct State {
+    /// Those that are ours, or are to be.
+    var vips: Set<IPAddress> = []
+    /// Whether VIPs that come to be needed are left to another director until they are taken over.
+    var standsBy: Bool
+  }
 
   /// - Parameters:
+  ///   - standsBy: whether none is taken before that is asked for.
   ///   - report: told what happens to VIPs.
   ///   - heard: told what is learned of real servers.
   ///   - server: the real server whose station this is.
   init(
-    _ neighborhood: Neighborhood, interface: Interface, vlan: UInt16?, counters: Counters,
+    _ neighborhood: Neighborhood, interface: Interface, vlan: UInt16?, counters: Counters, standsBy: Bool = false,
     report: @escaping @Sendable (DirectorEvent) -> Void,
     heard: @escaping @Sendable (NeighborChange) -> Void = { _ in },
     server: @escaping @Sendable (MACAddress) -> IPAddress? = { _ in nil }
   ) throws(SystemError) {
     let probes = Probes()
     (self.probes, self.report) = (probes, report)
+    state = Mutex(State(standsBy: standsBy))
     worker = try NeighborhoodWorker(neighborhood, interface: interface.index, vlan: vlan, counters: counters) {
       switch $0 {
       case .neighbor(let change): heard(change)
@@ -56,8 +65,10 @@ public final class VIPOwnership: Sendable {
   // MARK: Asking
 
   /// Those of the VIPs that other hosts answer for, with their stations; all are asked for at the same time, a few times.
+  /// Who stands by asks nobody: another director is to have them.
   public func owners(of vips: Set<IPAddress>) async -> [IPAddress: MACAddress] {
-    await withTaskGroup(of: (IPAddress, MACAddress?).self) { group in
+    if state.withLock(\.standsBy) { return [:] }
+    return await withTaskGroup(of: (IPAddress, MACAddress?).self) { group in
       for vip in vips { group.addTask { (vip, await self.owner(of: vip)) } }
       return await group.reduce(into: [:]) { owners, answer in owners[answer.0] = answer.1 }
     }
@@ -78,22 +89,34 @@ public final class VIPOwnership: Sendable {
   public func listing() async -> [VIPStatus] { await worker.inspect { neighborhood, _ in neighborhood.vips.listing } }
 
   /// Those that are ours, or are to be.
-  var all: Set<IPAddress> { owned.withLock { $0 } }
+  var all: Set<IPAddress> { state.withLock(\.vips) }
 
   // MARK: Having
 
-  /// Takes a VIP and announces it, now and from time to time; or waits until its present owner has let go of it.
+  /// Takes a VIP and announces it, now and from time to time; or waits until its present owner has let go of it. Who
+  /// stands by keeps quiet about it.
   public func take(_ vip: IPAddress, after owner: MACAddress? = nil) {
-    _ = owned.withLock { $0.insert(vip) }
-    if let owner { return worker.wait(for: vip, heldBy: owner) }
-    worker.take(vip)
-    report(.vipTaken(vip))
+    let isTaken = state.withLock { state in
+      state.vips.insert(vip)
+      if state.standsBy {
+        worker.release(vip)
+      } else if let owner {
+        worker.wait(for: vip, heldBy: owner)
+      } else {
+        worker.take(vip)
+        return true
+      }
+      return false
+    }
+    if isTaken { report(.vipTaken(vip)) }
   }
 
   /// Knows nothing of the VIP any more.
   public func leave(_ vip: IPAddress) {
-    _ = owned.withLock { $0.remove(vip) }
-    worker.remove(vip)
+    state.withLock { state in
+      state.vips.remove(vip)
+      worker.remove(vip)
+    }
     report(.vipReleased(vip))
   }
 
@@ -101,28 +124,36 @@ public final class VIPOwnership: Sendable {
 }
 
 extension VIPOwnership: VIPTakeover {
+  /// All of them are also those to come.
   public func takeOver(_ vips: [IPAddress]) async throws(PlaneError) {
-    for vip in try named(vips) {
-      worker.take(vip)
-      report(.vipTaken(vip))
+    let taken = try state.withLock { state throws(PlaneError) in
+      let named = try state.named(vips)
+      if vips.isEmpty { state.standsBy = false }
+      for vip in named { worker.take(vip) }
+      return named
     }
+    for vip in taken { report(.vipTaken(vip)) }
   }
 
-  /// What arrives for them is still forwarded.
+  /// What arrives for them is still forwarded. All of them are also those to come.
   public func release(_ vips: [IPAddress]) async throws(PlaneError) {
-    for vip in try named(vips) {
-      worker.release(vip)
-      report(.vipReleased(vip))
+    let released = try state.withLock { state throws(PlaneError) in
+      let named = try state.named(vips)
+      if vips.isEmpty { state.standsBy = true }
+      for vip in named { worker.release(vip) }
+      return named
     }
+    for vip in released { report(.vipReleased(vip)) }
   }
+}
 
+extension VIPOwnership.State {
   /// The VIPs that are meant, all of them where none is named.
-  private func named(_ vips: [IPAddress]) throws(PlaneError) -> [IPAddress] {
-    let known = all
-    for vip in vips where !known.contains(vip) {
+  fileprivate func named(_ named: [IPAddress]) throws(PlaneError) -> [IPAddress] {
+    for vip in named where !vips.contains(vip) {
       throw .invalid("no service has the VIP \(vip) (lbctl vips shows what there is)")
     }
-    return vips.isEmpty ? known.sorted() : vips
+    return named.isEmpty ? vips.sorted() : named
   }
 }
 

@@ -7,6 +7,11 @@ extension UserspacePlane {
     return services.withLock { $0.status() }
   }
 
+  public func status(of key: ServiceKey) async throws(PlaneError) -> ServiceStatus? {
+    await workers.settle()
+    return services.withLock { $0.status(of: key) }
+  }
+
   public func total() async throws(PlaneError) -> Traffic {
     await workers.settle()
     return services.withLock { $0.total }

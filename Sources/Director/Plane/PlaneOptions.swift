@@ -16,6 +16,8 @@ extension UserspacePlane {
     public var offloadsFlows = true
     /// Connections of each worker at most.
     public var connections = 1 << 20
+    /// Whether no VIP is taken before that is asked for.
+    public var standsBy = false
     /// Probes for another owner before a VIP is taken, and milliseconds between two.
     public var probeCount = 3
     public var probeInterval = 200

@@ -38,7 +38,7 @@ public final class UserspacePlane: ForwardingPlane {
       let (resolved, counters) = (resolved, mailboxes.map(\.counters))
       vips = try VIPOwnership(
         options.neighborhood(on: interface, NeighborTable { resolved.packets(to: $0, counters) }), interface: interface,
-        vlan: options.vlan, counters: neighborCounters,
+        vlan: options.vlan, counters: neighborCounters, standsBy: options.standsBy,
         report: { digest.report($0) }, heard: { Self.hear($0, resolved, mailboxes, digest) },
         server: { resolved.address(at: $0) })
     } catch { throw .unavailable(error.description) }

@@ -40,15 +40,16 @@ extension Services {
   var total: Traffic { Traffic(statistics: totalMeter.statistics(countedInTotal), rates: totalMeter.rates) }
 
   /// All services in the order they were added, their servers with the newest first.
-  func status() -> [ServiceStatus] {
-    desired.completed(
-      live.map { service in
-        service.locked { state in
-          ServiceStatus(
-            service: state.definition, statistics: state.meter.statistics(counted(service: service.number)),
-            rates: state.meter.rates, servers: (0..<state.list.count).map { status(state.list[$0]) })
-        }
-      })
+  func status() -> [ServiceStatus] { desired.completed(live.map(status)) }
+
+  func status(of key: ServiceKey) -> ServiceStatus? { byKey[key].map(status).flatMap(desired.completed) }
+
+  private func status(_ service: Service) -> ServiceStatus {
+    service.locked { state in
+      ServiceStatus(
+        service: state.definition, statistics: state.meter.statistics(counted(service: service.number)),
+        rates: state.meter.rates, servers: (0..<state.list.count).map { status(state.list[$0]) })
+    }
   }
 
   private func status(_ load: ServerLoad) -> ServerStatus {

@@ -1,3 +1,4 @@
+import IPVSMessages
 import KernelIPVS
 import LVS
 

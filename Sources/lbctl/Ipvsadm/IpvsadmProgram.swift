@@ -1,4 +1,5 @@
 import Control
+import IPVSMessages
 import KernelIPVS
 import LVS
 import Streams

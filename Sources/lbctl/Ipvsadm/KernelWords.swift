@@ -1,5 +1,6 @@
 import Control
 import Foundation
+import IPVSMessages
 import KernelIPVS
 import LVS
 
