@@ -5,7 +5,7 @@ public struct Finding: Sendable, Codable, Hashable {
     case vipAnswered, vipAnnounced, vipAsSender, vipContested, vipOnHost, vipUnclaimed
     // Real servers.
     case serverUnresolved, serverElsewhere, serverShared, serverDuplicate, serverRefuses, serverFiltered
-    case serverWithoutVIP, serverMTU
+    case serverWithoutVIP, serverMTU, serverSilent, serverUnanswering
     // The director's host and LAN.
     case ipForward, reversePathFilter, largeReceive, hiddenTags, interfaceDown, noAddress, flooding, disconnected
     // Balance.

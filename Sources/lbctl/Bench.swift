@@ -29,8 +29,7 @@ struct Bench: ParsableCommand {
     @Option(name: [.customShort("n"), .long], help: "How many real servers.")
     var servers = 16
 
-    @Flag(help: "Print JSON.")
-    var json = false
+    @OptionGroup var form: FormOptions
 
     func validate() throws {
       if !(1...100_000).contains(servers) { throw ValidationError("\(servers) servers are not in 1 to 100000") }
@@ -42,7 +41,7 @@ struct Bench: ParsableCommand {
     func run() throws {
       let names = scheduler == "all" ? SchedulerName.all : [SchedulerName(rawValue: scheduler)]
       let results = names.compactMap { SchedulerBench(scheduler: $0, servers: servers).run() }
-      try show(results, asJSON: json) { results in
+      try show(results, asJSON: form.json) { results in
         columns(
           ["SCHEDULER", "SERVERS", "PICKS/S", "NS/PICK", "NS/CONNECTION", "DEVIATION", "BUILD MS", "DISRUPTION"],
           results.map(row))

@@ -46,12 +46,19 @@ struct AnywhereOptions: ParsableArguments {
   @OptionGroup var options: ListingOptions
 }
 
+/// How what is shown is written. A command with a flag of its own of that name would not get what stands before it.
+struct FormOptions: ParsableArguments {
+  @Flag(help: "Print JSON.")
+  var json = false
+}
+
 /// The options of every command that lists something.
 struct ListingOptions: ParsableArguments {
   @OptionGroup var daemon: DaemonOptions
 
-  @Flag(help: "Print JSON.")
-  var json = false
+  @OptionGroup var form: FormOptions
+
+  var json: Bool { form.json }
 
   var lbd: ControlClient { get throws { try daemon.lbd } }
   var director: any DirectorClient { get async throws { try await daemon.director } }

@@ -161,6 +161,40 @@ def test_a_port_that_is_filtered_is_told_from_one_where_nothing_listens(lab, wat
     assert_cured(watched)
 
 
+@pytest.mark.parametrize("silence", ["output", "link", "mac"])
+def test_a_server_that_says_nothing_at_all_is_not_called_one_without_the_vip(lab, start, server, silence):
+    director = start("--check-interval", 60)
+    director.lbctl("add-service", *service(), "-s", "rr")
+    mac = "02:00:00:00:0a:0a" if silence == "mac" else server.mac
+    director.lbctl("add-rs", *service(), "-r", server.address, "--mac", mac)
+    if silence == "output":
+        server.run("nft", "add table ip guard; add chain ip guard out { type filter hook output priority 0; }; "
+                   "add rule ip guard out drop")
+    if silence == "link":
+        server.ip("link", "set", "eth0", "down")
+    try:
+        found = finding(director, "serverSilent", server.address)
+        assert mac in found["seen"] and "lo" not in found["seen"].split() and "nft" in found["fix"]
+    finally:
+        server.run("nft", "delete table ip guard", check=False)
+        server.ip("link", "set", "eth0", "up")
+    if silence == "mac":
+        director.lbctl("edit-rs", *service(), "-r", server.address, "--no-mac")
+    assert_cured(director)
+
+
+def test_a_server_that_drops_one_client_alone_is_found(lab, watched, server):
+    server.run("nft", "add table ip guard; add chain ip guard in { type filter hook input priority 0; }; "
+               f"add rule ip guard in ip saddr {lab.client.address} drop")
+    try:
+        lab.client.run("sh", "-c", f"for i in 1 2 3 4 5 6 7 8 9; do curl -s -m 1 -o /dev/null http://{VIP}/ & done; wait",
+                       check=False)
+        found = finding(watched, "serverUnanswering", f"{server.address}:80")
+        assert lab.client.address in found["seen"] and f"--client {lab.client.address}" in found["fix"]
+    finally:
+        server.run("nft", "delete table ip guard")
+
+
 def test_a_server_that_is_not_there_is_found(lab, watched, server):
     watched.lbctl("add-rs", *service(), "-r", f"{ABSENT}:80")
     finding(watched, "serverUnresolved", ABSENT)

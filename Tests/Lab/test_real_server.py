@@ -110,6 +110,49 @@ def test_bad_input_gets_one_line(lab, bare, words, status, complaint):
     assert refused.returncode == status and complaint in refused.stderr and len(refused.stderr.splitlines()) == 1
 
 
+def check(lab, host, *words):
+    result = real_server(lab, host, "check", "--vip", VIP, "--interface", "eth0", "--json", *words, check=False)
+    return {row["name"]: row["seen"] for row in json.loads(result.stdout) if not row["isRight"]}
+
+
+def test_a_way_back_over_another_interface_is_found_where_the_host_is_strict(lab, bare):
+    real_server(lab, bare, "setup", "--vip", VIP, "--interface", "eth0")
+    before = bare.sysctl("net.ipv4.conf.eth0.rp_filter")
+    bare.ip("link", "add", "other", "type", "veth", "peer", "name", "peer")
+    try:
+        bare.ip("link", "set", "other", "up")
+        bare.ip("link", "set", "peer", "up")
+        bare.ip("route", "add", "198.51.100.0/24", "dev", "other")
+        bare.sysctl("net.ipv4.conf.eth0.rp_filter", 0)
+        assert check(lab, bare) == {}
+        bare.sysctl("net.ipv4.conf.eth0.rp_filter", 1)
+        assert "198.51.100.0/24" in check(lab, bare)["rp_filter"]
+        assert "198.51.100.7" in check(lab, bare, "--client", "198.51.100.7")["rp_filter"]
+        bare.sysctl("net.ipv4.conf.eth0.rp_filter", 2)
+        assert check(lab, bare, "--client", "198.51.100.7") == {}
+    finally:
+        bare.ip("link", "delete", "other")
+        bare.sysctl("net.ipv4.conf.eth0.rp_filter", before)
+
+
+def test_a_client_without_a_way_back_is_found(lab, bare):
+    real_server(lab, bare, "setup", "--vip", VIP, "--interface", "eth0")
+    assert check(lab, bare, "--client", "203.0.113.9") == {"route": "there is no way back to 203.0.113.9"}
+    assert check(lab, bare, "--client", lab.client.address) == {}
+
+
+def test_a_program_that_accepts_nothing_is_found(lab, bare):
+    real_server(lab, bare, "setup", "--vip", VIP, "--interface", "eth0")
+    with bare.socket() as listener, bare.socket() as waiting:
+        listener.bind((VIP, 8080))
+        listener.listen()
+        assert check(lab, bare) == {}
+        waiting.connect((VIP, 8080))
+        assert check(lab, bare) == {"accept_queue": "1 connections to port 8080 wait to be accepted"}
+        listener.accept()[0].close()
+        assert check(lab, bare) == {}
+
+
 def test_a_host_that_was_set_up_passes_the_doctor(lab, start):
     """The stranger becomes a real server."""
     host, address = lab.stranger, "10.77.0.40"

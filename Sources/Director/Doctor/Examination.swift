@@ -15,8 +15,8 @@ extension UserspacePlane: Doctor {
     }
   }
 
-  /// What was said of a VIP counts for two rounds and this many milliseconds.
-  private static let claimMemory: UInt64 = 3_000
+  /// What was said of a VIP counts for a round, and for this many milliseconds at least.
+  private static let claimMemory: UInt64 = 5_000
 
   @discardableResult
   func examine(isThorough: Bool) async -> [Finding] {
@@ -28,7 +28,7 @@ extension UserspacePlane: Doctor {
   }
 
   private func observe(isThorough: Bool) async -> Observation {
-    let memory = UInt64(options.checkInterval) * 2_000 + Self.claimMemory
+    let memory = max(UInt64(options.checkInterval) * 1_000, Self.claimMemory)
     vips.worker.survey()
     var observation = Observation(interface: link.interface)
     observation.disconnection = link.disconnection
@@ -51,6 +51,7 @@ extension UserspacePlane: Doctor {
     (observation.vips, observation.claims) = (vips, claims)
     observation.servers = servers.filter { !options.peerAddresses.contains($0.address) }
     observation.clients = await clients(observation.services)
+    observation.waiting = await waiting()
     return observation
   }
 
@@ -87,6 +88,13 @@ extension UserspacePlane: Doctor {
       }
       if (try? Thread(name: "doctor", work)) == nil { continuation.resume(returning: ([], [:])) }
     }
+  }
+
+  private func waiting() async -> [HalfOpenCount.Wait] {
+    let count = HalfOpenCount()
+    // A plane that has no table has no connections that wait.
+    _ = try? await connections(ConnectionFilter()) { rows in count.add(rows) }
+    return count.waits
   }
 
   /// How many clients the connections of services have that keep each client at one server.

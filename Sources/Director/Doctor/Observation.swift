@@ -39,6 +39,8 @@ struct Observation: Sendable {
   /// Unicast frames that arrived within a second although they are another station's.
   var foreign: [MACAddress: Int] = [:]
   var services: [ServiceStatus] = []
+  /// Clients that one server leaves without an answer.
+  var waiting: [HalfOpenCount.Wait] = []
   /// Different clients that a service's connections have.
   var clients: [ServiceKey: Int] = [:]
 
@@ -46,7 +48,7 @@ struct Observation: Sendable {
   var findings: [Finding] {
     // What was probed meanwhile would only mislead.
     if let disconnected { return [disconnected] }
-    return vipFindings + serverFindings + probeFindings + hostFindings + spreadFindings
+    return vipFindings + serverFindings + probeFindings + unansweringFindings + hostFindings + spreadFindings
   }
 
   /// `real server 10.0.0.3 (02:…)` where the station is one, else the station alone.

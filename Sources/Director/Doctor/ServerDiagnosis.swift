@@ -49,7 +49,7 @@ extension Observation {
   private func finding(_ probe: ProbeResult) -> Finding? {
     let (server, vip) = (probe.server, probe.virtual)
     switch probe.outcome {
-    case .fine, .silent: return nil
+    case .fine, .unsent: return nil
     case .refused:
       return Finding(
         .serverRefuses, vip: vip.description, subject: server.description,
@@ -66,9 +66,35 @@ extension Observation {
     case .withoutVIP:
       return Finding(
         .serverWithoutVIP, vip: vip.description, subject: server.description,
-        seen: "real server \(server) does not have the VIP \(vip.address) on lo",
+        seen: "real server \(server) answers at its own address and not at \(vip.address): the VIP is not on its lo, "
+          + "or all that is for it is filtered",
         why: "it throws away what it is sent, or sends it back",
         fix: "on \(server): lbctl real-server setup --vip \(vip.address)")
+    case .silent:
+      return Finding(
+        .serverSilent, vip: vip.description, subject: server.description,
+        seen: "real server \(server) gives no answer, for \(vip) nor at its own address: its link is down, its MAC is "
+          + "not \(mac(server)), or it filters what it gets or sends",
+        why: "clients that are sent there get no answer",
+        fix: "on \(server): ip link (up? that MAC? without one of its own: lbctl edit-rs … --no-mac), "
+          + "nft list ruleset; meanwhile lbctl drain-rs")
+    }
+  }
+
+  private func mac(_ server: IPAddress) -> String {
+    services.lazy.flatMap(\.servers).first { $0.server.endpoint.address == server }?.resolvedMAC?.description
+      ?? servers.first { $0.address == server }?.mac?.description ?? "what the director sends to"
+  }
+
+  var unansweringFindings: [Finding] {
+    waiting.map { wait in
+      Finding(
+        .serverUnanswering, vip: wait.virtual.description, subject: wait.server.description,
+        seen: "real server \(wait.server) answers nothing to client \(wait.client), whose other connections to "
+          + "\(wait.virtual) other servers answer: \(wait.count) of its connections wait there",
+        why: "what the client sends arrives there, and nothing of an answer arrives at the client",
+        fix: "on \(wait.server.address): lbctl real-server check --vip \(wait.virtual.address) "
+          + "--client \(wait.client), and nft list ruleset")
     }
   }
 

@@ -8,10 +8,12 @@ struct ProbeResult: Sendable, Equatable {
     case refused
     /// The VIP is there, and the port is silent.
     case filtered
-    /// Nothing at all comes back in the VIP's name.
+    /// Nothing at all comes back in the VIP's name, but the server answers at its own address.
     case withoutVIP
-    /// The server's Ethernet address is not known: nothing could be sent.
+    /// Nothing comes back at all.
     case silent
+    /// The server's Ethernet address is not known: nothing could be sent.
+    case unsent
   }
 
   var server: IPAddress
@@ -24,8 +26,8 @@ struct ProbeResult: Sendable, Equatable {
 
 /// The packets that find out what a real server does with one for the VIP, and what is made of the answers.
 ///
-/// A SYN to the service's port, a SYN to a port where nothing listens, a small ping and a large one; all to the VIP, in
-/// the director's name, straight to the server's station. They live for one hop: a server that would route them on
+/// A SYN to the service's port, a SYN to a port where nothing listens, a small ping and a large one, all to the VIP, and
+/// a ping to the server's own address; in the director's name, straight to the server's station. They live for one hop: a server that would route them on
 /// does not have the VIP.
 struct ServerProbe {
   struct Target: Sendable {
@@ -43,6 +45,8 @@ struct ServerProbe {
     var isAlive = false
     var small = false
     var large = false
+    /// At its own address.
+    var own = false
   }
 
   /// The first source port; each target has two, for the service's port and for the closed one.
@@ -51,6 +55,8 @@ struct ServerProbe {
   private static let closedPort: UInt16 = 1
   /// The bit of a ping's identifier that tells the large one.
   private static let largeBit: UInt16 = 0x8000
+  /// The bit of the one to the server's own address.
+  private static let ownBit: UInt16 = 0x4000
   static let capacity = 10_000
 
   let targets: [Target]
@@ -73,6 +79,7 @@ struct ServerProbe {
     var frames = [segment(target, from: port + 1, to: Self.closedPort, TCP.syn), ping(target, UInt16(index), room: 8)]
     let header = target.sender.family == .v4 ? IPv4.length : IPv6.length
     frames.append(ping(target, UInt16(index) | Self.largeBit, room: mtu - header - ICMP.length))
+    frames.append(ping(target, UInt16(index) | Self.ownBit, room: 8, to: target.server))
     switch target.transport {
     case .tcp where target.virtual.port != 0:
       frames.append(segment(target, from: port, to: target.virtual.port, TCP.syn))
@@ -114,8 +121,10 @@ struct ServerProbe {
   private mutating func control(_ packet: Packet, _ frame: Bytes) {
     let reply = packet.family == .v4 ? ICMP.echoReply : ICMP.echoReplyV6
     let identifier = frame.u16(packet.transportHeader + ICMP.rest)
-    let number = Int(identifier & ~Self.largeBit)
-    if packet.kind == reply, number < targets.count, packet.source == targets[number].virtual.address {
+    let number = Int(identifier & ~(Self.largeBit | Self.ownBit))
+    if packet.kind == reply, number < targets.count, identifier & Self.ownBit != 0 {
+      if packet.source == targets[number].server { heard[number].own = true }
+    } else if packet.kind == reply, number < targets.count, packet.source == targets[number].virtual.address {
       heard[number].isAlive = true
       if identifier & Self.largeBit == 0 {
         heard[number].small = true
@@ -146,7 +155,9 @@ struct ServerProbe {
       result.answersLarge = heard.large
       let isOpen = heard.accepted || target.transport != .tcp || target.virtual.port == 0
       result.outcome =
-        heard.refused ? .refused : !heard.isAlive && !heard.accepted ? .withoutVIP : isOpen ? .fine : .filtered
+        if heard.refused { .refused } else if heard.isAlive || heard.accepted { isOpen ? .fine : .filtered } else {
+          heard.own ? .withoutVIP : .silent
+        }
       return result
     }
   }
@@ -174,20 +185,23 @@ struct ServerProbe {
     }
   }
 
-  private func ping(_ target: Target, _ identifier: UInt16, room: Int) -> [UInt8] {
+  private func ping(_ target: Target, _ identifier: UInt16, room: Int, to address: IPAddress? = nil) -> [UInt8] {
     let isV4 = target.sender.family == .v4
     let number = isV4 ? ICMP.number : ICMP.numberV6
-    return frame(target, number, length: ICMP.length + max(room, 0), checksum: ICMP.checksum) { icmp in
+    return frame(target, number, length: ICMP.length + max(room, 0), checksum: ICMP.checksum, to: address) { icmp in
       icmp.set(0, isV4 ? ICMP.echoRequest : ICMP.echoRequestV6)
       icmp.set(ICMP.rest, identifier)
     }
   }
 
-  /// A frame to the target's VIP around a transport's octets, which `fill` writes into zeros.
+  /// A frame to the target's VIP, or to another address of its, around a transport's bytes, which `fill` writes into
+  /// zeros.
   private func frame(
-    _ target: Target, _ transport: UInt8, length: Int, checksum: Int, _ fill: (Bytes) -> Void
+    _ target: Target, _ transport: UInt8, length: Int, checksum: Int, to address: IPAddress? = nil,
+    _ fill: (Bytes) -> Void
   ) -> [UInt8] {
     let isV4 = target.sender.family == .v4
+    let destination = address ?? target.virtual.address
     let start = Ethernet.length + (isV4 ? IPv4.length : IPv6.length)
     var octets = [UInt8](repeating: 0, count: start + length)
     octets.lend { frame in
@@ -195,19 +209,19 @@ struct ServerProbe {
       frame.set(Ethernet.type, isV4 ? Ethernet.ipv4 : Ethernet.ipv6)
       if isV4 {
         IPv4.write(
-          frame, Ethernet.length, from: target.sender, to: target.virtual.address, transport: transport,
+          frame, Ethernet.length, from: target.sender, to: destination, transport: transport,
           payload: length,
           dontFragment: true, ttl: 1)
       } else {
         IPv6.write(
-          frame, Ethernet.length, from: target.sender, to: target.virtual.address, next: transport, payload: length,
+          frame, Ethernet.length, from: target.sender, to: destination, next: transport, payload: length,
           hopLimit: 1)
       }
       let body = frame.dropping(start)
       fill(body)
       let pseudo =
         transport == ICMP.number
-        ? 0 : Checksum.pseudoHeader(target.sender, target.virtual.address, transport: transport, length: length)
+        ? 0 : Checksum.pseudoHeader(target.sender, destination, transport: transport, length: length)
       body.set(checksum, Checksum.finish(Checksum.sum(body, 0, length, pseudo)))
       return ((), length: frame.count)
     }

@@ -21,7 +21,8 @@ extension Observation {
     guard let (server, share) = heaviest(servers, { $0.statistics.packets }, due: connections) else { return nil }
     return finding(
       status, server, "\(share) % of the packets", "a few long connections (keep-alive) carry most of the traffic",
-      "limit the requests of one connection on the servers, or: lbctl edit-service \(status.service.key.words) -s wlc")
+      "limit the requests of one connection on the servers"
+        + (status.service.scheduler == .wlc ? "" : ", or: lbctl edit-service \(status.service.key.words) -s wlc"))
   }
 
   /// The server with more than twice its due of a figure, and its share in percent.
@@ -43,7 +44,7 @@ extension Observation {
     if let persistence = service.persistence {
       return (
         "persistence sends each client (mask \(persistence.netmask)) to one server for \(persistence.timeout) s\(clients)",
-        "a shorter time or narrower mask: lbctl edit-service \(words) -p 60"
+        Self.advice(persistence, words)
       )
     }
     if Self.hashes.contains(service.scheduler.rawValue) {
@@ -59,6 +60,14 @@ extension Observation {
       )
     }
     return nil
+  }
+
+  /// What the persistence is not yet.
+  private static func advice(_ persistence: Persistence, _ words: String) -> String {
+    let (short, host): (UInt32, Netmask) = (60, .host(persistence.netmask.family))
+    if persistence.timeout > short { return "a shorter time: lbctl edit-service \(words) -p \(short)" }
+    guard persistence.netmask == host else { return "a narrower mask: lbctl edit-service \(words) -M \(host)" }
+    return "a service without persistence, if clients can do without: lbctl del-service, then add-service without -p"
   }
 
   private func finding(

@@ -37,20 +37,41 @@ struct RealServerCommand: AsyncParsableCommand {
 
   struct Check: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Says what is missing.", discussion: "Exit status 0: ready; 1: something is missing.")
+      abstract: "Says what is missing.",
+      discussion: """
+        It looks at the VIP, at ARP's settings, at the way back to clients, and at programs that do not accept the
+        connections that wait for them; it takes a second.
+
+        Exit status 0: ready; 1: something is missing.
+
+        Examples:
+          lbctl real-server check --vip 192.0.2.100
+          lbctl real-server check --vip 192.0.2.100 --client 198.51.100.7
+        """)
 
     @OptionGroup var place: RealServerPlace
-    @Flag(help: "Print JSON.")
-    var json = false
+    @Option(
+      help: ArgumentHelp("Whether there is a way back to this client too.", valueName: "address"),
+      transform: { try text($0, as: IPAddress.self) })
+    var client: IPAddress?
+    @OptionGroup var form: FormOptions
 
     func run() async throws {
       let host = try RealServerHost(place)
-      let checks = host.checks
-      try show(checks, asJSON: json) { Self.text($0, host) }
+      let checks = try await host.checks + wayBack(host) + AcceptQueues.checks(of: host.vip)
+      try show(checks, asJSON: form.json) { Self.report($0, host) }
       if !checks.allSatisfy(\.isRight) { throw ExitCode(1) }
     }
 
-    private static func text(_ checks: [RealServerCheck], _ host: RealServerHost) -> String {
+    private func wayBack(_ host: RealServerHost) throws -> [RealServerCheck] {
+      guard let client else { return [] }
+      guard client.family == host.vip.family else {
+        throw ValidationError("--client \(client) is not of the same address family as \(host.vip)")
+      }
+      return [host.wayBack(to: client)]
+    }
+
+    private static func report(_ checks: [RealServerCheck], _ host: RealServerHost) -> String {
       let wrong = checks.filter { !$0.isRight }
       guard wrong.isEmpty else { return wrong.map { "\($0.seen) (\($0.fix))\n" }.joined() }
       return "ready: \(host.vip) is on lo, and \(host.interface) keeps quiet about it\n"

@@ -20,7 +20,7 @@ enum RealServerStep: Equatable {
 
 /// One thing that must be so.
 struct RealServerCheck: Codable, Equatable {
-  /// `vip`, `arp_ignore`, `arp_announce`, `rp_filter`.
+  /// `vip`, `arp_ignore`, `arp_announce`, `rp_filter`, `route`, `accept_queue`.
   var name: String
   var isRight: Bool
   /// The values of `all`, of the interface, and the greater of them, which is in effect.
@@ -159,14 +159,55 @@ struct RealServerHost {
   }
 
   /// Strict reverse path filtering drops clients whose way back is another interface.
-  private var reversePath: RealServerCheck {
+  private var reversePath: RealServerCheck { reversePath(routes.first { $0.interface != interface }) }
+
+  private func reversePath(_ other: Route?) -> RealServerCheck {
     let (all, own) = values("rp_filter")
-    let wayBack = (try? Self.defaultInterface(.v4)) ?? nil
-    let isRight = max(all, own) != 1 || wayBack == nil || wayBack == interface
+    let isRight = max(all, own) != 1 || other == nil
+    let way = other.map { ", and the way back to clients in \($0.network) is \($0.interface)" } ?? ""
     return RealServerCheck(
       name: "rp_filter", isRight: isRight, all: all, interface: own, effective: max(all, own),
-      seen: "rp_filter is \(max(all, own)) on \(interface)"
-        + (isRight ? "" : ", and the way back to clients is \(wayBack ?? "")"),
-      fix: "sysctl -w net.ipv4.conf.\(interface).rp_filter=2")
+      seen: "rp_filter is \(max(all, own)) on \(interface)\(isRight ? "" : way)",
+      fix: "sysctl -w net.ipv4.conf.all.rp_filter=2 net.ipv4.conf.\(interface).rp_filter=2")
+  }
+
+  // MARK: Ways back
+
+  /// A way to a network: `default`, `10.0.0.0/8`.
+  private struct Route {
+    var network: String
+    var interface: String
+  }
+
+  /// Those that are in use, of IPv4.
+  private var routes: [Route] {
+    // A host without the program has no other way to tell.
+    let lines = (try? HostCommand.output(["ip", "-4", "route", "show"])) ?? ""
+    return lines.split(whereSeparator: \.isNewline).compactMap { line in
+      let words = line.split(separator: " ").map(String.init)
+      guard !words.contains("linkdown"), let at = words.firstIndex(of: "dev"), at + 1 < words.count else { return nil }
+      return Route(network: words[0], interface: words[at + 1])
+    }
+  }
+
+  /// What an answer in the VIP's name to this client meets.
+  func wayBack(to client: IPAddress) -> RealServerCheck {
+    // Without the VIP on lo the kernel would refuse to look; that is said elsewhere.
+    let source = hasVIP ? ["from", vip.description] : []
+    let asked = ["ip", "route", "get", client.description] + source
+    guard let words = try? HostCommand.output(asked).split(separator: " "), let at = words.firstIndex(of: "dev"),
+      at + 1 < words.count
+    else {
+      return RealServerCheck(
+        name: "route", isRight: false, seen: "there is no way back to \(client)",
+        fix: "ip route add default via ROUTER dev \(interface)")
+    }
+    let name = String(words[at + 1])
+    if name != interface, vip.family == .v4 {
+      let strict = reversePath(Route(network: client.description, interface: name))
+      if !strict.isRight { return strict }
+    }
+    return RealServerCheck(
+      name: "route", isRight: true, seen: "the way back to \(client) is \(name)", fix: "ip route get \(client)")
   }
 }

@@ -91,6 +91,15 @@ struct DiagnosisTests {
     Case(kind: .serverRefuses, subject: "10.77.0.21", fix: "10.77.0.100:80", seen: probed(.refused)),
     Case(kind: .serverFiltered, subject: "10.77.0.21", fix: "allow port 80", seen: probed(.filtered)),
     Case(kind: .serverWithoutVIP, subject: "10.77.0.21", fix: "real-server setup", seen: probed(.withoutVIP)),
+    Case(kind: .serverSilent, subject: "10.77.0.21", fix: "ip link", seen: probed(.silent)),
+    Case(
+      kind: .serverUnanswering, subject: "10.77.0.21:80", fix: "--client 192.0.2.9",
+      seen: seen {
+        $0.waiting = [
+          HalfOpenCount.Wait(
+            client: IPAddress("192.0.2.9")!, server: Endpoint(server, 80), virtual: end, count: 3)
+        ]
+      }),
     Case(kind: .serverMTU, subject: "10.77.0.21", fix: "mtu 1500", seen: seen { $0.probes[0].answersLarge = false }),
     Case(
       kind: .ipForward, subject: "net.ipv4.ip_forward", fix: "sysctl -w net.ipv4.ip_forward=0",
@@ -114,6 +123,12 @@ struct DiagnosisTests {
     Case(
       kind: .uneven, subject: "10.77.0.22:80", fix: "-p 60",
       seen: spread("rr", persistence: Persistence(timeout: 300, netmask: .host(.v4)), connections: [10, 200, 10])),
+    Case(
+      kind: .uneven, subject: "10.77.0.22:80", fix: "-M 255.255.255.255",
+      seen: spread("rr", persistence: Persistence(timeout: 60, netmask: .v4(0xffff_ff00)), connections: [10, 200, 10])),
+    Case(
+      kind: .uneven, subject: "10.77.0.22:80", fix: "without -p",
+      seen: spread("rr", persistence: Persistence(timeout: 60, netmask: .host(.v4)), connections: [10, 200, 10])),
     Case(kind: .uneven, subject: "10.77.0.22:80", fix: "-s wlc", seen: spread("sh", connections: [10, 200, 10])),
     Case(
       kind: .uneven, subject: "10.77.0.21:80", fix: "-s wrr",
@@ -135,7 +150,7 @@ struct DiagnosisTests {
 
   static let healthyCases: [Observation] = [
     healthy, seen { ($0.host.forwards, $0.host.isGuarded) = ([.v4, .v6], true) },
-    seen { $0.host.reversePathFilter = 1 }, seen { $0.foreign = [stranger: 3] }, probed(.silent),
+    seen { $0.host.reversePathFilter = 1 }, seen { $0.foreign = [stranger: 3] }, probed(.unsent),
     seen { $0.servers = [Observation.Server(address: server)] },
     seen { $0.vips = [VIPStatus(address: vip, state: .released)] }, spread("rr", connections: [100, 101, 100]),
     spread("sh", connections: [0, 20, 0]),
@@ -145,6 +160,26 @@ struct DiagnosisTests {
   @Test("finds nothing where all is well", arguments: healthyCases.indices)
   func healthy(index: Int) {
     #expect(Self.healthyCases[index].findings == [])
+  }
+
+  @Test("A client waits for one server where others answer it, and nobody who is invented waits")
+  func waiting() {
+    func row(_ client: String, _ server: UInt32, _ state: String) -> ConnectionStatus {
+      ConnectionStatus(
+        transport: "tcp", client: Endpoint(IPAddress(client)!, 1024), virtual: Self.end,
+        server: Endpoint(IPAddress(v4: Self.server.v4 + server), 80), state: state, expires: 9, isTemplate: false)
+    }
+    let count = HalfOpenCount()
+    let flood = (1...200).map { row("198.51.100.\($0)", 0, "SYN_RECV") }
+    let client = [row("192.0.2.9", 1, "ESTABLISHED")] + (0..<3).map { _ in row("192.0.2.9", 0, "SYN_RECV") }
+    let busy = [row("192.0.2.8", 0, "FIN_WAIT")] + (0..<5).map { _ in row("192.0.2.8", 0, "SYN_RECV") }
+    let unlucky = [row("192.0.2.7", 1, "TIME_WAIT"), row("192.0.2.7", 0, "SYN_RECV"), row("192.0.2.7", 0, "SYN_RECV")]
+    #expect(count.add(flood + client + busy + unlucky))
+    #expect(
+      count.waits == [
+        HalfOpenCount.Wait(
+          client: IPAddress("192.0.2.9")!, server: Endpoint(Self.server, 80), virtual: Self.end, count: 3)
+      ])
   }
 
   @Test("tells the same trouble once, and once when it is over")

@@ -31,13 +31,15 @@ struct ServerProbeTests {
   }
 
   static let answers: [(String, [[UInt8]], ProbeResult.Outcome)] = [
-    ("nothing", [], .withoutVIP), ("a SYN-ACK", [reply.tcp("SA", from: 80, to: 40_000)], .fine),
+    ("nothing", [], .silent), ("an echo of its own address", [echo(0x4000, from: target.server)], .withoutVIP),
+    ("another host's echo of that kind", [echo(0x4000, from: IPAddress("10.77.0.9")!)], .silent),
+    ("a SYN-ACK", [reply.tcp("SA", from: 80, to: 40_000)], .fine),
     ("a reset from the port", [reply.tcp("RA", from: 80, to: 40_000)], .refused),
     ("a reset from the closed port alone", [reply.tcp("RA", from: 1, to: 40_001)], .filtered),
     ("an echo alone", [echo(0)], .filtered),
-    ("another host's echo", [echo(0, from: IPAddress("10.77.0.9")!)], .withoutVIP),
-    ("an echo with a number of nobody", [echo(77)], .withoutVIP),
-    ("a SYN-ACK to a port of nobody", [reply.tcp("SA", from: 80, to: 50_000)], .withoutVIP),
+    ("another host's echo", [echo(0, from: IPAddress("10.77.0.9")!)], .silent),
+    ("an echo with a number of nobody", [echo(77)], .silent),
+    ("a SYN-ACK to a port of nobody", [reply.tcp("SA", from: 80, to: 50_000)], .silent),
   ]
 
   @Test("understands what comes back", arguments: answers)
@@ -55,13 +57,15 @@ struct ServerProbeTests {
   @Test("sends to the server's station with right checksums and one hop to live, as large as the MTU")
   func frames() {
     let frames = ServerProbe([Self.target], from: Self.director, mtu: 1500).frames
-    #expect(frames.count == 4 && frames.map(\.count).max() == 1514)
+    #expect(frames.count == 5 && frames.map(\.count).max() == 1514)
     for frame in frames {
       var packet = Packet()
       var octets = frame
       check(octets.lend { (packet.parseNetwork($0) == nil && packet.parseTransport($0) == nil, length: $0.count) })
       #expect(Array(frame[..<6]) == [2, 0, 0, 0, 3, 1] && packet.ttl == 1)
-      #expect(packet.source == Self.target.sender && packet.destination == Self.target.virtual.address)
+      let isOwn = packet.kind == ICMP.echoRequest && frame[38] & 0x40 != 0
+      let destination = isOwn ? Self.target.server : Self.target.virtual.address
+      #expect(packet.source == Self.target.sender && packet.destination == destination)
       let pseudo =
         packet.transport == ICMP.number
         ? 0
