@@ -58,6 +58,7 @@ extension DirectorEvent {
     case .vipContested(let vip, let mac, let server):
       ["event": "vip-contested", "vip": "\(vip)", "mac": "\(mac)"].merging(
         server.map { ["server": "\($0)"] } ?? [:], uniquingKeysWith: { first, _ in first })
+    case .vipAwaited(let vip, let mac): ["event": "vip-awaited", "vip": "\(vip)", "mac": "\(mac)"]
     case .vipYielded(let vip, let mac): ["event": "vip-yielded", "vip": "\(vip)", "mac": "\(mac)"]
     case .serverResolved(let server, let mac): ["event": "server-resolved", "server": "\(server)", "mac": "\(mac)"]
     case .serverMoved(let server, let old, let new):

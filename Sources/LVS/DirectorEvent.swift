@@ -4,6 +4,8 @@ public indirect enum DirectorEvent: Sendable, Hashable {
   case vipReleased(IPAddress)
   /// Another host answers for the VIP; `server` where its Ethernet address is a real server's.
   case vipContested(IPAddress, by: MACAddress, server: IPAddress?)
+  /// Another director has the VIP; it is taken when that has let go of it.
+  case vipAwaited(IPAddress, from: MACAddress)
   /// Left to another host; it is taken again when that host has let go of it.
   case vipYielded(IPAddress, to: MACAddress)
   case serverResolved(IPAddress, MACAddress)
@@ -36,6 +38,7 @@ extension DirectorEvent: CustomStringConvertible {
     case .vipContested(let vip, let mac, let server?):
       "VIP \(vip) is answered for by \(mac), the real server \(server): its arp_ignore or arp_announce is wrong "
         + "(on it: lbctl real-server setup --vip \(vip))"
+    case .vipAwaited(let vip, let mac): "VIP \(vip) is the other director's, \(mac): this one stands by"
     case .vipYielded(let vip, let mac): "VIP \(vip) is left to \(mac)"
     case .serverResolved(let server, let mac): "server \(server) is at \(mac)"
     case .serverMoved(let server, let old, let new): "server \(server) moved from \(old) to \(new)"
@@ -55,9 +58,8 @@ extension DirectorEvent: CustomStringConvertible {
   public var isWarning: Bool {
     switch self {
     case .vipContested, .vipYielded, .serverLost, .interfaceDown, .interfaceGone, .found, .warning: true
-    case .vipTaken, .vipReleased, .serverResolved, .serverMoved, .interfaceUp, .interfaceChanged, .attached,
-      .cured:
-      false
+    case .vipTaken, .vipReleased, .vipAwaited, .serverResolved, .serverMoved: false
+    case .interfaceUp, .interfaceChanged, .attached, .cured: false
     case .repeated(let event, _): event.isWarning
     }
   }

@@ -38,7 +38,7 @@ extension UserspacePlane: Doctor {
     // Answers to the survey come meanwhile.
     let targets = await targets(observation.services)
     (observation.probes, observation.foreign) = await probe(targets, isThorough: isThorough)
-    let (vips, claims, servers) = await vips.worker.inspect { neighborhood, now in
+    let (vips, claims, peers, servers) = await vips.worker.inspect { neighborhood, now in
       var log = neighborhood.vips.claims
       log.expire(now: now, memory: memory, answers: false)
       let servers = neighborhood.neighbors.listing(now).map { row in
@@ -46,16 +46,19 @@ extension UserspacePlane: Doctor {
           address: row.address, mac: neighborhood.neighbors.mac(row.address), isFailed: row.state == .failed,
           rival: neighborhood.neighbors.rival(row.address, now: now))
       }
-      return (neighborhood.vips.listing, log.claims, servers)
+      let vips = neighborhood.vips.listing
+      let peers = Set(vips.compactMap(\.otherOwner).filter(neighborhood.isPeer))
+      // What a peer said before its station was known counts no more.
+      return (vips, log.claims.filter { !neighborhood.isPeer($0.station) }, peers, servers)
     }
-    (observation.vips, observation.claims) = (vips, claims)
+    (observation.vips, observation.claims, observation.peers) = (vips, claims, peers)
     observation.servers = servers.filter { !options.peerAddresses.contains($0.address) }
     observation.clients = await clients(observation.services)
     observation.waiting = await waiting()
     return observation
   }
 
-  /// What is to be sent to whom: each server of each service whose station is known.
+  /// What is to be sent to whom: each server of each service whose station is known, and that is no other director.
   private func targets(_ services: [ServiceStatus]) async -> [ServerProbe.Target] {
     let wanted = services.flatMap { status -> [(TransportProtocol, Endpoint, ServerStatus)] in
       guard case .endpoint(let transport, let end) = status.service.key else { return [] }
@@ -64,7 +67,7 @@ extension UserspacePlane: Doctor {
     return await vips.worker.inspect { neighborhood, _ in
       wanted.compactMap { transport, end, status in
         let (server, sender) = (status.server.endpoint.address, neighborhood.sender(for: end.address))
-        guard let mac = status.resolvedMAC, sender.isUnicast else { return nil }
+        guard let mac = status.resolvedMAC, sender.isUnicast, !neighborhood.isPeer(mac) else { return nil }
         return ServerProbe.Target(server: server, mac: mac, virtual: end, transport: transport, sender: sender)
       }
     }

@@ -32,7 +32,10 @@ struct Observation: Sendable {
   var disconnection: String?
   var sender: IPAddress?
   var vips: [VIPStatus] = []
+  /// What hosts say of the VIPs that may not have them.
   var claims: [VIPClaim] = []
+  /// Stations of other directors, which may.
+  var peers: Set<MACAddress> = []
   var servers: [Server] = []
   var host = Host()
   var probes: [ProbeResult] = []

@@ -39,7 +39,7 @@ extension Observation {
   }
 
   private func finding(_ status: VIPStatus) -> Finding? {
-    guard status.state == .contested else { return nil }
+    guard status.state == .contested, !(status.otherOwner.map(peers.contains) ?? false) else { return nil }
     let owner = status.otherOwner.map(name) ?? "another host"
     return Finding(
       .vipContested, vip: status.address.description, subject: status.otherOwner?.description ?? "unknown",

@@ -4,7 +4,8 @@ import LVS
 enum ARPResponder {
   /// Turns a request for an owned VIP into its reply, in place; nil where there is nothing to answer.
   static func answer(_ frame: Bytes, _ request: ARP, _ vips: VIPTable, _ mac: MACAddress) -> Verdict? {
-    guard request.operation == .request, vips.owns(request.target), request.sender != request.target,
+    guard request.operation == .request,
+      vips.answers(for: request.target, isProbe: request.isProbe), request.sender != request.target,
       let frame = frame.resized(to: ARP.frameLength)
     else { return nil }
     let reply = ARP(

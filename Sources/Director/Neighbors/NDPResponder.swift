@@ -4,7 +4,8 @@ import LVS
 enum NDPResponder {
   /// Turns a solicitation for an owned VIP into its advertisement, in place; nil where there is nothing to answer.
   static func answer(_ frame: Bytes, _ question: NDP, _ vips: VIPTable, _ mac: MACAddress) -> Verdict? {
-    guard question.kind == .solicitation, vips.owns(question.target), question.source != question.target,
+    guard question.kind == .solicitation,
+      vips.answers(for: question.target, isProbe: question.isProbe), question.source != question.target,
       let room = frame.resized(to: NDP.frameLength)
     else { return nil }
     let asker = question.mac ?? frame.mac(Ethernet.source)

@@ -29,6 +29,7 @@ struct Neighborhood {
     var stations: Set<MACAddress> = []
     /// Whose stations are asked for.
     var addresses: Set<IPAddress> = []
+    var isEmpty: Bool { stations.isEmpty && addresses.isEmpty }
   }
 
   init(
@@ -102,6 +103,9 @@ struct Neighborhood {
     happened += vipChanges.map(Happening.vip) + neighborChanges.map(Happening.neighbor)
   }
 
+  /// Whether there may be another director to leave the VIPs to.
+  var hasPeers: Bool { virtual != nil || !peers.isEmpty }
+
   /// Leaves all VIPs to others until they can be served again.
   mutating func suspend() { happened += vips.suspend().map(Happening.vip) }
 
@@ -131,6 +135,8 @@ struct Neighborhood {
   private mutating func send(_ message: VIPMessage) {
     switch (message, message.address.family) {
     case (.probe(let vip), .v4): request(for: vip, from: IPAddress(v4: 0), device, to: nil)
+    case (.farewell(let vip), .v4): request(for: vip, from: IPAddress(v4: 0), mac, to: nil)
+    case (.farewell(let vip), .v6): solicit(vip, from: .unspecifiedV6, mac, to: nil)
     case (.probe(let vip), .v6):
       join(vip)
       solicit(vip, from: .unspecifiedV6, device, to: nil)
@@ -181,7 +187,7 @@ struct Neighborhood {
 extension VIPMessage {
   fileprivate var address: IPAddress {
     switch self {
-    case .probe(let address), .announcement(let address): address
+    case .probe(let address), .announcement(let address), .farewell(let address): address
     }
   }
 }

@@ -51,6 +51,10 @@ final class NeighborhoodWorker: Sendable {
   /// Leaves all VIPs to others until they can be served again.
   func suspend() { post { loop, _ in loop.neighborhood.suspend() } }
   func resume() { post { $0.neighborhood.vips.resume($1) } }
+  /// Answers for the VIPs until another director that waits for them has them.
+  func leave() { post { loop, _ in loop.neighborhood.vips.leave() } }
+  /// Asks whether somebody else has the VIP too.
+  func doubt(_ vip: IPAddress) { post { $0.neighborhood.vips.doubt(vip, now: $1) } }
 
   // MARK: Neighbours
 
@@ -119,9 +123,11 @@ final class NeighborhoodWorker: Sendable {
       return requests
     }
     for request in pending { request(&loop, now) }
-    guard !isStopping.load(ordering: .relaxed) else { return false }
-    loop.receive(now, counters)
+    let isLast = isStopping.load(ordering: .relaxed)
+    if !isLast { loop.receive(now, counters) }
+    // The last one says what was given up.
     loop.tick(now)
+    guard !isLast else { return false }
     Descriptor.wait([loop.descriptor, bell.descriptor], milliseconds: Self.beat)
     bell.hush()
     return true

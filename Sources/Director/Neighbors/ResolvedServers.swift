@@ -30,9 +30,9 @@ final class ResolvedServers: Sendable {
     }
   }
 
-  /// The server whose station this is.
+  /// The server whose station this is; addresses are known of other directors too.
   func address(at mac: MACAddress) -> IPAddress? {
-    state.withLock { state in state.known.filter { $0.value == mac }.keys.min() }
+    state.withLock { state in state.known.filter { $0.value == mac && state.followers[$0.key] != nil }.keys.min() }
   }
 
   /// How many packets have gone to an address, as workers count them.

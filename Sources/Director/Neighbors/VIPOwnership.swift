@@ -36,9 +36,9 @@ public final class VIPOwnership: Sendable {
       case .neighbor(let change): heard(change)
       case .vip(.free(let vip)): probes.end(vip, owner: nil)
       case .vip(.taken(let vip)): report(.vipTaken(vip))
-      case .vip(.contested(let vip, let mac)):
+      case .vip(.contested(let vip, let mac, let isPeer)):
         probes.end(vip, owner: mac)
-        report(.vipContested(vip, by: mac, server: server(mac)))
+        report(isPeer ? .vipAwaited(vip, from: mac) : .vipContested(vip, by: mac, server: server(mac)))
       case .vip(.yielded(let vip, let mac)): report(.vipYielded(vip, to: mac))
       case .vip(.released(let vip)): report(.vipReleased(vip))
       }
@@ -123,8 +123,30 @@ public final class VIPOwnership: Sendable {
   public func stop() { worker.stop() }
 }
 
+extension VIPOwnership {
+  /// Milliseconds in which a director that waits for a VIP has asked for it, and those in which it then has it.
+  private static let askedWithin: UInt64 = 500
+  private static let takenWithin: UInt64 = 5_000
+
+  /// Leaves the VIPs to the directors that wait for them, and answers for each until it has its next owner. Frames have
+  /// to be forwarded meanwhile; on return nobody sends any more. Where no other director is known, there is none to wait
+  /// for.
+  func handOver() async {
+    worker.leave()
+    let begin = Clock.milliseconds
+    guard await worker.inspect({ neighborhood, _ in neighborhood.hasPeers }) else { return }
+    while !Task.isCancelled {
+      let (count, wanted) = await worker.inspect { neighborhood, _ in neighborhood.vips.leaving }
+      let time = Clock.milliseconds - begin
+      if count == 0 || (wanted == 0 && time > Self.askedWithin) || time > Self.takenWithin { break }
+      // Only a cancelled task does not sleep.
+      try? await Task.sleep(for: .milliseconds(20))
+    }
+  }
+}
+
 extension VIPOwnership: VIPTakeover {
-  /// All of them are also those to come.
+  /// All of them are also those to come. Returns when others have had the time to object.
   public func takeOver(_ vips: [IPAddress]) async throws(PlaneError) {
     let taken = try state.withLock { state throws(PlaneError) in
       let named = try state.named(vips)
@@ -133,6 +155,11 @@ extension VIPOwnership: VIPTakeover {
       return named
     }
     for vip in taken { report(.vipTaken(vip)) }
+    let interval = await worker.inspect { neighborhood, _ in neighborhood.vips.timing.probeInterval }
+    // Once they have heard the announcement, all are asked. Only a cancelled task does not sleep.
+    try? await Task.sleep(for: .milliseconds(interval))
+    for vip in taken { worker.doubt(vip) }
+    try? await Task.sleep(for: .milliseconds(interval))
   }
 
   /// What arrives for them is still forwarded. All of them are also those to come.

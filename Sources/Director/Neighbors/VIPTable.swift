@@ -6,8 +6,8 @@ enum VIPChange: Equatable {
   case free(IPAddress)
   /// It turned out to be free after it had been somebody else's, and is ours now.
   case taken(IPAddress)
-  /// Another host answers for it, or wants it at the same moment.
-  case contested(IPAddress, MACAddress)
+  /// Another host answers for it, or wants it at the same moment; `isPeer`: as another director may.
+  case contested(IPAddress, MACAddress, isPeer: Bool = false)
   /// Given up to another host: a peer that announced it, or one that would not let go.
   case yielded(IPAddress, MACAddress)
   /// Left to whoever wants it, for as long as the director cannot serve it.
@@ -20,6 +20,8 @@ enum VIPMessage: Equatable {
   case probe(IPAddress)
   /// It is ours: a gratuitous request and reply (RFC 5227, 2.3), an unsolicited advertisement (RFC 4861, 7.2.6).
   case announcement(IPAddress)
+  /// It is given up: a probe by the station that had it, after which others may ask whether it is free.
+  case farewell(IPAddress)
 }
 
 /// How a VIP is probed for and announced.
@@ -51,6 +53,12 @@ struct VIPTable {
     var defended: UInt64?
     /// It was somebody else's, or may have become so, and is taken as soon as it is free.
     var isWaiting = false
+    /// The other owner has it, and did not just ask for it.
+    var isHeld = false
+    /// It is ours only until another director has it.
+    var isLeaving = false
+    /// Another director asked for it since.
+    var isWanted = false
     /// It was probed for while nobody could hear that.
     var isUnproven = false
     /// Others are to be asked for it, although it is ours.
@@ -61,6 +69,8 @@ struct VIPTable {
 
   private var entries: [IPAddress: Entry] = [:]
   private(set) var claims = ClaimLog()
+  /// Given up since the last tick.
+  private var farewells: [IPAddress] = []
   /// Whether the link carries frames.
   private var isHeard = true
   /// Whether no VIP can be served, so that all are left to others.
@@ -73,6 +83,11 @@ struct VIPTable {
 
   /// Whether the director answers for the address.
   func owns(_ address: IPAddress) -> Bool { entries[address]?.state == .owned }
+
+  /// The same towards somebody who asks. One that is being left is free to those who want it.
+  func answers(for address: IPAddress, isProbe: Bool) -> Bool {
+    entries[address].map { $0.state == .owned && !($0.isLeaving && isProbe) } ?? false
+  }
 
   var addresses: [IPAddress] { Array(entries.keys) }
 
@@ -94,17 +109,45 @@ struct VIPTable {
   /// Lets another host have the address for now, and takes it when it is free.
   mutating func wait(for address: IPAddress, heldBy mac: MACAddress?, now: UInt64) {
     let next = now + VIPTiming.retryInterval
-    entries[address] = Entry(state: .contested, otherOwner: mac, next: next, isWaiting: true)
+    entries[address] = Entry(state: .contested, otherOwner: mac, next: next, isWaiting: true, isHeld: true)
   }
 
   /// Keeps quiet about an address until it is taken again.
   mutating func release(_ address: IPAddress) {
+    giveUp(address)
     entries[address] = Entry(state: .released, next: .max)
   }
 
   mutating func remove(_ address: IPAddress) {
+    giveUp(address)
     entries[address] = nil
     claims.forget(address)
+  }
+
+  private mutating func giveUp(_ address: IPAddress) {
+    if owns(address) { farewells.append(address) }
+  }
+
+  /// Leaves the owned addresses to the directors that wait for them, and answers for each until one has it.
+  mutating func leave() {
+    for (address, entry) in entries where entry.state == .owned {
+      farewells.append(address)
+      entries[address]?.isLeaving = true
+      entries[address]?.next = .max
+    }
+  }
+
+  /// How many addresses are being left, and how many of those another director has asked for.
+  var leaving: (count: Int, wanted: Int) {
+    let left = entries.values.filter { $0.state == .owned && $0.isLeaving }
+    return (left.count, left.count(where: \.isWanted))
+  }
+
+  /// Has others asked whether they have an address that was just taken, and announces it once more.
+  mutating func doubt(_ address: IPAddress, now: UInt64) {
+    guard owns(address) else { return }
+    entries[address]?.isDoubted = true
+    entries[address]?.next = now
   }
 
   /// Announces all owned addresses again, as if they had just been taken: switches may have forgotten them.
@@ -134,7 +177,10 @@ struct VIPTable {
   mutating func suspend() -> [VIPChange] {
     isSuspended = true
     let owned = entries.filter { $0.value.state == .owned }.keys.sorted()
-    for address in owned { entries[address] = Entry(state: .released, next: .max, isSuspended: true) }
+    for address in owned {
+      giveUp(address)
+      entries[address] = Entry(state: .released, next: .max, isSuspended: true)
+    }
     return owned.map(VIPChange.released)
   }
 
@@ -159,14 +205,40 @@ struct VIPTable {
       let isNews = entry.otherOwner != message.station
       wait(for: address, heldBy: message.station, now: now)
       entries[address]?.isWaiting = entry.isWaiting
-      return (isNews ? .contested(address, message.station) : nil, nil)
+      entries[address]?.isHeld = message.kind != .probe
+      return (isNews ? .contested(address, message.station, isPeer: isPeer) : nil, nil)
+    case .owned where entry.isLeaving:
+      return (left(message, now), nil)
     case .owned where isPeer && message.kind == .announcement:
       wait(for: address, heldBy: message.station, now: now)
       return (.yielded(address, message.station), nil)
     case .owned where !isPeer && message.kind != .probe:
       return conflict(address, entry, with: message.station, now)
+    case .contested where entry.isWaiting:
+      follow(message, entry, now)
+      return (nil, nil)
     case .owned, .contested, .released:
       return (nil, nil)
+    }
+  }
+
+  /// What is said of an address that is being left: it is another's as soon as that announces it.
+  private mutating func left(_ message: NeighborMessage, _ now: UInt64) -> VIPChange? {
+    guard message.kind == .announcement else {
+      if message.kind == .probe { entries[message.address]?.isWanted = true }
+      return nil
+    }
+    wait(for: message.address, heldBy: message.station, now: now)
+    return .yielded(message.address, message.station)
+  }
+
+  /// What is said of an address that is waited for: an owner that itself asks who has it has given it up.
+  private mutating func follow(_ message: NeighborMessage, _ entry: Entry, _ now: UInt64) {
+    if message.kind != .probe {
+      entries[message.address]?.otherOwner = message.station
+      entries[message.address]?.isHeld = true
+    } else if entry.isHeld, entry.otherOwner == message.station {
+      entries[message.address]?.next = now
     }
   }
 
@@ -186,7 +258,9 @@ struct VIPTable {
 
   /// Moves time on: what to send now, and what that means for whom.
   mutating func tick(_ now: UInt64) -> (messages: [VIPMessage], changes: [VIPChange]) {
-    var messages: [VIPMessage] = []
+    // One that was taken again meanwhile is not given up.
+    var messages = farewells.filter { !answers(for: $0, isProbe: true) }.map(VIPMessage.farewell)
+    farewells = []
     var changes: [VIPChange] = []
     for address in entries.keys {
       guard let entry = entries[address], entry.next <= now else { continue }

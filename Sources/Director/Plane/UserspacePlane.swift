@@ -82,9 +82,10 @@ public final class UserspacePlane: ForwardingPlane {
     for mailbox in mailboxes { mailbox.serversMoved() }
   }
 
-  /// Ends all threads and gives the VIPs up. Nothing stays behind.
+  /// Gives the VIPs up, to another director where one waits for them, and ends all threads. Nothing stays behind.
   public func stop() async {
     await turns.withTurn {
+      await vips.handOver()
       workers.group.suspendFlows()
       upkeep.withLock { tasks in for task in tasks { task.cancel() } }
       vips.stop()

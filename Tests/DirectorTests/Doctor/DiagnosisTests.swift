@@ -63,6 +63,13 @@ struct DiagnosisTests {
     let seen: Observation
   }
 
+  @Test("A VIP that another director has is no finding")
+  func standby() {
+    var seen = Self.seen { $0.vips = [VIPStatus(address: Self.vip, state: .contested, otherOwner: Self.stranger)] }
+    seen.peers = [Self.stranger]
+    #expect(seen.findings.isEmpty)
+  }
+
   static let cases: [Case] = [
     Case(
       kind: .vipAnswered, subject: "10.77.0.21", fix: "on 10.77.0.21: lbctl real-server setup --vip 10.77.0.100",

@@ -207,6 +207,30 @@ struct NeighborhoodTests {
     #expect(happened == [.vip(.contested(family.vip, Self.stranger))])
   }
 
+  @Test("gives a VIP up as its station, by a probe that its other directors hear", arguments: families)
+  func farewell(family: Family) {
+    for virtual in [nil, Self.virtual] {
+      var hood = neighborhood(family, virtual: virtual, peers: .init(stations: [Self.stranger]))
+      hood.vips.take(family.vip, now: 0)
+      _ = due(&hood, 0)
+      hood.vips.leave()
+      let said = due(&hood, 10)
+      let unspecified = family.isV4 ? IPAddress(v4: 0) : .unspecifiedV6
+      #expect(said == [family.question(family.vip, from: unspecified, hood.mac)])
+      check(receive(family.probe, &hood, now: 20).0 == .pass, "it is free")
+      guard case .answer = receive(family.question(family.vip, from: family.asker, Self.stranger), &hood, now: 30).0
+      else { return #expect(Bool(false), "it still answers") }
+
+      var standby = neighborhood(family)
+      standby.device = MACAddress(0x0200_0000_0999)
+      standby.vips.wait(for: family.vip, heldBy: hood.mac, now: 0)
+      _ = due(&standby, 0)
+      for frame in said { _ = receive(frame, &standby, now: 40) }
+      _ = due(&standby, 40)
+      #expect(due(&standby, 41).count == 1, "a probe")
+    }
+  }
+
   @Test("knows a peer by its station, by its address, and by the virtual station", arguments: families)
   func peers(family: Family) {
     let cases: [(Neighborhood.Peers, MACAddress?, MACAddress)] = [

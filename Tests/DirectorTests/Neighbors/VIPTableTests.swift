@@ -109,9 +109,99 @@ struct VIPTableTests {
     var table = table()
     table.take(Self.vip, now: 0)
     table.release(Self.vip)
-    check(run(&table, 0..<60_000).sent.isEmpty && !table.owns(Self.vip))
+    check(run(&table, 0..<60_000).sent.map(\.1) == [.farewell(Self.vip)] && !table.owns(Self.vip))
+    table.release(Self.vip)
+    check(run(&table, 0..<60_000).sent.isEmpty, "it has none to give up")
     table.take(Self.vip, now: 60_000)
     #expect(table.owns(Self.vip))
+  }
+
+  @Test("says once that it gives a VIP up, however that comes about")
+  func farewells() {
+    let ways: [(inout VIPTable) -> Void] = [
+      { $0.release(Self.vip) }, { $0.remove(Self.vip) }, { _ = $0.suspend() }, { $0.leave() },
+    ]
+    for giveUp in ways {
+      var table = table()
+      table.take(Self.vip, now: 0)
+      _ = run(&table, 0..<10_000)
+      giveUp(&table)
+      check(run(&table, 10_000..<90_000).sent.map(\.1) == [.farewell(Self.vip)])
+    }
+    var table = table()
+    table.take(Self.vip, now: 0)
+    table.remove(Self.vip)
+    table.take(Self.vip, now: 0)
+    check(table.tick(0).messages == [.announcement(Self.vip)], "it is wanted again at once")
+  }
+
+  @Test("answers for a VIP that it leaves until another director announces it, but not those who want it")
+  func leaves() {
+    var table = table()
+    table.take(Self.vip, now: 0)
+    _ = run(&table, 0..<10_000)
+    table.leave()
+    #expect(table.answers(for: Self.vip, isProbe: false) && !table.answers(for: Self.vip, isProbe: true))
+    #expect(table.leaving == (1, 0))
+    check(table.hear(Self.message(.question), isPeer: true, now: 10_000) == (nil, nil))
+    #expect(table.leaving == (1, 0))
+    check(table.hear(Self.message(.probe), isPeer: true, now: 10_010) == (nil, nil))
+    #expect(table.leaving == (1, 1) && table.owns(Self.vip))
+    check(run(&table, 10_010..<90_000).sent.map(\.1) == [.farewell(Self.vip)], "an announcement would take it back")
+    check(
+      table.hear(Self.message(.announcement), isPeer: false, now: 90_000) == (.yielded(Self.vip, Self.other), nil),
+      "whether or not that one is known as a peer")
+    #expect(table.leaving == (0, 0) && !table.answers(for: Self.vip, isProbe: false))
+  }
+
+  @Test("asks at once for a VIP that it waits for when its owner gives it up")
+  func follows() {
+    var table = table()
+    table.wait(for: Self.vip, heldBy: Self.other, now: 0)
+    _ = run(&table, 0..<1_000)
+    check(table.hear(Self.message(.probe), isPeer: true, now: 1_000) == (nil, nil))
+    let (sent, changes) = run(&table, 1_000..<1_700)
+    #expect(sent.prefix(3).map(\.0) == [1_010, 1_210, 1_410] && changes == [.taken(Self.vip)])
+  }
+
+  @Test("waits on for a VIP whose owner asked whether others have it, and tells nobody of it again")
+  func staysBehind() {
+    var table = table()
+    table.wait(for: Self.vip, heldBy: Self.other, now: 0)
+    _ = table.hear(Self.message(.probe), isPeer: true, now: 1_000)
+    _ = run(&table, 1_000..<1_100)
+    check(table.hear(Self.message(.announcement), isPeer: true, now: 1_100) == (nil, nil))
+    #expect(table.listing == [VIPStatus(address: Self.vip, state: .contested, otherOwner: Self.other)])
+    check(run(&table, 1_100..<11_000).sent.isEmpty)
+  }
+
+  @Test("is not made to ask by another that only wants the VIP as well")
+  func rivals() {
+    var table = table()
+    table.probe(Self.vip, now: 0)
+    _ = table.tick(0)
+    table.wait(for: Self.vip, heldBy: Self.other, now: 0)
+    _ = run(&table, 0..<10_000)
+    _ = table.tick(10_000)
+    _ = table.hear(Self.message(.probe), isPeer: true, now: 10_010)
+    _ = table.hear(Self.message(.probe), isPeer: true, now: 10_210)
+    check(run(&table, 10_210..<20_000).sent.isEmpty, "it has yet to become the other's")
+    _ = table.hear(Self.message(.announcement), isPeer: true, now: 20_000)
+    _ = table.hear(Self.message(.probe), isPeer: true, now: 20_005)
+    check(table.tick(20_005).messages.isEmpty)
+    check(table.tick(20_010).messages == [.probe(Self.vip)])
+  }
+
+  @Test("asks once more whether somebody has what it took over")
+  func takesOver() {
+    var table = table()
+    table.take(Self.vip, now: 0)
+    _ = run(&table, 0..<200)
+    table.doubt(Self.vip, now: 200)
+    check(table.tick(200).messages == [.probe(Self.vip), .announcement(Self.vip)])
+    table.release(Self.vip)
+    table.doubt(Self.vip, now: 300)
+    check(table.tick(300).messages == [.farewell(Self.vip)])
   }
 
   @Test("probes again, before it answers, for what it had probed for while the link was down")
@@ -159,7 +249,7 @@ struct VIPTableTests {
     check(table.suspend().isEmpty)
     let later = IPAddress("10.77.0.101")!
     table.take(later, now: 100)
-    check(run(&table, 0..<60_000).sent.isEmpty)
+    check(run(&table, 0..<60_000).sent.map(\.1) == [.farewell(Self.vip)])
     #expect(!table.owns(Self.vip) && !table.owns(later))
     table.resume(60_000)
     check(table.hear(Self.message(.question), isPeer: false, now: 60_010).0 == .contested(Self.vip, Self.other))
