@@ -88,6 +88,7 @@ public struct ControlClient: Sendable {
   }
 
   private static func reply(_ body: ByteBuffer, _ status: HTTPResponseStatus) -> ErrorReply {
+    // Whatever answers at that socket may be no lbd.
     let reply = try? JSONDecoder().decode(ErrorReply.self, from: Data(body.readableBytesView))
     return reply ?? ErrorReply(error: "lbd answered \(status)", code: "internal")
   }

@@ -15,6 +15,7 @@ struct ControlConnection: Sendable {
   init(_ channel: NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>) {
     let (requests, waiting) = AsyncStream<Waiting>.makeStream()
     self.waiting = waiting
+    // Why the connection ended reaches whoever waits for an answer.
     Task { try? await Self.serve(requests, on: channel) }
   }
 

@@ -108,6 +108,7 @@ private struct SettingValue: Codable {
 
   init(from decoder: any Decoder) throws {
     let container = try decoder.singleValueContainer()
+    // A number, else a text.
     text = try (try? container.decode(Int64.self)).map(String.init) ?? container.decode(String.self)
   }
 

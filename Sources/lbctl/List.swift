@@ -103,6 +103,7 @@ struct List: AsyncParsableCommand {
 
   /// What is known to break direct routing stands beside the listing, which is ipvsadm's to the letter.
   private func warn() async throws {
+    // The listing that was asked for is printed; what is wrong with lbd otherwise is for other commands to say.
     let findings = (try? await options.lbd.call(API.findings)) ?? []
     guard !findings.isEmpty else { return }
     var told: Set<String> = []

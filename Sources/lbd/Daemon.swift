@@ -81,6 +81,7 @@ private struct PlaneService: Service {
   let plane: any ForwardingPlane
 
   func run() async throws {
+    // It throws where it is cancelled, which is an end too.
     try? await gracefulShutdown()
     await plane.stop()
   }

@@ -5,29 +5,39 @@ import LVS
 extension UserspacePlane: Doctor {
   public func findings() async -> [Finding] { findings.present }
 
-  public func examine() async throws(PlaneError) -> [Finding] { await examine(isThorough: true) }
+  public func examine() async throws(PlaneError) -> [Finding] { try await examine(isThorough: true) }
 
   /// Looks from time to time until the plane is gone.
   static func check(_ plane: () -> UserspacePlane?) async {
     guard let interval = plane()?.options.checkInterval, interval > 0 else { return }
-    while (try? await Task.sleep(for: .seconds(interval))) != nil, let plane = plane() {
-      _ = await plane.examine(isThorough: false)
+    while (try? await Task.sleep(for: .seconds(interval))) != nil, let plane = plane() { await plane.visit() }
+  }
+
+  /// A look that nobody asked for: that it fails is logged.
+  func visit() async {
+    do throws(PlaneError) {
+      try await examine(isThorough: false)
+    } catch {
+      digest.report(.warning("servers and VIPs cannot be looked at: \(error)"))
     }
   }
 
   /// What was said of a VIP counts for a round, and for this many milliseconds at least.
   private static let claimMemory: UInt64 = 5_000
 
+  /// - Throws: where nothing can be sent, so that nothing is known.
   @discardableResult
-  func examine(isThorough: Bool) async -> [Finding] {
-    let found = await examinations.withTurn { await observe(isThorough: isThorough).findings }
+  func examine(isThorough: Bool) async throws(PlaneError) -> [Finding] {
+    let found = try await examinations.withTurn { () async throws(PlaneError) in
+      try await observe(isThorough: isThorough).findings
+    }
     let (appeared, cured) = findings.replace(found)
     for finding in appeared { digest.report(.found(finding)) }
     for finding in cured { digest.report(.cured(finding)) }
     return found
   }
 
-  private func observe(isThorough: Bool) async -> Observation {
+  private func observe(isThorough: Bool) async throws(PlaneError) -> Observation {
     let memory = max(UInt64(options.checkInterval) * 1_000, Self.claimMemory)
     vips.worker.survey()
     var observation = Observation(interface: link.interface)
@@ -37,7 +47,7 @@ extension UserspacePlane: Doctor {
     observation.services = services.withLock { $0.status() }
     // Answers to the survey come meanwhile.
     let targets = await targets(observation.services)
-    (observation.probes, observation.foreign) = await probe(targets, isThorough: isThorough)
+    (observation.probes, observation.foreign) = try await probe(targets, isThorough: isThorough)
     let (vips, claims, peers, servers) = await vips.worker.inspect { neighborhood, now in
       var log = neighborhood.vips.claims
       log.expire(now: now, memory: memory, answers: false)
@@ -73,24 +83,33 @@ extension UserspacePlane: Doctor {
     }
   }
 
+  private typealias Answers = ([ProbeResult], [MACAddress: Int])
+
   /// Sends the probes from a thread of their own, since they wait.
-  private func probe(_ targets: [ServerProbe.Target], isThorough: Bool) async -> ([ProbeResult], [MACAddress: Int]) {
+  private func probe(_ targets: [ServerProbe.Target], isThorough: Bool) async throws(PlaneError) -> Answers {
     let interface = link.interface
+    // There is nothing to send on; that is a finding of its own.
+    if !interface.isUp || link.disconnection != nil { return ([], [:]) }
     let senders = Array(Set(targets.map(\.sender)))
     let (vlan, virtual) = (options.vlan, options.virtualMAC)
-    return await withCheckedContinuation { continuation in
+    let outcome: Result<Answers, PlaneError> = await withCheckedContinuation { continuation in
       let work: @Sendable () -> Void = {
         do throws(SystemError) {
           let probe = ServerProbe(targets, from: interface.mac, mtu: interface.mtu)
           var session = try ProbeSession(
             probe, interface: interface.index, vlan: vlan, senders: senders, virtual: virtual, isThorough: isThorough)
-          continuation.resume(returning: session.run())
+          continuation.resume(returning: .success(session.run()))
         } catch {
-          continuation.resume(returning: ([], [:]))
+          continuation.resume(returning: .failure(.unavailable("\(error)")))
         }
       }
-      if (try? Thread(name: "doctor", work)) == nil { continuation.resume(returning: ([], [:])) }
+      do throws(SystemError) {
+        _ = try Thread(name: "doctor", work)
+      } catch {
+        continuation.resume(returning: .failure(.unavailable("\(error)")))
+      }
     }
+    return try outcome.get()
   }
 
   private func waiting() async -> [HalfOpenCount.Wait] {

@@ -198,6 +198,7 @@ struct NeighborhoodLoop {
       groups.insert(group)
     }
     for group in groups.subtracting(wanted) {
+      // At worst frames come that nobody wants any more.
       try? port.socket.member(.group(group), joins: false)
       groups.remove(group)
     }

@@ -41,7 +41,7 @@ extension UserspacePlane {
       // Another director may have the VIPs: here, all that comes for them would be lost.
       if link.disconnection != nil { vips.worker.suspend() }
       // Who lists the services is to see it at once.
-      if wasConnected { Task { [weak self] in await self?.examine(isThorough: false) } }
+      if wasConnected { Task { [weak self] in await self?.visit() } }
       digest.report(.warning("interface \(options.interface): \(error)"))
     }
   }

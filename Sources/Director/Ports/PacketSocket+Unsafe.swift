@@ -96,7 +96,8 @@ struct PacketSocket: ~Copyable {
     return try Mapping(descriptor: descriptor.number, size: slots * slotSize)
   }
 
-  /// Makes room for bursts; more than the system's limit where the process may.
+  /// Makes room for bursts; more than the system's limit where the process may. Frames for which there is no room are
+  /// counted, so a smaller buffer than this is no error.
   func enlargeBuffers(_ size: Int32) {
     for (force, plain) in [(SO_RCVBUFFORCE, SO_RCVBUF), (SO_SNDBUFFORCE, SO_SNDBUF)] {
       if (try? descriptor.set(SOL_SOCKET, force, size, call: "")) == nil {

@@ -31,6 +31,7 @@ import LVS
 
   /// Guards the same addresses at an interface that is new under its name: the kernel took the old one's chain away.
   func renew(interface: String) throws(PlaneError) {
+    // The kernel may have taken the table away as well; what stays in the way otherwise is told by `setUp`.
     try? run("delete table \(table)")
     try setUp(interface)
     let addresses = guarded

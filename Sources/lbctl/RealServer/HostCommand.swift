@@ -50,6 +50,7 @@ enum HostCommand {
     guard let file = FileHandle(forWritingAtPath: path(key)),
       (try? file.write(contentsOf: Data("\(value)\n".utf8))) != nil
     else { throw PlaneError.unavailable("\(key) cannot be set: be root (--dry-run shows what would be done)") }
+    // The kernel has taken the value over.
     try? file.close()
   }
 }

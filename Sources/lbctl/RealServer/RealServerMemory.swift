@@ -14,6 +14,7 @@ struct RealServerMemory: Codable {
 
   static func read() -> RealServerMemory? {
     guard let data = FileManager.default.contents(atPath: path) else { return nil }
+    // What cannot be read is what another program left there: then nothing is known of before.
     return try? JSONDecoder().decode(RealServerMemory.self, from: data)
   }
 

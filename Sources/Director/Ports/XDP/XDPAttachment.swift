@@ -59,7 +59,7 @@ extension Attachment where P == XDPPort {
 
   private typealias Opened = [(box: PortBox<XDPPort>, sockets: [(queue: UInt32, socket: Int32)])]
 
-  /// Without copying where the mode lets it and the driver can.
+  /// Without copying where the mode lets it and the driver can; what else is wrong shows when it is tried with copying.
   private static func open(
     _ interface: Interface, _ mode: XDPMode, queues: UInt32, bells: [Bell], _ flows: FlowTable?
   ) throws(SystemError) -> (Opened, XDPSocket.Mode) {

@@ -48,6 +48,7 @@ import LVS
     let settings = XDPSettings(table("settings"), buckets: buckets, seed: seed)
     self.settings = settings
     (self.interface, self.isGeneric) = (interface.index, isGeneric)
+    // A kernel that maps no such table has its flows forwarded by lbd, which `lbd` tells at its start.
     guard flows > 0, let memory = try? Mapping(descriptor: table("flows"), size: buckets * FlowTable.bucketSize) else {
       self.flows = nil
       return

@@ -45,6 +45,7 @@ final class XDPSettings: Sendable {
   func publish(generation: UInt32) {
     values.withLock { values in
       values.generation = generation
+      // The one element of an array is there from the start: writing it cannot fail.
       try? write(values)
     }
   }

@@ -36,8 +36,9 @@ struct XDPSocket: ~Copyable {
     let completion = try CompletionRing(descriptor, size: Self.ringSize)
     let received = try ReceiveRing(descriptor, size: Self.ringSize)
     let outgoing = try TransmitRing(descriptor, size: Self.ringSize)
+    // Kernels before Linux 6.18 have no such option, and send fewer frames with a call.
     try? descriptor.set(SOL_XDP, Self.sendBudgetOption, Self.sendBudget, call: "")
-    // A frame in flight counts as sent data of the socket.
+    // A frame in flight counts as sent data of the socket. Those for which there is no room are counted.
     if (try? descriptor.set(SOL_SOCKET, SO_SNDBUFFORCE, Int32(64 << 20), call: "")) == nil {
       try? descriptor.set(SOL_SOCKET, SO_SNDBUF, Int32(64 << 20), call: "")
     }
