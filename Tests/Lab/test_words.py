@@ -44,3 +44,18 @@ def test_a_port_that_packets_do_not_get_is_told(lab, ports):
     assert "note" in told and f"{address}" in told and "8080" in told
     assert [row["address"] for row in ports.json("list", *service())[0]["servers"]] == [f"{address}:80"]
     assert ports.lbctl("add-rs", *service(), "-r", f"{lab.servers[1].address}:80").stderr == ""
+
+
+@pytest.mark.parametrize("absent", ["10.77.0.99", "192.0.2.99"])
+def test_a_server_that_does_not_answer_is_warned_of_and_added(ports, absent):
+    told = ports.lbctl("add-rs", *service(), "-r", absent)
+    assert "warning" in told.stderr and absent in told.stderr and len(told.stderr.splitlines()) == 1
+    assert absent in ports.listing()
+
+
+def test_a_server_that_is_waited_for_is_added_if_it_answers(lab, ports):
+    assert ports.lbctl("add-rs", *service(), "-r", lab.servers[0].address, "--wait").stderr == ""
+    refused = ports.lbctl("add-rs", *service(), "-r", "10.77.0.99", "--wait", check=False)
+    assert refused.returncode == 1 and "10.77.0.99" in refused.stderr and "not added" in refused.stderr
+    assert [row["address"] for row in ports.json("list", *service())[0]["servers"]] == [f"{lab.servers[0].address}:80"]
+    assert ports.lbctl("--kernel", "add-rs", *service(), "-r", "10.77.0.99", "--wait", check=False).returncode == 2
