@@ -58,6 +58,7 @@ struct AddServer: AsyncParsableCommand {
     // Whether it is in force is known by now; a plane without next hops has nothing to warn of.
     guard !daemon.kernel, (try? await watch.isResolved(within: Self.warning)) == false else { return }
     Output.error.say(
-      "lbctl: warning: real server \(server.address) does not answer ARP or neighbor discovery: is it up, on the LAN?\n")
+      "lbctl: warning: real server \(server.address) does not answer ARP or neighbor discovery: is it up, on the LAN?\n"
+    )
   }
 }
