@@ -38,6 +38,7 @@ public enum API {
   public static let release = Operation<NamedVIPs, [VIPStatus]>(.post, "vips/release", in: .body)
   public static let neighbors = Operation<Nothing, [NeighborStatus]>(.get, "neighbors")
   public static let workers = Operation<Nothing, [WorkerStatus]>(.get, "workers")
+  public static let tables = Operation<Nothing, [TableStatus]>(.get, "tables")
   public static let verdicts = Operation<Nothing, VerdictCounts>(.get, "verdicts")
   public static let findings = Operation<Nothing, [Finding]>(.get, "findings")
   public static let examine = Operation<Nothing, [Finding]>(.post, "doctor")

@@ -66,6 +66,7 @@ extension ControlCore {
     }
     table.answer(API.neighbors) { _ in try await self.part(\.neighbors, .neighbors)() }
     table.answer(API.workers) { _ in try await self.part(\.workers, .workers)() }
+    table.answer(API.tables) { _ in try await self.part(\.tables, .workers)() }
     table.answer(API.verdicts) { _ in try await self.part(\.verdicts, .verdicts)() }
     table.answer(API.findings) { _ in try await self.part(\.doctor, .doctor).findings() }
     table.answer(API.examine) { _ in try await self.part(\.doctor, .doctor).examine() }

@@ -71,6 +71,7 @@ extension DirectorEvent {
     case .found(let finding): ["event": "found", "kind": "\(finding.kind.name)", "subject": "\(finding.subject)"]
     case .cured(let finding): ["event": "cured", "kind": "\(finding.kind.name)", "subject": "\(finding.subject)"]
     case .attached: ["event": "attached"]
+    case .sized: ["event": "sized"]
     case .warning: ["event": "warning"]
     case .repeated(let event, let times): event.metadata.merging(["times": "\(times)"]) { _, new in new }
     }

@@ -8,13 +8,14 @@ public struct MetricsText: Sendable {
 
   public init(
     services: [ServiceStatus] = [], verdicts: VerdictCounts? = nil, workers: [WorkerStatus] = [],
-    neighbors: [NeighborStatus] = [], vips: [VIPStatus] = [], findings: [Finding] = []
+    neighbors: [NeighborStatus] = [], vips: [VIPStatus] = [], findings: [Finding] = [], tables: [TableStatus] = []
   ) {
     addServices(services)
     addServers(services)
     if let verdicts { addVerdicts(verdicts) }
     addWorkers(workers)
     addStates(neighbors: neighbors, vips: vips)
+    addTables(tables)
     add(
       "lvs_finding", "gauge", "1 for each thing found that breaks direct routing.",
       findings.map { ([("kind", $0.kind.name), ("vip", $0.vip ?? ""), ("subject", $0.subject)], "1") })
@@ -104,6 +105,22 @@ public struct MetricsText: Sendable {
     add("lvs_worker_transmit_errors_total", "counter", "Frames that the kernel would not send.", each(\.transmitErrors))
     add("lvs_worker_connections", "gauge", "Connections that the worker owns.", each(\.connections))
     add("lvs_worker_load", "gauge", "Share of the last second spent working, 0 to 1.", each(\.load))
+  }
+
+  private mutating func addTables(_ tables: [TableStatus]) {
+    func each(_ value: (TableStatus) -> UInt64) -> [Sample] {
+      tables.map { ([("table", $0.name.rawValue)], String(value($0))) }
+    }
+    add("lvs_table_entries", "gauge", "Entries of the whole table, of all workers together.", each(\.entries))
+    add("lvs_table_capacity", "gauge", "The most entries that the whole table can have.", each(\.capacity))
+    add(
+      "lvs_table_evicted_total", "counter", "Entries that were ended early so that new ones had room.",
+      tables.flatMap { table in
+        table.evicted.sorted { $0.key < $1.key }.map {
+          ([("table", table.name.rawValue), ("kind", $0.key)], String($0.value))
+        }
+      })
+    add("lvs_table_refused_total", "counter", "New entries for which there was no room.", each(\.refused))
   }
 
   private mutating func addStates(neighbors: [NeighborStatus], vips: [VIPStatus]) {

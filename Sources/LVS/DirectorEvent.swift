@@ -20,6 +20,8 @@ public indirect enum DirectorEvent: Sendable, Hashable {
   case interfaceChanged(String, MACAddress)
   /// How the director is connected to its interface, in words.
   case attached(String)
+  /// How much its tables have room for, in words.
+  case sized(String)
   /// Something that breaks direct routing was found, or is not found any more.
   case found(Finding)
   case cured(Finding)
@@ -49,7 +51,7 @@ extension DirectorEvent: CustomStringConvertible {
     case .interfaceChanged(let name, let mac): "interface \(name) has the address \(mac) now"
     case .found(let finding): "found: \(finding.seen) (\(finding.fix))"
     case .cured(let finding): "no longer so: \(finding.seen)"
-    case .warning(let text), .attached(let text): text
+    case .warning(let text), .attached(let text), .sized(let text): text
     case .repeated(let event, let times): "\(times) times again: \(event)"
     }
   }
@@ -59,7 +61,7 @@ extension DirectorEvent: CustomStringConvertible {
     switch self {
     case .vipContested, .vipYielded, .serverLost, .interfaceDown, .interfaceGone, .found, .warning: true
     case .vipTaken, .vipReleased, .vipAwaited, .serverResolved, .serverMoved: false
-    case .interfaceUp, .interfaceChanged, .attached, .cured: false
+    case .interfaceUp, .interfaceChanged, .attached, .sized, .cured: false
     case .repeated(let event, _): event.isWarning
     }
   }

@@ -8,6 +8,8 @@ public struct Finding: Sendable, Codable, Hashable {
     case serverWithoutVIP, serverMTU, serverSilent, serverUnanswering
     // The director's host and LAN.
     case ipForward, reversePathFilter, largeReceive, hiddenTags, interfaceDown, noAddress, flooding, disconnected
+    // Tables that traffic fills.
+    case tableFull
     // Balance.
     case uneven
 

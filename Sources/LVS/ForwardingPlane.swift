@@ -73,6 +73,8 @@ public struct Facilities: Sendable {
   public var takeover: (any VIPTakeover)?
   public var neighbors: (@Sendable () async -> [NeighborStatus])?
   public var workers: (@Sendable () async -> [WorkerStatus])?
+  /// How full the tables are that traffic fills; with the workers, whose they are.
+  public var tables: (@Sendable () async -> [TableStatus])?
   public var verdicts: (@Sendable () async -> VerdictCounts)?
   public var doctor: (any Doctor)?
   /// Streams the frames that are handled, with their verdicts, as the bytes of a capture file until the stream is

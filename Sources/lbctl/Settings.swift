@@ -54,6 +54,11 @@ struct GetCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "get", abstract: "Shows a setting, or all of them.",
     discussion: """
+      The defenses drop_entry, drop_packet and secure_tcp are off at 0 and always up at 3. At 1 they are up while less
+      than amemthresh pages of memory are free, or while the connection table is at least seven eighths full; they show
+      2 then. By the table's fill, drop_packet drops one in am_droprate new connections; by memory, the more the less is
+      left.
+
       Example:
         lbctl get expire_nodest_conn
       """)

@@ -49,8 +49,19 @@ struct NetworkOptions: ParsableArguments {
   @Option(help: "Worker threads.")
   var workers = 1
 
-  @Option(help: "How many connections the table holds.")
-  var connections = 1 << 20
+  @Option(
+    help: ArgumentHelp(
+      """
+      How many connections the whole table holds, of all workers together, in 64 bytes of memory each, taken as it grows \
+      and given back (default: what fits in a sixteenth of the memory, at least 1048576).
+      """, valueName: "number"))
+  var connections: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "How many persistence templates that table holds, likewise (default: as many as connections).",
+      valueName: "number"))
+  var templates: Int?
 
   func validate() throws {
     if let vlan, !(1...4094).contains(vlan) { throw ValidationError("VLAN \(vlan) is not in 1 to 4094") }
@@ -59,8 +70,10 @@ struct NetworkOptions: ParsableArguments {
       throw ValidationError("--flow-offload goes with --data-plane af-xdp")
     }
     if !(1...256).contains(workers) { throw ValidationError("\(workers) workers are not in 1 to 256") }
-    if !(1024...1 << 30).contains(connections) {
-      throw ValidationError("\(connections) connections are not in 1024 to \(1 << 30)")
+    for (number, what) in [(connections, "connections"), (templates, "templates")] {
+      if let number, !(1024...1 << 30).contains(number) {
+        throw ValidationError("\(number) \(what) are not in 1024 to \(1 << 30)")
+      }
     }
   }
 }

@@ -29,6 +29,7 @@ extension Lbd {
     options.xdp = network.dataPlane == .afXDP ? network.xdpMode : nil
     options.offloadsFlows = network.flowOffload == .auto
     options.connections = network.connections
+    options.templates = network.templates
     options.standsBy = vips.standby
     options.probeCount = vips.probeCount
     options.probeInterval = vips.probeInterval

@@ -169,6 +169,7 @@ struct ControlServerTests {
       #expect(try await served.client.call(API.neighbors) == served.plane.neighbors())
       #expect(try await served.client.call(API.vips) == served.plane.vips())
       #expect(try await served.client.call(API.workers) == served.plane.workers())
+      #expect(try await served.client.call(API.tables) == served.plane.tables())
       #expect(try await served.client.call(API.verdicts) == served.plane.verdicts())
       #expect(try await served.client.call(API.findings) == served.plane.findings())
       #expect(try await served.client.call(API.examine) == served.plane.examine())
@@ -176,6 +177,9 @@ struct ControlServerTests {
       try await served.client.exchange(.GET, "/metrics") { metrics += String(buffer: $0) }
       #expect(metrics.contains("lvs_frames_total{verdict=\"forwarded\"} 5\n"))
       #expect(metrics.contains("lvs_finding{kind=\"vip_answered\",vip=\"192.0.2.100\",subject=\"192.0.2.11\"} 1\n"))
+      #expect(metrics.contains("lvs_table_capacity{table=\"connections\"} 4\n"))
+      #expect(metrics.contains("lvs_table_evicted_total{table=\"connections\",kind=\"half_open\"} 2\n"))
+      #expect(metrics.contains("lvs_table_refused_total{table=\"connections\"} 5\n"))
       for reason in DropReason.allCases {
         #expect(metrics.contains("lvs_dropped_frames_total{reason=\"\(reason.name)\"} 0\n"))
       }

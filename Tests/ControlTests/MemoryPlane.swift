@@ -107,6 +107,7 @@ actor MemoryPlane: ForwardingPlane {
     facilities.takeover = self
     facilities.neighbors = { await self.neighbors() }
     facilities.workers = { await self.workers() }
+    facilities.tables = { await self.tables() }
     facilities.verdicts = { await self.verdicts() }
     facilities.doctor = self
     facilities.capture = { filter throws(PlaneError) in try await self.capture(filter: filter) }
@@ -135,6 +136,10 @@ actor MemoryPlane: ForwardingPlane {
   func examine() -> [Finding] { findings() }
 
   func workers() -> [WorkerStatus] { [WorkerStatus(id: 0, frames: 7)] }
+
+  func tables() -> [TableStatus] {
+    [TableStatus(.connections, entries: 3, capacity: 4, evicted: ["half_open": 2, "closing": 1], refused: 5)]
+  }
 
   func verdicts() -> VerdictCounts {
     VerdictCounts(

@@ -10,7 +10,7 @@ struct WorkerComparison {
   let rounds: Rounds
 
   func run() throws -> [Figure] {
-    let service = try PipeService(vip: Traffic.vip, scheduler: .wrr, servers: 16, workers: 2)
+    let service = try PipeService(vip: Traffic.vip, scheduler: .wrr, servers: 16, workers: 2, connections: 3 * flows)
     let workers = try (0..<2).map { try PipeWorker(service, number: $0, flows: flows) }
     var used: [Double] = []
     var figure = rounds.compare("two workers, \(flows) flows each", unit: "frames/s") {
@@ -69,7 +69,7 @@ private final class PipeWorker: @unchecked Sendable {
   private(set) var processorTime = 0.0
 
   init(_ service: PipeService, number: Int, flows: Int) throws {
-    pipe = try PipeBench(service, worker: number, connections: flows)
+    pipe = try PipeBench(service, worker: number)
     var randomness = Randomness()
     order = (0..<1 << 19).map { _ in randomness.next(below: flows) }
     let all = (0..<flows).map(UInt32.init)

@@ -31,10 +31,14 @@ extension UserspacePlane: Doctor {
     let found = try await examinations.withTurn { () async throws(PlaneError) in
       try await observe(isThorough: isThorough).findings
     }
-    let (appeared, cured) = findings.replace(found)
-    for finding in appeared { digest.report(.found(finding)) }
-    for finding in cured { digest.report(.cured(finding)) }
-    return found
+    tell(findings.replace(found))
+    return findings.present
+  }
+
+  /// Tells what is new and what is over.
+  func tell(_ changes: (appeared: [Finding], cured: [Finding])) {
+    for finding in changes.appeared { digest.report(.found(finding)) }
+    for finding in changes.cured { digest.report(.cured(finding)) }
   }
 
   private func observe(isThorough: Bool) async throws(PlaneError) -> Observation {

@@ -8,10 +8,14 @@ final class Findings: Sendable {
   var present: [Finding] { known.withLock { $0 } }
 
   /// Takes over what was found; what is new, and what is not so any more.
-  func replace(_ found: [Finding]) -> (appeared: [Finding], cured: [Finding]) {
-    known.withLock { known in
+  ///
+  /// - Parameter ofTables: about tables that have too little room, which is looked at apart from the rest.
+  func replace(_ found: [Finding], ofTables: Bool = false) -> (appeared: [Finding], cured: [Finding]) {
+    known.withLock { all in
+      let known = all.filter { ($0.kind == .tableFull) == ofTables }
       let (before, after) = (Set(known.map(\.identity)), Set(found.map(\.identity)))
-      defer { known = found }
+      let others = all.filter { ($0.kind == .tableFull) != ofTables }
+      all = ofTables ? others + found : found + others
       return (
         appeared: found.filter { !before.contains($0.identity) }, cured: known.filter { !after.contains($0.identity) }
       )

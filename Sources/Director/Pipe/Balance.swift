@@ -52,6 +52,11 @@ extension Director {
   private mutating func reschedule(
     _ old: UInt32, _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey
   ) -> Verdict {
+    guard hasFreeRoom() else {
+      // What is ended for the new connection might be the old one.
+      end(old, forced: false)
+      return schedule(frame, packet, vip, key)
+    }
     let verdict = schedule(frame, packet, vip, key)
     end(old, forced: false)
     return verdict
@@ -84,14 +89,8 @@ extension Director {
       client: packet.source, clientPort: packet.sourcePort, destination: packet.destination, now: now)
     let state = next(.none, packet)
     let isOnePacket = packet.transport == UDP.number && match.isOnePacket
-    if !isOnePacket, connections.count >= connections.capacity { return .drop(.connectionTableFull) }
-    let (shared, settings) = (shared, settings)
-    let opening = service.locked { locked in
-      locked.open(
-        new, port: packet.destinationPort, vip: vip, callID: callID, active: isOnePacket ? nil : state.isActive, shared,
-        settings)
-    }
-    switch opening {
+    guard isOnePacket || hasRoom() else { return .drop(.connectionTableFull) }
+    switch open(service, new, packet.destinationPort, vip, callID, active: isOnePacket ? nil : state.isActive) {
     case .notOurs: return unclaimed(frame, packet)
     case .templatesFull: return .drop(.templateTableFull)
     case .noServer: return noServer(frame, packet, service)
@@ -103,8 +102,29 @@ extension Director {
     }
   }
 
+  /// Has the service find a server, and a template where it has such: for that one other connection may have to end.
+  mutating func open(
+    _ service: Service, _ new: NewConnection, _ port: UInt16, _ vip: UInt16, _ callID: UInt64, active: Bool?
+  ) -> ServiceState.Opening {
+    let opening = tryToOpen(service, new, port, vip, callID, active: active)
+    guard case .templatesFull = opening, evictTemplate() else { return opening }
+    return tryToOpen(service, new, port, vip, callID, active: active)
+  }
+
+  /// Changes nothing of the director itself, which the compiler would copy to lend it to a function that says so.
+  private mutating func tryToOpen(
+    _ service: Service, _ new: NewConnection, _ port: UInt16, _ vip: UInt16, _ callID: UInt64, active: Bool?
+  ) -> ServiceState.Opening {
+    let (shared, expireQuiescent) = (shared, settings.expireQuiescentTemplate != 0)
+    return service.locked { locked in
+      locked.open(
+        new, port: port, vip: vip, callID: callID, active: active, expireQuiescent: expireQuiescent, shared)
+    }
+  }
+
   /// The hash of the message's Call-ID where the service goes by that, else 0; nil where it has none.
-  private func callID(_ frame: Bytes, _ packet: Packet, _ match: ServiceTable.Match) -> UInt64? {
+  /// As `tryToOpen`, it says that it might change the director.
+  private mutating func callID(_ frame: Bytes, _ packet: Packet, _ match: ServiceTable.Match) -> UInt64? {
     guard match.usesCallID else { return 0 }
     guard packet.transport == UDP.number, let whole = frame.resized(to: packet.end) else { return nil }
     return SIP.callID(whole.dropping(packet.transportHeader + UDP.length), seed: seed)
@@ -123,7 +143,7 @@ extension Director {
     connections[number].state = state.rawValue
     connections[number].packets = 1
     connections[number].flags = state.isActive ? [] : .inactive
-    connections.time(number, expires: now &+ (saysState ? timeout(state) : Self.firstTimeout))
+    connections.time(number, expires: now &+ (saysState ? timeout(state) : Self.firstTimeout), lane: state.lane)
     if template != 0, state.isEstablished { shared.persistence.assure(template) }
   }
 
@@ -142,7 +162,7 @@ extension Director {
     let old = connections[number].state
     let state = next(ConnectionState(stored: old), packet)
     count(number, state, connections[number].server, packet.length)
-    if state.rawValue != old { enter(state, number) }
+    if state.rawValue != old { enter(state, number) } else if state == .udp { settleFlow(number) }
   }
 
   /// Counts a packet of a connection and moves its end away.
@@ -159,6 +179,13 @@ extension Director {
   @inline(never)
   private mutating func hasten(_ number: UInt32, _ end: UInt32) { connections.time(number, expires: end) }
 
+  /// A flow of datagrams has its second one.
+  @inline(never)
+  private mutating func settleFlow(_ number: UInt32) {
+    guard connections[number].lane != .settled else { return }
+    connections.time(number, expires: connections[number].expires, lane: .settled)
+  }
+
   /// A connection enters another state, and its server's counts follow.
   @inline(never)
   private mutating func enter(_ state: ConnectionState, _ number: UInt32) {
@@ -166,7 +193,7 @@ extension Director {
     if connections[number].flags.contains(.offloaded) { takeBack(number) }
     connections[number].state = state.rawValue
     // Ends may have moved nearer than the wheel's place for it.
-    connections.time(number, expires: expires)
+    connections.time(number, expires: expires, lane: state.lane)
     let (server, parent) = (connections[number].server, connections[number].parent)
     if state.isActive == connections[number].flags.contains(.inactive) {
       connections[number].flags.formSymmetricDifference(.inactive)

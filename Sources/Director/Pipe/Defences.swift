@@ -2,7 +2,7 @@ import LVS
 
 /// What the director does against overload: fewer new connections, and an end to those that hardly live.
 extension Director {
-  /// Whether the `drop_packet` defence takes this new connection: every so-manieth.
+  /// Whether the `drop_packet` defense takes this new connection, one in so many.
   mutating func isDefended() -> Bool {
     let every = settings.defense.dropsEvery
     guard every > 0 else { return false }
@@ -14,20 +14,30 @@ extension Director {
     return false
   }
 
-  /// The `drop_entry` defence: once a second, a random thirty-second part of the table is to be looked at.
+  /// The `drop_entry` defense: once a second, a random thirty-second part of the table is to be looked at.
   mutating func beginDropping() {
-    dropping = settings.defense.dropsEntries ? (connections.places + 31) / 32 : 0
+    dropping = settings.defense.dropsEntries ? (connections.bound + 31) / 32 : 0
   }
 
   /// Looks at some of that part and ends connections; whether there is more of it.
   mutating func dropEntries(limit: UInt32) -> Bool {
+    guard connections.count > 0 else {
+      dropping = 0
+      return false
+    }
     let count = min(dropping, limit)
     for _ in 0..<count {
-      let number = UInt32(random.next(through: UInt64(connections.places) - 1)) + 1
+      let number = UInt32(random.next(through: UInt64(connections.bound) - 1))
       if connections.isLive(number), isIdle(number) { end(number, forced: true) }
     }
     dropping -= count
     return dropping > 0
+  }
+
+  /// Has memory given back where most connections are gone; some at a time, whether there is more.
+  mutating func shrink(limit: Int) -> Bool {
+    if isShrinking { isShrinking = connections.shrink(limit: limit) }
+    return isShrinking
   }
 
   /// Half-open ones always; established ones and datagrams that were quiet for a minute, the fewer packets they had

@@ -22,6 +22,10 @@ struct Director: ~Copyable {
   let servers: ServerTable
   let counters: Counters
   var connections: ConnectionTable
+  /// How many of them there may be for now, of what all workers may have.
+  var room = 0
+  /// Whether memory may be given back.
+  var isShrinking = false
   private(set) var snapshot: Snapshot
   private(set) var table: ServiceTable
   private(set) var settings: Settings
@@ -56,12 +60,13 @@ struct Director: ~Copyable {
   private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
   init(
-    shared: SharedTables, counters: Counters, connections: Int, seed: UInt64, ownership: Ownership = .sole
+    shared: SharedTables, counters: Counters, seed: UInt64, ownership: Ownership = .sole
   ) throws(SystemError) {
     self.shared = shared
     servers = shared.servers
     self.counters = counters
-    self.connections = try ConnectionTable(capacity: connections, seed: seed)
+    connections = try ConnectionTable(capacity: shared.room.total, seed: seed)
+    room = shared.room.take()
     snapshot = shared.publication.snapshot
     table = snapshot.table()
     settings = snapshot.settings
@@ -177,7 +182,9 @@ struct Director: ~Copyable {
     let server = connections[number].server
     let state = ConnectionState(stored: connections[number].state)
     let isSettled =
-      transport == UDP.number || TCPTransition.next(state, flags: flags, secure: settings.defense.isSecure) == state
+      transport == UDP.number
+      ? connections[number].lane == .settled
+      : TCPTransition.next(state, flags: flags, secure: settings.defense.isSecure) == state
     let length = inspections[place].packet.length
     guard isSettled, inspections[place].packet.ttl > 1, inspections[place].packet.wireLength(frame) <= link.mtu,
       servers[server].isAvailable.load(ordering: .relaxed)

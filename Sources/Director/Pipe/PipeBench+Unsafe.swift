@@ -10,8 +10,13 @@ public final class PipeService {
   ///   - vip: the service, of TCP.
   ///   - servers: how many it has, of weight 1 + i mod 10, each with an Ethernet address.
   ///   - workers: how many pipes it is for.
-  public init(vip: Endpoint, scheduler: SchedulerName, servers: Int, workers: Int = 1) throws(PlaneError) {
-    let shared = try available { () throws(SystemError) in try SharedTables(seed: Self.seed) }
+  ///   - connections: the most there can be, of all pipes together.
+  public init(
+    vip: Endpoint, scheduler: SchedulerName, servers: Int, workers: Int = 1, connections: Int
+  ) throws(PlaneError) {
+    let shared = try available { () throws(SystemError) in
+      try SharedTables(connections: connections, workers: workers, seed: Self.seed)
+    }
     var counters: [Counters] = []
     for _ in 0..<workers { counters.append(try available { () throws(SystemError) in try Counters() }) }
     services = Services(shared: shared, counters: counters, seed: Self.seed)
@@ -35,21 +40,18 @@ public final class PipeService {
   private var director: Director
   private let service: PipeService
 
-  /// - Parameters:
-  ///   - worker: which of the service's workers this is.
-  ///   - connections: the most there can be.
-  public init(_ service: PipeService, worker: Int = 0, connections: Int) throws(PlaneError) {
+  /// - Parameter worker: which of the service's workers this is.
+  public init(_ service: PipeService, worker: Int = 0) throws(PlaneError) {
     director = try available { () throws(SystemError) in
       try Director(
-        shared: service.services.shared, counters: service.services.counters[worker],
-        connections: connections, seed: PipeService.seed)
+        shared: service.services.shared, counters: service.services.counters[worker], seed: PipeService.seed)
     }
     self.service = service
   }
 
   /// The only pipe of a service of its own.
   public init(vip: Endpoint, scheduler: SchedulerName, servers: Int, connections: Int) throws(PlaneError) {
-    try self.init(PipeService(vip: vip, scheduler: scheduler, servers: servers), connections: connections)
+    try self.init(PipeService(vip: vip, scheduler: scheduler, servers: servers, connections: connections))
   }
 
   public var connections: Int { director.connections.count }

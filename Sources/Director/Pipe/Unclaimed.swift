@@ -48,26 +48,24 @@ extension Director {
     let match = table.service(reversed, vip)
     guard match != .none, let service = snapshot.services[Int(match.number)] else { return .drop(.unclaimed) }
     guard !isDefended() else { return .drop(.scheduleDefence) }
-    guard reversed.sourcePort != Self.ftpData, connections.count < connections.capacity else {
-      return .drop(.unclaimed)
-    }
+    guard reversed.sourcePort != Self.ftpData else { return .drop(.unclaimed) }
     guard !match.usesCallID else { return .drop(.noCallId) }
     // Schedulers that go by the destination go by the embedded packet's: the kernel's `dh`, `lblc` and `lblcr` do.
     let new = NewConnection(
       client: reversed.source, clientPort: reversed.sourcePort, destination: embedded.destination, now: now)
-    let (shared, settings) = (shared, settings)
     let isOnePacket = embedded.transport == UDP.number && match.isOnePacket
-    let opening = service.locked { locked in
-      locked.open(
-        new, port: reversed.destinationPort, vip: vip, callID: 0, active: isOnePacket ? nil : false, shared, settings)
+    guard isOnePacket || hasRoom() else { return .drop(.connectionTableFull) }
+    switch open(service, new, reversed.destinationPort, vip, 0, active: isOnePacket ? nil : false) {
+    case .notOurs, .noServer: return .drop(.noServer)
+    case .templatesFull: return .drop(.templateTableFull)
+    case .server(let server, let template):
+      counters.connection(server: server, service: match.number)
+      if !isOnePacket {
+        insert(key, server, template, embedded.transport == UDP.number ? .udp : .none, saysState: false)
+      }
+      counters.packet(server: server, service: match.number, bytes: packet.length)
+      return forward(frame, packet, server)
     }
-    guard case .server(let server, let template) = opening else { return .drop(.noServer) }
-    counters.connection(server: server, service: match.number)
-    if !isOnePacket {
-      insert(key, server, template, embedded.transport == UDP.number ? .udp : .none, saysState: false)
-    }
-    counters.packet(server: server, service: match.number, bytes: packet.length)
-    return forward(frame, packet, server)
   }
 
   /// TCP gets a reset, UDP and SCTP an error.

@@ -29,7 +29,7 @@ public final class OfflineDirector {
     do throws(SystemError) {
       let (shared, counters) = (try SharedTables(seed: seed), try Counters())
       services = Services(shared: shared, counters: [counters], seed: seed)
-      director = try Director(shared: shared, counters: counters, connections: 1 << 20, seed: seed)
+      director = try Director(shared: shared, counters: counters, seed: seed)
       resolved = ResolvedServers(shared.servers)
     } catch {
       throw .unavailable(error.description)

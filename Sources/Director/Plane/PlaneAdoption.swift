@@ -31,7 +31,9 @@ extension UserspacePlane {
     resolve(hops)
     for vip in before.subtracting(next) { vips.leave(vip) }
     let link = self.link.link
-    let moment = services.withLock { $0.publish(link: link, freePages: Memory.freePages) }
+    let moment = services.withLock {
+      $0.publish(link: link, freePages: Memory.freePages, isCrowded: workers.isCrowded)
+    }
     await workers.adopted(moment)
     for vip in next.subtracting(before) { vips.take(vip, after: standby[vip]) }
     services.withLock { $0.collect(Clock.ticks) }
@@ -47,7 +49,9 @@ extension UserspacePlane {
 
   /// Has the workers take over defenses that changed by themselves.
   func defend() async {
-    guard services.withLock({ $0.settings.defended(freePages: Memory.freePages) }) != nil else { return }
+    let isCrowded = workers.isCrowded
+    let defended = services.withLock { $0.settings.defended(freePages: Memory.freePages, isCrowded: isCrowded) }
+    guard defended != nil else { return }
     await turns.withTurn { await publish() }
   }
 }

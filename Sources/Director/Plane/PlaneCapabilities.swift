@@ -19,6 +19,7 @@ extension UserspacePlane {
     facilities.takeover = vips
     facilities.neighbors = { [vips] in await vips.worker.inspect { $0.neighbors.listing($1) } }
     facilities.workers = { [workers] in await workers.status() }
+    facilities.tables = { [workers] in workers.tables }
     facilities.verdicts = { [workers, neighborCounters] in await workers.verdicts(beside: neighborCounters) }
     facilities.doctor = self
     return facilities

@@ -14,8 +14,10 @@ extension UserspacePlane {
     public var xdp: XDPMode?
     /// Whether established flows are forwarded by the XDP program itself, where the interface can.
     public var offloadsFlows = true
-    /// Connections of each worker at most.
-    public var connections = 1 << 20
+    /// Connections of all workers together at most; nil for as many as fit into a sixteenth of the machine's memory.
+    public var connections: Int?
+    /// Persistence templates at most; nil for as many as connections.
+    public var templates: Int?
     /// Whether no VIP is taken before that is asked for.
     public var standsBy = false
     /// Probes for another owner before a VIP is taken, and milliseconds between two.
@@ -52,6 +54,13 @@ extension UserspacePlane.Options {
       probeCount: probeCount, probeInterval: UInt64(probeInterval), announceCount: announceCount,
       announceInterval: UInt64(announceInterval), announceRefresh: UInt64(announceRefresh) * 1_000,
       yields: yieldsConflicts)
+  }
+
+  /// Connections that there is room for where nothing else is said, whatever the memory.
+  static let leastRoom = 1 << 20
+
+  var room: Int {
+    connections ?? min(max(Int(Memory.size) / 16 / ConnectionTable.bytesPerRecord, Self.leastRoom), 1 << 30)
   }
 
   var peers: Neighborhood.Peers { Neighborhood.Peers(stations: peerStations, addresses: peerAddresses) }

@@ -31,7 +31,8 @@ public final class UserspacePlane: ForwardingPlane {
     let guardian = options.hostGuard ? try HostGuard(interface: options.interface, vlan: options.vlan) : nil
     let (shared, mailboxes): (SharedTables, [WorkerMailbox])
     do throws(SystemError) {
-      shared = try SharedTables(seed: seed)
+      shared = try SharedTables(
+        connections: options.room, workers: options.workers, templates: options.templates ?? options.room, seed: seed)
       mailboxes = try WorkerPool.mailboxes(options.workers)
       resolved = ResolvedServers(shared.servers)
       neighborCounters = try Counters()
@@ -50,6 +51,7 @@ public final class UserspacePlane: ForwardingPlane {
     workers = try WorkerPool(
       options, shared: shared, mailboxes: mailboxes, seed: seed, on: interface, digest,
       want: { worker.want(shared.servers[$0].endpoint.address) })
+    digest.report(.sized(workers.sizes))
     link = LinkKeeper(options, interface, workers.group, guardian, digest)
     if !interface.isUp { worker.link(isUp: false) }
     worker.resolve(Dictionary(options.peerAddresses.map { ($0, nil) }, uniquingKeysWith: { first, _ in first }))
@@ -97,7 +99,7 @@ public final class UserspacePlane: ForwardingPlane {
   /// Once a second until the plane is gone: templates end, rates move on, what was removed is forgotten.
   private static func upkeep(_ plane: () -> UserspacePlane?) async {
     var second = 0
-    var starvation = StarvationWatch()
+    var (starvation, tables) = (StarvationWatch(), TableWatch())
     while (try? await Task.sleep(for: .seconds(1))) != nil, let plane = plane() {
       second += 1
       plane.digest.tick(Clock.milliseconds)
@@ -109,6 +111,7 @@ public final class UserspacePlane: ForwardingPlane {
       }
       if second % 60 == 0 { plane.services.withLock { $0.collect(Clock.ticks) } }
       await plane.defend()
+      plane.tell(plane.findings.replace(tables.look(plane.workers.tables).map { Finding($0) }, ofTables: true))
       for line in starvation.look(plane.workers.ringDrops) { plane.digest.report(.warning(line)) }
     }
   }

@@ -59,15 +59,19 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   ///   - port: the packet's destination port, which differs from the service's where that takes many.
   ///   - callID: the hash of the message's Call-ID, where the service's engine goes by that, else 0.
   ///   - active: whether the connection is active in its first state; nil for one that leaves no trace.
+  ///   - expireQuiescent: whether a template to a quiesced server is not used any more.
   mutating func open(
-    _ new: NewConnection, port: UInt16, vip: UInt16, callID: UInt64, active: Bool?, _ shared: SharedTables,
-    _ settings: Settings
+    _ new: NewConnection, port: UInt16, vip: UInt16, callID: UInt64, active: Bool?, expireQuiescent: Bool,
+    _ shared: SharedTables
   ) -> Opening {
     if let moment = pending?.moment, shared.publication.moment >= moment { enterPending(shared.servers) }
     guard !isRemoved else { return .notOurs }
     let (template, server): (UInt32, UInt32)
     if let persistence = definition.persistence {
-      switch adopt(new, port: port, vip: vip, callID, persistence, countsChild: active != nil, shared, settings) {
+      switch adopt(
+        new, port: port, vip: vip, callID, persistence, countsChild: active != nil, expireQuiescent: expireQuiescent,
+        shared)
+      {
       case .template(let number, let target): (template, server) = (number, target)
       case .noServer: return .noServer
       case .full: return .templatesFull
@@ -90,13 +94,13 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   /// The client's template, found or made.
   private mutating func adopt(
     _ new: NewConnection, port: UInt16, vip: UInt16, _ callID: UInt64, _ persistence: Persistence, countsChild: Bool,
-    _ shared: SharedTables, _ settings: Settings
+    expireQuiescent: Bool, _ shared: SharedTables
   ) -> PersistenceTable.Adoption {
     let key = PersistenceTable.key(
       new.client, port: port, vip: vip, definition.key, persistence.netmask, callID: callID)
     return shared.persistence.adopt(
       key, callID: callID, lifetime: persistence.timeout * ticksPerSecond, new.now,
-      expireQuiescent: settings.expireQuiescentTemplate != 0, countsChild: countsChild
+      expireQuiescent: expireQuiescent, countsChild: countsChild
     ) { pick(new) }
   }
 

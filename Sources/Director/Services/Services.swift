@@ -170,12 +170,12 @@ final class Services {
   ///
   /// - Returns: the moment, which workers are to take over.
   @discardableResult
-  func publish(link: Link, freePages: UInt64) -> UInt64 {
+  func publish(link: Link, freePages: UInt64, isCrowded: Bool = false) -> UInt64 {
     moment += 1
     let change = staged
     staged = nil
     settings = change?.settings ?? settings
-    settings.raiseDefenses(freePages: freePages)
+    settings.raiseDefenses(freePages: freePages, isCrowded: isCrowded)
     desired = change?.next ?? desired
     for (key, service) in change?.services ?? [:] {
       let (scheduler, isBound) = change?.schedulers[key] ?? (nil, false)

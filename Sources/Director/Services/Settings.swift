@@ -8,11 +8,12 @@ struct Settings: Sendable {
   var sloppyTCP: UInt32 = 0
   var sloppySCTP: UInt32 = 0
   var scheduleICMP: UInt32 = 0
-  /// The three defenses: 0 off, 1 on when memory is low (and then shown as 2), 3 always on.
+  /// The three defenses: 0 off, 1 on when memory is low or the connection table nearly full (and then shown as 2),
+  /// 3 always on.
   var dropEntry: UInt32 = 0
   var dropPacket: UInt32 = 0
   var secureTCP: UInt32 = 0
-  /// How seldom `drop_packet` drops when it is always on: one in this many connections.
+  /// Of how many new connections `drop_packet` drops one, always or because of the table.
   var dropRate: UInt32 = 10
   /// Memory is low below this many pages.
   var memoryThreshold: UInt32 = 1_024
@@ -84,23 +85,28 @@ struct Defense: Sendable, Equatable {
 }
 
 extension Settings {
-  /// Moves the automatic levels and raises or lowers the defenses for this many pages of memory that are free.
-  mutating func raiseDefenses(freePages: UInt64) {
+  /// Moves the automatic levels and raises or lowers the defenses.
+  ///
+  /// - Parameters:
+  ///   - freePages: pages of memory that are free.
+  ///   - isCrowded: whether the connection table is nearly full.
+  mutating func raiseDefenses(freePages: UInt64, isCrowded: Bool) {
     let isLow = freePages < UInt64(memoryThreshold)
     for level in [\.dropEntry, \.secureTCP, \.dropPacket] as [WritableKeyPath<Settings, UInt32>]
     where [1, 2].contains(self[keyPath: level]) {
-      self[keyPath: level] = isLow ? 2 : 1
+      self[keyPath: level] = isLow || isCrowded ? 2 : 1
     }
     defense.dropsEntries = dropEntry >= 2
     defense.isSecure = secureTCP >= 2
-    let lowRate = isLow ? memoryThreshold / (memoryThreshold - UInt32(freePages)) : 0
-    defense.dropsEvery = dropPacket < 2 ? 0 : dropPacket == 3 ? dropRate : lowRate
+    // As in the kernel memory counts by how low it is; in the end nothing is let in. A full table makes room itself.
+    let memoryRate = isLow ? memoryThreshold / (memoryThreshold - UInt32(freePages)) : dropRate
+    defense.dropsEvery = dropPacket < 2 ? 0 : dropPacket == 3 ? dropRate : memoryRate
   }
 
   /// The same for what is in force, to be called every second: nil where nothing changes.
-  func defended(freePages: UInt64) -> Settings? {
+  func defended(freePages: UInt64, isCrowded: Bool) -> Settings? {
     var settings = self
-    settings.raiseDefenses(freePages: freePages)
+    settings.raiseDefenses(freePages: freePages, isCrowded: isCrowded)
     return settings.defense == defense ? nil : settings
   }
 }

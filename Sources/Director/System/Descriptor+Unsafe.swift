@@ -69,8 +69,10 @@ struct Descriptor: ~Copyable {
 
 /// The memory of this machine.
 enum Memory {
-  /// Pages that are free or hold buffers: what the defences against overload go by.
+  /// Pages that are free or hold buffers: what the defenses against overload go by.
   static var freePages: UInt64 { cl_free_pages() }
+  /// All of it, in bytes.
+  static var size: UInt64 { UInt64(sysconf(Int32(_SC_PHYS_PAGES))) * UInt64(getpagesize()) }
 }
 
 /// The clocks of this machine.

@@ -70,6 +70,8 @@ struct Connection: BitwiseCopyable {
   var timerPrevious: UInt32 = 0
   var state = ConnectionState.none.rawValue
   var flags: Flags = []
+  /// Where it waits for its end.
+  var lane = Lane.settled
 
   @inline(__always) var key: ConnectionKey { ConnectionKey(high: high, low: low, ports: ports) }
   var vip: UInt16 { UInt16(truncatingIfNeeded: ports >> 48) }

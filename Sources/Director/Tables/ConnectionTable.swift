@@ -4,6 +4,7 @@ import LVS
 /// The connections of one worker, or the templates of one service: a hash table that grows one bucket at a time.
 ///
 /// Linear hashing: an insertion splits two buckets, so there are twice as many as records, and growth never pauses.
+/// `shrink` merges buckets again where most records are gone, and gives memory back to the kernel.
 /// Records are numbered from 1; 0 stands for none. The hash is keyed, since clients choose what is hashed.
 @safe struct ConnectionTable: ~Copyable, @unchecked Sendable {
   private let memory: Mapping
@@ -11,12 +12,13 @@ import LVS
   private let records: UnsafeMutablePointer<Connection>
   private let buckets: UnsafeMutablePointer<UInt32>
   /// Buckets in use, and the mask that covers them.
-  private var bucketCount: UInt32
+  private(set) var bucketCount: UInt32
   private var mask: UInt32
-  private var free: UInt32 = 0
-  private var touched: UInt32 = 0
+  /// Buckets that have memory.
+  private var indexed: UInt32
+  private var places: Places
   private let seed: (UInt64, UInt64)
-  private(set) var wheel = TimerWheel()
+  private var wheel = TimerWheel()
 
   private(set) var count = 0
   let capacity: Int
@@ -24,21 +26,32 @@ import LVS
   static let smallest: UInt32 = 256
   /// With so many, four of five records are the first of their bucket: each further one would be a wait for memory.
   static let bucketsPerRecord = 2
+  /// How many splits ahead a bucket's first record is asked for.
+  private static let splitsAhead: UInt32 = 8
+  /// Buckets are merged where there are so many times more of them than that.
+  private static let sparseness = 4
+  /// Buckets whose memory is given back at once: half a megabyte.
+  private static let indexSegment: UInt32 = 1 << 17
   /// The memory of a record, all included.
-  static let octetsPerRecord = MemoryLayout<Connection>.stride + bucketsPerRecord * MemoryLayout<UInt32>.stride
+  static let bytesPerRecord = MemoryLayout<Connection>.stride + bucketsPerRecord * MemoryLayout<UInt32>.stride
 
   /// A table for at most `capacity` records, memory for which is taken as it is used.
-  init(capacity: Int, seed: UInt64) throws(SystemError) {
+  ///
+  /// - Parameter option: of `lbd`, which says how many there are.
+  init(capacity: Int, seed: UInt64, option: String = "--connections") throws(SystemError) {
     let capacity = min(max(capacity, 1), 1 << 30)
     let indexed = max(capacity * Self.bucketsPerRecord, Int(Self.smallest))
-    let memory = try Mapping(size: (capacity + 1) * MemoryLayout<Connection>.stride)
-    let index = try Mapping(size: indexed * MemoryLayout<UInt32>.stride)
+    let call = "mmap for \(capacity) records (fewer of them: lbd \(option))"
+    let memory = try Mapping(size: (capacity + 1) * MemoryLayout<Connection>.stride, call: call)
+    let index = try Mapping(size: indexed * MemoryLayout<UInt32>.stride, call: call)
     unsafe records = memory.base.bindMemory(to: Connection.self, capacity: capacity + 1)
     unsafe buckets = index.base.bindMemory(to: UInt32.self, capacity: indexed)
     self.memory = memory
     self.index = index
     self.capacity = capacity
+    places = Places(capacity: capacity)
     bucketCount = Self.smallest
+    self.indexed = Self.smallest
     mask = Self.smallest - 1
     self.seed = (seed ^ 0xa076_1d64_78bd_642f, seed &* 0xe703_7ed1_a0b4_28db | 1)
   }
@@ -91,11 +104,11 @@ import LVS
   @inline(__always)
   subscript(number: UInt32) -> Connection {
     get {
-      precondition(number != 0 && number <= touched)
+      precondition(number != 0 && number <= capacity)
       return unsafe records[Int(number)]
     }
     nonmutating _modify {
-      precondition(number != 0 && number <= touched)
+      precondition(number != 0 && number <= capacity)
       yield unsafe &records[Int(number)]
     }
   }
@@ -120,8 +133,10 @@ import LVS
 
   /// A new record that is linked under its key, not yet timed; 0 where the table is full.
   mutating func insert(_ key: ConnectionKey) -> UInt32 {
-    guard let number = take() else { return 0 }
-    while Int(bucketCount) < count * Self.bucketsPerRecord { split() }
+    let number = unsafe places.take(records)
+    guard number != 0 else { return 0 }
+    count &+= 1
+    while Int(bucketCount) < count &* Self.bucketsPerRecord { split() }
     let bucket = Int(bucket(of: key))
     unsafe records[Int(number)] = Connection(high: key.high, low: key.low, ports: key.ports, next: buckets[bucket])
     unsafe buckets[bucket] = number
@@ -132,8 +147,7 @@ import LVS
   mutating func remove(_ number: UInt32) {
     unlink(number)
     unsafe wheel.cancel(number, records)
-    unsafe records[Int(number)].next = free
-    free = number
+    unsafe places.give(number, records)
     count -= 1
   }
 
@@ -148,10 +162,12 @@ import LVS
     unsafe buckets[bucket] = number
   }
 
-  /// Has the record looked at when it expires. Put off `expires` afterwards as often as you like.
-  mutating func time(_ number: UInt32, expires: UInt32) {
+  /// Has the record looked at when it expires, at the end of its lane or of another one. Put off `expires` afterwards
+  /// as often as you like.
+  mutating func time(_ number: UInt32, expires: UInt32, lane: Lane? = nil) {
+    if unsafe records[Int(number)].flags.contains(.timed) { unsafe wheel.cancel(number, records) }
     unsafe records[Int(number)].expires = expires
-    unsafe wheel.cancel(number, records)
+    if let lane { unsafe records[Int(number)].lane = lane }
     unsafe wheel.schedule(number, records)
   }
 
@@ -165,43 +181,49 @@ import LVS
     wheel.clock = now
   }
 
-  /// Places of records that were ever used.
-  var places: UInt32 { touched }
+  // MARK: Lanes
+
+  /// See `TimerWheel.count(_:)`.
+  func count(_ lane: Lane) -> Int { wheel.count(lane) }
+
+  /// See `TimerWheel.first(of:)`.
+  func first(of lane: Lane) -> UInt32 { wheel.first(of: lane) }
+
+  /// See `TimerWheel.next(after:)`.
+  func next(after number: UInt32) -> UInt32 { unsafe wheel.next(after: number, records) }
+
+  // MARK: All of them
+
+  /// Records have numbers below this one.
+  var bound: UInt32 { places.bound }
 
   func isLive(_ number: UInt32) -> Bool {
-    unsafe number != 0 && number <= touched && records[Int(number)].flags.contains(.timed)
+    unsafe number != 0 && number < bound && places.mayHaveRecords(number)
+      && records[Int(number)].flags.contains(.timed)
   }
 
   /// Visits the records with numbers from `start` on, at most `limit` places; where to go on, or 0 at the end.
   func visit(from start: UInt32, limit: UInt32, _ body: (UInt32, Connection) -> Void) -> UInt32 {
-    var number = max(start, 1)
-    let end = min(UInt64(touched), UInt64(number) + UInt64(limit) - 1)
-    while UInt64(number) <= end {
+    let end = bound
+    var (number, left) = (max(start, 1), limit)
+    while number < end, left > 0 {
+      left -= 1
+      if !places.mayHaveRecords(number) {
+        number = places.next(after: number)
+        continue
+      }
       if unsafe records[Int(number)].flags.contains(.timed) { unsafe body(number, records[Int(number)]) }
       number += 1
     }
-    return end == UInt64(touched) ? 0 : number
+    return number < end ? number : 0
   }
 
   /// Copies of the records with numbers from `start` on, of at most `limit` places; where to go on, or 0 at the end.
   func slice(from start: UInt32, limit: UInt32) -> ([Connection], next: UInt32) {
     var records: [Connection] = []
-    records.reserveCapacity(Int(min(limit, touched &- min(max(start, 1), touched) &+ 1)))
+    records.reserveCapacity(min(Int(limit), count))
     let next = visit(from: start, limit: limit) { records.append($1) }
     return (records, next)
-  }
-
-  private mutating func take() -> UInt32? {
-    if free != 0 {
-      let number = free
-      free = unsafe records[Int(number)].next
-      count += 1
-      return number
-    }
-    guard Int(touched) < capacity else { return nil }
-    touched += 1
-    count += 1
-    return touched
   }
 
   private func unlink(_ number: UInt32) {
@@ -226,7 +248,9 @@ import LVS
     let new = bucketCount
     if new > mask { mask = mask << 1 | 1 }
     let old = new & (mask >> 1)
-    bucketCount += 1
+    bucketCount &+= 1
+    // That record will be there when its bucket's turn comes, some insertions later.
+    unsafe cl_prefetch(first(old &+ Self.splitsAhead))
     var number = unsafe buckets[Int(old)]
     unsafe buckets[Int(old)] = 0
     unsafe buckets[Int(new)] = 0
@@ -237,5 +261,52 @@ import LVS
       unsafe buckets[bucket] = number
       number = record.next
     }
+  }
+
+  // MARK: Memory
+
+  /// Gives memory back where most records are gone, in about `limit` steps of some nanoseconds; whether there is more.
+  ///
+  /// Not to be called between the two passes over a batch.
+  mutating func shrink(limit: Int) -> Bool {
+    let page = 1 << 9
+    var left = limit
+    while left > 0, bucketCount > Self.smallest, Int(bucketCount) > count * Self.bucketsPerRecord * Self.sparseness {
+      merge()
+      left -= 1
+    }
+    while left > 0, dropIndex() { left -= page }
+    if left > 0 { places.fillLowest() }
+    var segment = Int.max
+    while left > 0, let empty = places.dropEmpty(below: segment) {
+      segment = empty
+      let size = Int(Places.segment) * MemoryLayout<Connection>.stride
+      memory.discard(segment * size..<(segment + 1) * size)
+      left -= page
+    }
+    return left <= 0
+  }
+
+  /// Takes the last bucket away and moves what it has to the bucket that it was split from.
+  private mutating func merge() {
+    indexed = max(indexed, bucketCount)
+    bucketCount -= 1
+    let (gone, kept) = (Int(bucketCount), Int(bucketCount & (mask >> 1)))
+    if bucketCount == mask >> 1 + 1 { mask >>= 1 }
+    var last = unsafe buckets[gone]
+    guard last != 0 else { return }
+    while case let next = unsafe records[Int(last)].next, next != 0 { last = next }
+    unsafe records[Int(last)].next = buckets[kept]
+    unsafe buckets[kept] = buckets[gone]
+  }
+
+  /// Gives memory behind the last bucket back; whether there was enough of it.
+  private mutating func dropIndex() -> Bool {
+    let start = (max(indexed, bucketCount) - 1) / Self.indexSegment * Self.indexSegment
+    guard start >= bucketCount else { return false }
+    let size = MemoryLayout<UInt32>.stride
+    index.discard(Int(start) * size..<Int(indexed) * size)
+    indexed = start
+    return true
   }
 }

@@ -59,6 +59,13 @@ struct TrafficCounter: ~Copyable {
   /// Frames that the XDP program forwarded by itself.
   let offloaded = Counter()
   let connections = Atomic<Int>(0)
+  /// Frames that wait: for the first fragment of their datagram, for their server's Ethernet address.
+  let fragments = Atomic<Int>(0)
+  let holding = Atomic<Int>(0)
+  /// Connections that were ended so that new ones had room.
+  let evictedHalfOpen = Counter()
+  let evictedOnePacket = Counter()
+  let evictedClosing = Counter()
   /// The most frames that waited in the ring at once within the last second, and how many can.
   let ringFill = Atomic<Int>(0)
   let ringSize = Atomic<Int>(0)
@@ -104,6 +111,15 @@ struct TrafficCounter: ~Copyable {
   @inline(__always)
   func drop(_ reason: DropReason) {
     unsafe drops[Int(reason.rawValue)].add(1)
+  }
+
+  /// Counts a connection of this lane that is ended for a new one.
+  func evicted(_ lane: Lane) {
+    switch lane {
+    case .freshTCP, .freshSCTP: evictedHalfOpen.add(1)
+    case .freshUDP: evictedOnePacket.add(1)
+    case .settled, .closing, .closed: evictedClosing.add(1)
+    }
   }
 
   func server(_ number: UInt32) -> Statistics {

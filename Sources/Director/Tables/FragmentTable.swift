@@ -57,6 +57,9 @@ struct FragmentTable: ~Copyable {
     return first..<first + Self.ways
   }
 
+  /// Frames that wait for their first fragment.
+  var waitingCount: Int { waiting.count }
+
   /// What is to become of a fragment by what is known of its datagram.
   enum Fate: Equatable {
     case server(UInt32)

@@ -13,15 +13,28 @@ final class PersistenceTable: Sendable {
   /// Templates that are looked at while workers wait for the lock.
   private static let slice = 512
 
+  /// Templates that are looked at to find one without connections.
+  private static let looks = 16
+  /// Slices in which memory is given back at most each time, and the steps of one.
+  private static let shrinking = (slices: 64, steps: 2_048)
+
   private let table: Mutex<ConnectionTable>
-  /// By number, what is mixed into the keys of those templates that go by a Call-ID. Locked inside `table`'s lock.
-  private let callIDs = Mutex<[UInt32: UInt64]>([:])
+  /// Locked inside `table`'s lock.
+  private let callIDs: Mutex<CallIDs>
   private let servers: ServerTable
+  let capacity: Int
+  private let live = Atomic<Int>(0)
+  /// Templates without connections that made room for new ones.
+  private let displaced = Atomic<UInt64>(0)
 
   init(capacity: Int, seed: UInt64, servers: ServerTable) throws(SystemError) {
-    table = Mutex(try ConnectionTable(capacity: capacity, seed: seed))
-    self.servers = servers
+    table = Mutex(try ConnectionTable(capacity: capacity, seed: seed, option: "--templates"))
+    callIDs = Mutex(try CallIDs(capacity: capacity))
+    (self.servers, self.capacity) = (servers, capacity)
   }
+
+  var count: Int { live.load(ordering: .relaxed) }
+  var evicted: UInt64 { displaced.load(ordering: .relaxed) }
 
   /// What a client's new connection is to go by.
   enum Adoption: Equatable {
@@ -106,20 +119,42 @@ final class PersistenceTable: Sendable {
     _ key: ConnectionKey, _ table: inout ConnectionTable, callID: UInt64, server: UInt32, lifetime: UInt32,
     _ now: UInt32
   ) -> UInt32 {
-    let number = table.insert(key)
+    var number = table.insert(key)
+    if number == 0, displace(&table) { number = table.insert(key) }
     guard number != 0 else { return 0 }
     if callID != 0 { callIDs.withLock { $0[number] = callID } }
     table[number].server = server
     table[number].flags = .template
     table[number].packets = lifetime
-    table.time(number, expires: now &+ lifetime)
+    table.time(number, expires: now &+ lifetime, lane: .unassured)
     servers[server].templates.wrappingAdd(1, ordering: .relaxed)
+    live.store(table.count, ordering: .relaxed)
     return number
+  }
+
+  /// Removes a template without connections to make room, one that has waited long, if there is one of which none was
+  /// ever established; whether one was found. Those that are looked at in vain go to the end of their lane.
+  private func displace(_ table: inout ConnectionTable) -> Bool {
+    for look in 0..<2 * Self.looks {
+      let number = table.first(of: look < Self.looks ? .unassured : .assured)
+      guard number != 0 else { continue }
+      if table[number].parent == 0 {
+        remove(number, &table)
+        displaced.wrappingAdd(1, ordering: .relaxed)
+        return true
+      }
+      table.time(number, expires: table[number].expires)
+    }
+    return false
   }
 
   /// A connection of the template was established.
   func assure(_ number: UInt32) {
-    table.withLock { table in table[number].flags.formUnion(.assured) }
+    table.withLock { table in
+      guard !table[number].flags.contains(.assured) else { return }
+      table[number].flags.formUnion(.assured)
+      table.time(number, expires: table[number].expires, lane: .assured)
+    }
   }
 
   /// A connection of the template ended. Where it was forced out and the template has no other use, that goes too.
@@ -130,7 +165,7 @@ final class PersistenceTable: Sendable {
     }
   }
 
-  /// Removes the templates whose time is up.
+  /// Removes the templates whose time is up, and gives memory back where most are gone.
   func expire(_ now: UInt32) {
     var isBehind = true
     while isBehind {
@@ -142,6 +177,9 @@ final class PersistenceTable: Sendable {
           _ = end(number, &table, now)
         }
       }
+    }
+    for _ in 0..<Self.shrinking.slices {
+      guard table.withLock({ $0.shrink(limit: Self.shrinking.steps) }) else { return }
     }
   }
 
@@ -168,7 +206,7 @@ final class PersistenceTable: Sendable {
         var templates: [Connection] = []
         let next = table.visit(from: start, limit: limit) { number, template in
           templates.append(template)
-          if let callID = callIDs[number] { templates[templates.count - 1].high ^= callID }
+          templates[templates.count - 1].high ^= callIDs[number]
         }
         return (templates, next)
       }
@@ -189,7 +227,8 @@ final class PersistenceTable: Sendable {
 
   private func remove(_ number: UInt32, _ table: inout ConnectionTable) {
     servers[table[number].server].templates.wrappingSubtract(1, ordering: .relaxed)
-    callIDs.withLock { if !$0.isEmpty { $0[number] = nil } }
+    callIDs.withLock { $0[number] = 0 }
     table.remove(number)
+    live.store(table.count, ordering: .relaxed)
   }
 }

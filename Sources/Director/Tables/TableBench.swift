@@ -12,7 +12,7 @@ public struct TableBench: ~Copyable {
   public var count: Int { table.count }
 
   /// Record and place in the index together.
-  public static var bytesPerConnection: Int { ConnectionTable.octetsPerRecord }
+  public static var bytesPerConnection: Int { ConnectionTable.bytesPerRecord }
 
   @inline(__always)
   private static func key(_ flow: UInt32) -> ConnectionKey {

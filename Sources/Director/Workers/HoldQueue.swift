@@ -1,9 +1,12 @@
 import LVS
 
 /// Frames that wait until their server's Ethernet address is known: few, for each server fewer, and not for long.
+///
+/// Bounded by their bytes too, since a super-frame has 64 KiB.
 struct HoldQueue {
   static let capacity = 512
   static let capacityPerServer = 64
+  static let maximumBytes = 4 << 20
   /// Milliseconds that a frame waits at most.
   static let patience: UInt64 = 3_000
 
@@ -14,14 +17,19 @@ struct HoldQueue {
   }
 
   private var held: [Held] = []
+  private var bytes = 0
 
   var isEmpty: Bool { held.isEmpty }
+  var count: Int { held.count }
 
   /// Keeps a frame; whether there was room.
   mutating func hold(_ frame: KeptFrame, for server: UInt32, now: UInt64) -> Bool {
-    guard held.count < Self.capacity, held.lazy.filter({ $0.server == server }).count < Self.capacityPerServer else {
+    guard held.count < Self.capacity, bytes + frame.octets.count <= Self.maximumBytes,
+      held.lazy.filter({ $0.server == server }).count < Self.capacityPerServer
+    else {
       return false
     }
+    bytes += frame.octets.count
     held.append(Held(frame: frame, server: server, until: now + Self.patience))
     return true
   }
@@ -41,6 +49,7 @@ struct HoldQueue {
       }
     }
     held = kept
+    bytes = kept.reduce(0) { $0 + $1.frame.octets.count }
     return (frames, given)
   }
 }

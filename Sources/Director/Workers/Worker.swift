@@ -8,6 +8,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   private static var dropLimit: UInt32 { 512 }
   /// Entries of the kernel's flows that are looked at after each batch.
   private static var settleLimit: Int { 2_048 }
+  /// Steps in which memory is given back after each batch.
+  private static var shrinkLimit: Int { 2_048 }
   /// Milliseconds a worker sleeps at most, so that connections end in time.
   private static var nap: Int32 { 50 }
 
@@ -175,8 +177,10 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     let isExpiring = director.expire(budget: Director.expiryBudget)
     let isSweeping = director.sweep(limit: Self.sweepLimit)
     let isDropping = director.dropEntries(limit: Self.dropLimit)
+    let isShrinking = director.shrink(limit: Self.shrinkLimit)
+    let isHelping = director.makeRoomForOthers()
     let isSettling = (director.isOffloading || mailbox.hasToSettle || !settlements.isEmpty) && settle()
-    return isExpiring || isSweeping || isDropping || isSettling
+    return isExpiring || isSweeping || isDropping || isShrinking || isHelping || isSettling
   }
 
   /// Keeps the counts of what the kernel forwards; whether there are more to be fetched now.
@@ -220,10 +224,11 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     for _ in 0..<director.fragments.expire(director.now) { director.counters.drop(.fragmentTimeout) }
     if meter.isDue {
       director.beginDropping()
+      director.isShrinking = true
+      director.giveSpareRoom()
       director.counters.load.store(meter.measure(), ordering: .relaxed)
       director.counters.ringDrops.add(port.overruns())
       tellFill()
-      director.counters.connections.store(director.connections.count, ordering: .relaxed)
     }
     return !held.isEmpty
   }
@@ -233,6 +238,9 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     director.counters.ringFill.store(max(peak, fill.waiting), ordering: .relaxed)
     director.counters.ringSize.store(fill.room, ordering: .relaxed)
     director.counters.processor.store(Thread.processor, ordering: .relaxed)
+    director.counters.connections.store(director.connections.count, ordering: .relaxed)
+    director.counters.fragments.store(director.fragments.waitingCount, ordering: .relaxed)
+    director.counters.holding.store(held.count, ordering: .relaxed)
     peak = 0
   }
 

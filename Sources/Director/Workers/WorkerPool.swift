@@ -3,8 +3,8 @@ import LVS
 /// All workers of a plane: their threads, what the control side shares with each, and what they tell together.
 public final class WorkerPool: Sendable {
   let group: any WorkerGroup
-  private let mailboxes: [WorkerMailbox]
-  private let shared: SharedTables
+  let mailboxes: [WorkerMailbox]
+  let shared: SharedTables
   private let tap = Tap()
   private let digest: EventDigest
 

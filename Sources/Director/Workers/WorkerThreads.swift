@@ -72,7 +72,7 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
     guard let port = attachment.ports[index].take() else { preconditionFailure("a port has one worker") }
     let (mailbox, count) = (context.mailboxes[index], context.mailboxes.count)
     var director = try Director(
-      shared: context.shared, counters: mailbox.counters, connections: context.options.connections, seed: context.seed,
+      shared: context.shared, counters: mailbox.counters, seed: context.seed,
       ownership: attachment.isUnsorted ? Ownership(worker: UInt32(index), workers: UInt32(count)) : .sole)
     director.connections.startClock(Clock.ticks)
     let box = WorkerBox(

@@ -130,7 +130,7 @@ struct MomentTests {
   @Test("Whichever worker schedules for whichever service, it goes by the configuration of that moment")
   func flips() async throws {
     let counters = try [Counters(), Counters()]
-    let shared = try SharedTables(templates: 1 << 8, seed: 1)
+    let shared = try SharedTables(connections: 1 << 11, workers: 2, templates: 1 << 8, seed: 1)
     let services = Services(shared: shared, counters: counters, seed: 1)
     let link = Link(mac: TestFrame.director, mtu: 1_500)
     // Of an odd moment the servers are 1 and 2, of an even one 3 and 4.
@@ -139,7 +139,7 @@ struct MomentTests {
     let (isOver, mixed, seen) = (Flag(), Flag(), Tally())
     let threads = try counters.map { counters in
       try Thread(name: "scheduling") {
-        guard var director = try? Director(shared: shared, counters: counters, connections: 1 << 10, seed: 1) else {
+        guard var director = try? Director(shared: shared, counters: counters, seed: 1) else {
           return mixed.raise()
         }
         var port: UInt16 = 0

@@ -10,16 +10,16 @@ final class TestDirector {
   let link: Link
 
   init(
-    connections: Int = 1 << 16, mtu: Int = 1_500, leavesChecksums: Bool = false, ownership: Ownership = .sole,
-    addresses: [IPAddress] = []
+    connections: Int = 1 << 16, templates: Int = 1 << 12, workers: Int = 1, mtu: Int = 1_500,
+    leavesChecksums: Bool = false, ownership: Ownership = .sole, addresses: [IPAddress] = []
   ) throws {
     link = Link(mac: TestFrame.director, mtu: mtu, addresses: addresses, leavesChecksums: leavesChecksums)
-    let (shared, counters) = (try SharedTables(templates: 1 << 12, seed: 1), try Counters())
+    let shared = try SharedTables(connections: connections, workers: workers, templates: templates, seed: 1)
+    let counters = try Counters()
     services = Services(shared: shared, counters: [counters], seed: 1)
     services.publish(link: link, freePages: .max)
     director = try Director(
-      shared: shared, counters: counters, connections: connections, seed: 1,
-      ownership: ownership)
+      shared: shared, counters: counters, seed: 1, ownership: ownership)
     director.connections.startClock(now)
     shared.persistence.startClock(now)
     director.tick(now)
@@ -53,9 +53,9 @@ final class TestDirector {
 
   func setMarks(_ rules: [MarkRule]) throws { try apply(.setMarks(rules)) }
 
-  /// Raises the defenses or lowers them for so much free memory.
-  func defend(freePages: UInt64) {
-    services.publish(link: link, freePages: freePages)
+  /// Raises the defenses or lowers them for so much free memory and room in the connection table.
+  func defend(freePages: UInt64, isCrowded: Bool = false) {
+    services.publish(link: link, freePages: freePages, isCrowded: isCrowded)
     director.keepUp()
     while director.sweep(limit: 100) {}
   }
@@ -156,6 +156,9 @@ final class TestDirector {
     director.beginDropping()
     while director.dropEntries(limit: 7) {}
   }
+
+  func makeRoomForOthers() -> Bool { director.makeRoomForOthers() }
+  func giveSpareRoom() { director.giveSpareRoom() }
 
   /// Keeps a frame that came before the first of its datagram.
   func park(_ frame: [UInt8]) -> Bool {

@@ -12,20 +12,24 @@ struct ConnectionTableTests {
   @Test("costs 56 bytes for a connection, 64 with its index")
   func size() {
     #expect(MemoryLayout<Connection>.stride == 56)
-    #expect(ConnectionTable.octetsPerRecord == 64)
+    #expect(ConnectionTable.bytesPerRecord == 64)
   }
 
-  @Test("does what a dictionary does, through growth, removal and reuse")
+  @Test("does what a dictionary does, through growth, removal, reuse and shrinking")
   func equivalence() throws {
     var table = try ConnectionTable(capacity: 20_000, seed: 7)
     var plain: [UInt32: UInt32] = [:]
     var random = SplitMix64(seed: 1)
     for step in 0..<300_000 {
+      // By turns it grows to the full, and is nearly empty.
+      let isEbbing = step / 60_000 % 2 == 1
+      if step % 100 == 0 { _ = table.shrink(limit: 300) }
       let client = UInt32(random.next(through: 30_000))
       let key = key(client)
       let number = table.find(key)
       #expect((number == 0) == (plain[client] == nil))
       if number == 0 {
+        guard !isEbbing || random.next() & 15 == 0 else { continue }
         let inserted = table.insert(key)
         #expect((inserted == 0) == (plain.count == 20_000))
         if inserted != 0 {
@@ -34,13 +38,83 @@ struct ConnectionTableTests {
         }
       } else {
         #expect(table[number].server == plain[client])
-        if random.next() & 3 == 0 {
+        if isEbbing || random.next() & 3 == 0 {
           table.remove(number)
           plain[client] = nil
         }
       }
     }
     #expect(table.count == plain.count)
+  }
+
+  @Test("gives its memory back when most connections are gone, and loses none of the others", arguments: [0, 7])
+  func shrinks(kept: UInt32) throws {
+    var table = try ConnectionTable(capacity: 1 << 20, seed: 7)
+    var numbers: [UInt32: UInt32] = [:]
+    for round in 0..<3 {
+      for client in UInt32(0)..<300_000 where numbers[client] == nil {
+        let key = key(client)
+        let number = table.insert(key)
+        table.time(number, expires: 1_000)
+        numbers[client] = number
+      }
+      let full = table.bound
+      #expect(full > 300_000 && full < 305_000)
+      // The first ones stay, and one that lies far up.
+      for (client, number) in numbers where client >= kept && client != 299_999 {
+        table.remove(number)
+        numbers[client] = nil
+      }
+      var slices = 0
+      while table.shrink(limit: 2_048) { slices += 1 }
+      #expect(slices > 100, "nothing waits for all of it")
+      #expect(table.bucketCount < 2_000)
+      #expect(numbers.allSatisfy { client, number in table.find(key(client)) == number }, "round \(round)")
+      var visited = 0
+      #expect(table.visit(from: 1, limit: .max) { _, _ in visited += 1 } == 0)
+      #expect(visited == numbers.count && table.count == numbers.count)
+      if let last = numbers.removeValue(forKey: 299_999) { table.remove(last) }
+      while table.shrink(limit: 2_048) {}
+      #expect(table.bound < full / 4)
+    }
+  }
+
+  @Test("goes on with the lowest places that are free, so that high ones come to be")
+  func lowestFirst() throws {
+    var table = try ConnectionTable(capacity: 20_000, seed: 7)
+    let numbers = (0..<20_000).map { table.insert(key($0)) }
+    #expect(Set(numbers) == Set(1...20_000))
+    for number in numbers where number > 5_000 { table.remove(number) }
+    while table.shrink(limit: 2_048) {}
+    let later = (UInt32(30_000)..<35_000).map { table.insert(key($0)) }
+    #expect(later.allSatisfy { $0 > 5_000 && $0 < 13_000 } && Set(later).count == 5_000)
+  }
+
+  @Test("counts the records of each lane, and knows the one that has waited longest")
+  func lanes() throws {
+    var table = try ConnectionTable(capacity: 100, seed: 7)
+    table.startClock(50)
+    let begun = (1...20).map { (client: UInt32) in
+      let number = table.insert(key(client))
+      table.time(number, expires: 50 + 6_000, lane: .freshTCP)
+      return number
+    }
+    let other = table.insert(key(100))
+    table.time(other, expires: 52, lane: .closing)
+    #expect(table.count(.freshTCP) == 20 && table.count(.closing) == 1)
+    #expect(table.first(of: .freshTCP) == begun[0] && table.first(of: .closed) == 0)
+    #expect(table.next(after: begun[0]) == begun[1])
+    table.remove(begun[0])
+    table.time(begun[1], expires: 6_050, lane: .settled)
+    #expect(table.first(of: .freshTCP) == begun[2] && table.count(.freshTCP) == 18)
+    var budget = 1_000
+    // What is handed from wheel to wheel keeps its order.
+    for now in UInt32(50)...6_000 { #expect([0, other].contains(table.nextExpired(now, budget: &budget))) }
+    for number in begun[2...] {
+      #expect(table.first(of: .freshTCP) == number)
+      table.remove(number)
+    }
+    #expect(Lane.count == Lane.allCases.count)
   }
 
   @Test("refuses one more than it holds, and has room again after a removal")

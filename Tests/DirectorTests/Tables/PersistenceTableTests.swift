@@ -13,7 +13,7 @@ struct PersistenceTableTests {
   /// time is up; how many connections there were.
   private func contend(_ director: TestDirector) throws -> Int {
     let service = try director.services.find(Self.key)
-    let (shared, settings, vip) = (director.services.shared, director.services.settings, service.vip)
+    let (shared, vip) = (director.services.shared, service.vip)
     let new = NewConnection(client: Self.client, clientPort: 1, destination: Self.client, now: director.now)
     let isOver = Atomic<Bool>(false)
     let begun = Atomic<Int>(0)
@@ -22,7 +22,7 @@ struct PersistenceTableTests {
         var templates: [UInt32] = []
         for _ in 0..<3 {
           let opening = service.locked {
-            $0.open(new, port: 80, vip: vip, callID: 0, active: true, shared, settings)
+            $0.open(new, port: 80, vip: vip, callID: 0, active: true, expireQuiescent: false, shared)
           }
           guard case .server(_, let template) = opening else { continue }
           templates.append(template)
@@ -35,6 +35,51 @@ struct PersistenceTableTests {
     isOver.store(true, ordering: .relaxed)
     opener.join()
     return begun.load(ordering: .relaxed)
+  }
+
+  private func adopt(
+    _ table: PersistenceTable, _ client: UInt32, callID: UInt64 = 0, countsChild: Bool = false
+  ) -> PersistenceTable.Adoption {
+    let address = IPAddress(v4: client)
+    let key = PersistenceTable.key(address, port: 80, vip: 1, Self.key, .host(.v4), callID: callID)
+    return table.adopt(
+      key, callID: callID, lifetime: 36_000, 0, expireQuiescent: false, countsChild: countsChild
+    ) { 0 }
+  }
+
+  private func number(_ adoption: PersistenceTable.Adoption) -> UInt32 {
+    if case .template(let number, _) = adoption { number } else { 0 }
+  }
+
+  private func table(capacity: Int) throws -> PersistenceTable {
+    let servers = try ServerTable()
+    _ = servers.allocate(service: 0, endpoint: TestDirector.server(1))
+    return try PersistenceTable(capacity: capacity, seed: 1, servers: servers)
+  }
+
+  @Test("makes room with templates without connections, those that none was established of first, the oldest of them")
+  func displacement() throws {
+    let table = try table(capacity: 4)
+    let used = number(adopt(table, 1, countsChild: true))
+    let assured = number(adopt(table, 2))
+    table.assure(assured)
+    for client in UInt32(3)...4 { _ = adopt(table, client) }
+    #expect(number(adopt(table, 5)) != 0 && table.evicted == 1)
+    let clients = { Set(table.slice(from: 1, limit: .max).0.map { $0.client(.v4).v4 }) }
+    #expect(clients() == [1, 2, 4, 5])
+    for client in UInt32(6)...9 { _ = adopt(table, client, countsChild: true) }
+    #expect(clients() == [1, 7, 8, 9] || clients() == [1, 6, 7, 8], "the assured one went last")
+    #expect(adopt(table, 10) == .full)
+    table.disown(used, forced: false)
+    #expect(number(adopt(table, 10)) == used && table.count == 4)
+  }
+
+  @Test("shows the clients of those that go by a Call-ID as they are")
+  func callIDs() throws {
+    let table = try table(capacity: 100)
+    #expect(number(adopt(table, 1, callID: 77)) != number(adopt(table, 1)))
+    let clients = table.slice(from: 1, limit: .max).0
+    #expect(clients.map(\.high) == clients.map { _ in IPAddress(v4: 1).high })
   }
 
   @Test("keeps a template that a connection begins with, at whichever moment its time is up")

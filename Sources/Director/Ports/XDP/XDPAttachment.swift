@@ -47,9 +47,11 @@ extension Attachment where P == XDPPort {
     }
   }
 
-  /// Flows that are offloaded at most, in 64 octets each of the kernel's memory: a quarter of the connections.
+  /// Flows that are offloaded at most, in 64 bytes each of the kernel's memory, which is taken at once: a quarter of the
+  /// connections that the operator wants to have room for.
   private static func flows(_ options: UserspacePlane.Options) -> Int {
-    options.offloadsFlows ? min(max(options.connections / 4, 1 << 12), 1 << 20) : 0
+    options.offloadsFlows
+      ? min(max((options.connections ?? UserspacePlane.Options.leastRoom) / 4, 1 << 12), 1 << 20) : 0
   }
 
   /// Ports that leave the interface free for others, of workers that wait for these.
