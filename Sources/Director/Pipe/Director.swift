@@ -65,13 +65,15 @@ struct Director: ~Copyable {
     self.shared = shared
     servers = shared.servers
     self.counters = counters
-    connections = try ConnectionTable(capacity: shared.room.total, seed: seed)
+    let connections = try ConnectionTable(capacity: shared.room.total, seed: seed)
+    let fragments = try FragmentTable(connections: shared.room.total, seed: seed)
+    self.connections = connections
+    self.fragments = fragments
     room = shared.room.take()
     snapshot = shared.publication.snapshot
     table = snapshot.table()
     settings = snapshot.settings
     link = snapshot.link
-    fragments = FragmentTable(seed: seed)
     random = SplitMix64(seed: seed)
     self.seed = seed
     self.ownership = ownership

@@ -17,16 +17,19 @@ struct FragmentKey: BitwiseCopyable, Equatable {
 
 /// Where the later fragments of a datagram go: to the server of the first. One that comes before the first waits.
 ///
-/// All is bounded: datagrams by the table, in which the oldest of a set gives way; those that wait by number, octets
-/// and time. Nothing is put together here: that is the real server's.
+/// All is bounded: datagrams by the table, in which the oldest of a set gives way; those that wait by number, bytes
+/// and time. Nothing is put together here: that is the real server's. The memory for datagrams is taken as they come, and
+/// given back when none has come for so long that all are forgotten.
 struct FragmentTable: ~Copyable {
   /// How long later fragments are expected (Linux's `ipfrag_time`), and how long an early one waits.
   static let lifetime = 30 * ticksPerSecond
   static let patience = 3 * ticksPerSecond
   static let maximumWaiting = 256
-  static let maximumOctets = 1 << 20
+  static let maximumBytes = 1 << 20
 
-  private static let sets = 512
+  /// Of so many connections that there is room for, one may be a datagram in pieces, within bounds.
+  private static let connectionsPerDatagram = 64
+  private static let datagrams = 1 << 11...1 << 16
   private static let ways = 4
   /// The first fragment was not forwarded; the others share its fate.
   private static let refused: UInt32 = .max
@@ -39,21 +42,32 @@ struct FragmentTable: ~Copyable {
     var until: UInt32
   }
 
-  private let entries: Buffer<FragmentEntry>
+  private let entries: PagedBuffer<FragmentEntry>
+  private let sets: Int
+  /// When the last first fragment came; nil where no datagram is remembered.
+  private var latest: UInt32?
   private let seed: UInt64
   private var waiting: [Waiting] = []
-  private var octets = 0
+  private var bytes = 0
   /// Frames whose first fragment has come, to be processed anew.
   private(set) var ready: [KeptFrame] = []
 
-  init(seed: UInt64) {
+  /// - Parameter connections: how many there is room for.
+  init(connections: Int, seed: UInt64) throws(SystemError) {
     self.seed = seed | 1
-    entries = Buffer(repeating: FragmentEntry(), count: Self.sets * Self.ways)
+    let wanted = connections / Self.connectionsPerDatagram
+    let datagrams = min(max(wanted, Self.datagrams.lowerBound), Self.datagrams.upperBound)
+    // A power of two, which the sets are chosen by.
+    sets = 1 << (Int.bitWidth - 1 - (datagrams / Self.ways).leadingZeroBitCount)
+    entries = try PagedBuffer(count: sets * Self.ways)
   }
+
+  /// Datagrams that can be remembered.
+  var capacity: Int { entries.count }
 
   private func set(_ key: FragmentKey) -> Range<Int> {
     let mixed = (key.low ^ key.high ^ UInt64(key.id) << 20 ^ UInt64(key.vip)).multipliedFullWidth(by: seed)
-    let first = Int((mixed.low ^ mixed.high) & UInt64(Self.sets - 1)) * Self.ways
+    let first = Int((mixed.low ^ mixed.high) & UInt64(sets - 1)) * Self.ways
     return first..<first + Self.ways
   }
 
@@ -95,6 +109,7 @@ struct FragmentTable: ~Copyable {
 
   /// The first fragment has been decided: nil is a refusal. What waited for it becomes ready.
   mutating func decide(_ key: FragmentKey, _ piece: FragmentPiece, _ server: UInt32?, _ now: UInt32) {
+    latest = now
     let places = set(key)
     let place =
       places.first { entries[$0].isUsed && entries[$0].key == key } ?? places.first { !entries[$0].isUsed }
@@ -110,9 +125,9 @@ struct FragmentTable: ~Copyable {
 
   /// Keeps a frame until its first fragment comes; whether there was room.
   mutating func wait(_ key: FragmentKey, _ frame: KeptFrame, _ now: UInt32) -> Bool {
-    guard waiting.count < Self.maximumWaiting, octets + frame.octets.count <= Self.maximumOctets else { return false }
+    guard waiting.count < Self.maximumWaiting, bytes + frame.octets.count <= Self.maximumBytes else { return false }
     waiting.append(Waiting(key: key, frame: frame, until: now &+ Self.patience))
-    octets += frame.octets.count
+    bytes += frame.octets.count
     return true
   }
 
@@ -124,6 +139,13 @@ struct FragmentTable: ~Copyable {
     return before - waiting.count
   }
 
+  /// Gives the memory for datagrams back where all are forgotten. To be called about once a second.
+  mutating func shrink(_ now: UInt32) {
+    guard let latest, TimerWheel.reached(latest &+ Self.lifetime, by: now) else { return }
+    entries.discard()
+    self.latest = nil
+  }
+
   /// Hands out the frames that are ready.
   mutating func takeReady() -> [KeptFrame] {
     defer { ready = [] }
@@ -132,7 +154,7 @@ struct FragmentTable: ~Copyable {
 
   private mutating func discard(_ isDone: (Waiting) -> Bool) {
     waiting.removeAll(where: isDone)
-    octets = waiting.reduce(0) { $0 + $1.frame.octets.count }
+    bytes = waiting.reduce(0) { $0 + $1.frame.octets.count }
   }
 }
 

@@ -19,8 +19,9 @@ final class PersistenceTable: Sendable {
   private static let shrinking = (slices: 64, steps: 2_048)
 
   private let table: Mutex<ConnectionTable>
+  /// What is mixed into the keys of those templates that go by a Call-ID: its hash, by the template's number; 0 for none.
   /// Locked inside `table`'s lock.
-  private let callIDs: Mutex<CallIDs>
+  private let callIDs: Mutex<PagedBuffer<UInt64>>
   private let servers: ServerTable
   let capacity: Int
   private let live = Atomic<Int>(0)
@@ -29,7 +30,7 @@ final class PersistenceTable: Sendable {
 
   init(capacity: Int, seed: UInt64, servers: ServerTable) throws(SystemError) {
     table = Mutex(try ConnectionTable(capacity: capacity, seed: seed, option: "--templates"))
-    callIDs = Mutex(try CallIDs(capacity: capacity))
+    callIDs = Mutex(try PagedBuffer(count: capacity + 1))
     (self.servers, self.capacity) = (servers, capacity)
   }
 
@@ -122,7 +123,7 @@ final class PersistenceTable: Sendable {
     var number = table.insert(key)
     if number == 0, displace(&table) { number = table.insert(key) }
     guard number != 0 else { return 0 }
-    if callID != 0 { callIDs.withLock { $0[number] = callID } }
+    if callID != 0 { callIDs.withLock { $0[Int(number)] = callID } }
     table[number].server = server
     table[number].flags = .template
     table[number].packets = lifetime
@@ -206,7 +207,7 @@ final class PersistenceTable: Sendable {
         var templates: [Connection] = []
         let next = table.visit(from: start, limit: limit) { number, template in
           templates.append(template)
-          templates[templates.count - 1].high ^= callIDs[number]
+          templates[templates.count - 1].high ^= callIDs[Int(number)]
         }
         return (templates, next)
       }
@@ -227,7 +228,7 @@ final class PersistenceTable: Sendable {
 
   private func remove(_ number: UInt32, _ table: inout ConnectionTable) {
     servers[table[number].server].templates.wrappingSubtract(1, ordering: .relaxed)
-    callIDs.withLock { $0[number] = 0 }
+    callIDs.withLock { if $0[Int(number)] != 0 { $0[Int(number)] = 0 } }
     table.remove(number)
     live.store(table.count, ordering: .relaxed)
   }

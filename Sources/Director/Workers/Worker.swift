@@ -225,6 +225,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     if meter.isDue {
       director.beginDropping()
       director.isShrinking = true
+      director.fragments.shrink(director.now)
       director.giveSpareRoom()
       director.counters.load.store(meter.measure(), ordering: .relaxed)
       director.counters.ringDrops.add(port.overruns())

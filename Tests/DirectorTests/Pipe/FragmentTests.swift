@@ -179,9 +179,9 @@ struct FragmentTests {
     #expect(director.process(nested).verdict == .drop(.extensionHeaders))
   }
 
-  @Test("wait in bounded number, octets and time")
+  @Test("wait in bounded number, bytes and time")
   func bounds() throws {
-    var table = FragmentTable(seed: 1)
+    var table = try FragmentTable(connections: 1 << 20, seed: 1)
     func key(_ id: Int) -> FragmentKey { FragmentKey(Packet(), vip: 0, id: UInt32(id)) }
     let (first, second) = (FragmentPiece(0, 5), FragmentPiece(5, 9, isLast: true))
     let small = KeptFrame(octets: [1], header: 0)
@@ -194,5 +194,30 @@ struct FragmentTests {
     for id in 0..<100_000 { table.decide(key(id), first, 1, UInt32(id)) }
     #expect(table.fate(key(99_999), second, 99_999 + FragmentTable.lifetime) == .unknown)
     #expect(table.fate(key(99_999), second, 99_999) == .server(1))
+  }
+
+  private static let rooms = [
+    (connections: 1, datagrams: 1 << 11), (1 << 20, 1 << 14), (1 << 20 | 1 << 19, 1 << 14), (1 << 30, 1 << 16),
+  ]
+
+  @Test("have room for as many datagrams as the connections are a measure of, and give it back", arguments: rooms)
+  func room(connections: Int, datagrams: Int) throws {
+    var table = try FragmentTable(connections: connections, seed: 0x9e37_79b9_7f4a_7c15)
+    #expect(table.capacity == datagrams)
+    func key(_ id: Int) -> FragmentKey { FragmentKey(Packet(), vip: 0, id: UInt32(id)) }
+    let (first, second) = (FragmentPiece(0, 5), FragmentPiece(5, 9))
+    func known(_ table: borrowing FragmentTable) -> Int {
+      var known = 0
+      for id in 0..<4 * datagrams where table.fate(key(id), second, 100) != .unknown { known += 1 }
+      return known
+    }
+    for id in 0..<4 * datagrams { table.decide(key(id), first, 1, 100) }
+    #expect(known(table) > datagrams / 2)
+    table.shrink(100 + FragmentTable.lifetime - 1)
+    #expect(known(table) > datagrams / 2)
+    table.shrink(100 + FragmentTable.lifetime)
+    #expect(known(table) == 0, "with the memory what was in it is gone")
+    table.decide(key(7), first, 1, 200)
+    #expect(table.fate(key(7), second, 200) == .server(1))
   }
 }

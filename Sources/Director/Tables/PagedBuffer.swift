@@ -1,0 +1,30 @@
+/// A fixed number of plain records, all of zero bytes until they are written, whose memory is taken as they are.
+///
+/// Every access is checked.
+@safe struct PagedBuffer<Element: BitwiseCopyable>: ~Copyable, @unchecked Sendable {
+  private let memory: Mapping
+  private let base: UnsafeMutablePointer<Element>
+  let count: Int
+
+  /// - Parameter Element: for which zero bytes are a value.
+  init(count: Int) throws(SystemError) {
+    memory = try Mapping(size: max(count, 1) * MemoryLayout<Element>.stride)
+    unsafe base = memory.base.bindMemory(to: Element.self, capacity: max(count, 1))
+    self.count = count
+  }
+
+  @inline(__always)
+  subscript(index: Int) -> Element {
+    get {
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+      return unsafe base[index]
+    }
+    nonmutating _modify {
+      precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+      yield unsafe &base[index]
+    }
+  }
+
+  /// Gives the memory back to the kernel, whole pages of it, and with that forgets what is in them.
+  func discard() { memory.discard(0..<memory.size) }
+}
