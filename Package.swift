@@ -34,6 +34,7 @@ let package = Package(
     .target(name: "Streams", swiftSettings: strict),
     .target(name: "Serial", swiftSettings: strict),
     .target(name: "CLinux"),
+    .target(name: "CICUStub", cSettings: [.define("LVS_STATIC", .when(configuration: .release))]),
     .target(name: "BuildStamp", swiftSettings: strict, plugins: ["StampVersion"]),
     .plugin(name: "StampVersion", capability: .buildTool()),
     .target(
@@ -74,15 +75,18 @@ let package = Package(
       name: "lbd",
       dependencies: [
         "BuildStamp", "LVS", "Director", "KernelDirector", "Capture", "Control", "Streams", "CLinux", "CSeccomp",
-        argumentParser, logging,
+        "CICUStub", argumentParser, logging,
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
-      swiftSettings: strict),
+      swiftSettings: strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))],
+      // It runs where there is no Swift.
+      linkerSettings: [.unsafeFlags(["-static-stdlib", "-use-ld=lld"], .when(configuration: .release))]),
     .executableTarget(
       name: "lbctl",
       dependencies: [
-        "BuildStamp", "LVS", "Control", "Director", "IPVSMessages", "KernelIPVS", "Streams", argumentParser,
+        "BuildStamp", "LVS", "Control", "Director", "IPVSMessages", "KernelIPVS", "Streams", "CICUStub",
+        argumentParser,
       ],
       swiftSettings: strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))],
       // It is started for each command, and as ipvsadm by scripts. Without Swift's shared libraries, and without their

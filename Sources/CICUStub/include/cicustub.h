@@ -1,0 +1,1 @@
+// Nothing to call: that the library is linked is all.
