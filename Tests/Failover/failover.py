@@ -9,7 +9,7 @@ import statistics
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
@@ -121,9 +121,15 @@ class Trial:
         return self.first.director.listing().count(f"{server.address}:")
 
 
+def kill(processes):
+    for pid in processes:
+        # One may have ended by itself meanwhile.
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def stop_web(server):
-    for pid in server.processes():
-        os.kill(pid, signal.SIGKILL)
+    kill(server.processes())
 
 
 def start_web(lab, server):
@@ -161,8 +167,7 @@ def clean_stop(trial, _):
 
 def keepalived_killed(trial, _):
     """keepalived is killed, `lbd` goes on"""
-    for pid in trial.first.keepalived:
-        os.kill(pid, signal.SIGKILL)
+    kill(trial.first.keepalived)
     return lambda: trial.second.owns
 
 
@@ -210,19 +215,19 @@ def pair(lab, second_host):
             director.lbctl("set", "sloppy_tcp", "1")
             sites.append(Site(lab, director, number, 200 - 50 * number, virtual_servers(lab), hasty=True))
             sites[-1].start()
-            until(lambda: sites[0].owns, what=sites[0].log)
+            until(lambda: sites[0].owns, what=lambda: f"{sites[0].log()}{sites[0].director.output()}")
         for site in sites:
             until(lambda: site.director.listing().count("->") == len(SERVICES) * SERVERS + 1, what=site.log)
         yield Trial(lab, *sites)
     finally:
         lab.lan.ip("link", "set", "director", "up")
         for host in (lab.director, second_host):
-            for pid in host.processes():
-                os.kill(pid, signal.SIGKILL)
+            kill(host.processes())
         for site in sites:
             site.process.wait()
         for director in directors:
-            director.process.wait()
+            if director.process:
+                director.process.wait()
         for server in lab.servers:
             if not server.processes():
                 start_web(lab, server)
@@ -247,16 +252,16 @@ def measure(lab, second_host, event):
     decided = [frame.time for frame in said if frame.ip and frame.ip.protocol == VRRP]
     answers = [answer for answer in requests.answers if answer[0] >= begin]
     found = {"dealt": (dealt - begin) * 1000, "lost": sum(start >= begin for start, _ in requests.lost),
-             "late": sum(end - start > LATE for start, end, _ in answers), "gap": longest_gap(answers)}
+             "late": sum(end - start > LATE for start, end, _ in answers), "gap": longest_gap(begin, answers)}
     if event in FAILOVERS:
         found["dealt"] = (announced[0] - begin) * 1000
         found["heard"] = (announced[0] - decided[0]) * 1000
     return found
 
 
-def longest_gap(answers):
-    """The longest time, in milliseconds, in which no answer came."""
-    times = sorted(end for _, end, _ in answers)
+def longest_gap(begin, answers):
+    """The longest time from the beginning on, in milliseconds, in which no answer came."""
+    times = [begin, *sorted(end for _, end, _ in answers)]
     return max(later - earlier for earlier, later in zip(times, times[1:])) * 1000
 
 

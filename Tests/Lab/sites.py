@@ -43,6 +43,9 @@ class Site:
 
     def start(self):
         configuration = self._write("keepalived.conf")
+        # Of one that was killed.
+        for file in (*self.home.glob("*.pid"), self.home / "keepalived.log"):
+            file.unlink(missing_ok=True)
         pids = [word for letter in "pcr" for word in (f"-{letter}", self.home / f"{letter}.pid")]
         self.process = self.host.start(
             BINARIES / "lbctl", "--socket", self.director.socket, "with-ipvs", "keepalived", "-n", "-l", "-D", "-f",
