@@ -31,6 +31,11 @@ public enum API {
   public static let settings = Operation<Nothing, [String: String]>(.get, "settings")
   public static let set = Operation<Setting, [String: String]>(.put, "settings/:name", in: .body)
 
+  // Health.
+  public static let checks = Operation<Nothing, [NamedCheck]>(.get, "checks")
+  public static let health = Operation<ServiceChoice, [ServiceHealth]>(.get, "health", in: .query)
+  public static let serving = Operation<VIPChoice, Serving>(.get, "serving", in: .query)
+
   // The plane.
   public static let capabilities = Operation<Nothing, Capabilities>(.get, "capabilities")
   public static let vips = Operation<Nothing, [VIPStatus]>(.get, "vips")
@@ -53,6 +58,13 @@ public struct ServiceChoice: Hashable, Sendable, Codable {
   public var service: ServiceKey?
 
   public init(_ service: ServiceKey? = nil) { self.service = service }
+}
+
+/// One VIP, or all where none is named.
+public struct VIPChoice: Hashable, Sendable, Codable {
+  public var vip: IPAddress?
+
+  public init(_ vip: IPAddress? = nil) { self.vip = vip }
 }
 
 /// Which VIPs; all where none is named.

@@ -6,6 +6,7 @@ extension ControlCore {
     answerServices(&table)
     answerWishes(&table)
     answerSettings(&table)
+    answerHealth(&table)
     answerPlane(&table)
   }
 

@@ -39,7 +39,7 @@ extension DesiredState {
     if timeouts.tcp != standard.tcp { changed.tcp = timeouts.tcp }
     if timeouts.tcpFin != standard.tcpFin { changed.tcpFin = timeouts.tcpFin }
     if timeouts.udp != standard.udp { changed.udp = timeouts.udp }
-    return Configuration(services: services, marks: marks, timeouts: changed, settings: settings)
+    return Configuration(services: services.map(\.asked), marks: marks, timeouts: changed, settings: settings)
   }
 
   /// The state that the configuration says, whatever there was before.
@@ -55,7 +55,7 @@ extension Configuration {
     settings.sorted { $0.key < $1.key }.map { .set($0.key, to: $0.value) } + [.setTimeouts(timeouts), .setMarks(marks)]
       + services.flatMap { definition in
         [.addService(definition.service, force: false)]
-          + definition.servers.map { .addServer($0, to: definition.service.key) }
+          + definition.servers.map { .addServer($0, to: definition.service.key) } + definition.watching
       }
   }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import BuildStamp
 import Capture
 import Control
+import Health
 import LVS
 import Logging
 import Streams
@@ -20,6 +21,10 @@ struct Lbd: AsyncParsableCommand {
         lbd --replay in.pcap --write out.pcap --config lbd.yaml
       """,
     version: Build.text(of: "lbd", dataPlanes: NetworkOptions.DataPlane.allCases.map(\.rawValue)))
+
+  /// Runs the commands of health checks. It is made where it is asked for first, which must be before the right to is
+  /// given up; nil where the kernel has no process to spare.
+  static let broker = CommandBroker()
 
   @OptionGroup(title: "Network") var network: NetworkOptions
   @OptionGroup(title: "VIPs") var vips: VIPOptions

@@ -74,13 +74,28 @@ struct ConfigurationTests {
       (
         service + "    wieght: 1\n",
         "line 3: unknown key 'wieght' of a service (there are service, scheduler, flags, persistence, "
-          + "persistenceEngine, onePacket, servers)"
+          + "persistenceEngine, onePacket, fallback, panic, slow-start, checks, servers)"
       ),
       (
         server + "        wieght: 1\n",
         "line 5: unknown key 'wieght' of a server (there are address, method, weight, upperThreshold, lowerThreshold, "
-          + "mac, drained, drainedWeight)"
+          + "mac, drained, drainedWeight, checks)"
       ),
+      (
+        service + "    checks: [{type: tcp, prot: 80}]\n",
+        "line 3: unknown key 'prot' of a check (there are type, path, host, method, headers, status, body, sni, verify, ca, "
+          + "send, expect, query, command, port, via, interval, timeout, jitter, rise, fall, fast-interval, flap-limit, "
+          + "on-failure)"
+      ),
+      (
+        service + "    checks: [{type: tcp}, {type: tcp}]\n",
+        "line 3: services[0].checks: there are two checks of the type tcp"
+      ),
+      (
+        service + "    checks:\n    - type: tcp\n      path: /\n",
+        "line 5: services[0].checks[0].path: 'path' is for http, https, and this is tcp"
+      ),
+      (service + "    panic: 101 %\n", "line 3: services[0].panic: '101 %' is not a share such as 50 %"),
       (
         service + "    persistence: {seconds: 3}\n",
         "line 3: unknown key 'seconds' of persistence (there are timeout, netmask)"
