@@ -22,6 +22,10 @@ public enum API {
   public static let apply = Operation<Configuration, Applied>(.put, "configuration", in: .body) {
     try Configuration(yaml: String(decoding: $0, as: UTF8.self))
   }
+  /// What applying a configuration would change.
+  public static let planned = Operation<Configuration, [Difference]>(.post, "configuration/planned", in: .body)
+  /// What is otherwise now than a configuration says.
+  public static let drift = Operation<Configuration, [Difference]>(.post, "configuration/drift", in: .body)
   /// The file that lbd was started with, again.
   public static let reload = Operation<Nothing, Applied>(.post, "reload")
   public static let marks = Operation<Nothing, [MarkRule]>(.get, "marks")

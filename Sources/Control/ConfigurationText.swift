@@ -35,8 +35,25 @@ extension Configuration {
         try Self.check(node?["servers"]?[number], name) { () throws(PlaneError) in
           try server.validate(in: definition.service.key)
         }
+        try Self.validate(definition.checks[server.endpoint], of: node?["servers"]?[number], name) {
+          check throws(PlaneError) in try check.validate(in: definition.service.key, of: server)
+        }
+      }
+      try Self.validate(definition.checks.common, of: node, "\(place) (\(definition.service.key))") {
+        check throws(PlaneError) in try check.validate(in: definition.service.key)
       }
       try Self.check(node, place, definition.validate)
+    }
+  }
+
+  private static func validate(
+    _ checks: [HealthCheck], of node: Node?, _ place: String,
+    _ validate: (HealthCheck) throws(PlaneError) -> Void
+  ) throws(ConfigurationError) {
+    for check in checks {
+      let type = check.kind.name.rawValue
+      let its = node?["checks"]?.sequence?.first { $0["type"]?.string == type }
+      try Self.check(its, "\(place), check \(type)") { () throws(PlaneError) in try validate(check) }
     }
   }
 

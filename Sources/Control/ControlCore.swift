@@ -162,7 +162,7 @@ public actor ControlCore {
     return proposal.changes
   }
 
-  private func validate(_ changes: [Change]) async throws(PlaneError) {
+  func validate(_ changes: [Change]) async throws(PlaneError) {
     let invalid = await invalid(changes)
     for change in changes { if let refusal = invalid[change] { throw refusal } }
   }

@@ -37,7 +37,7 @@ public struct Weight: Hashable, Sendable {
   /// What schedulers go by.
   public var effective: Int32 {
     if isDrained || asked == 0 { return 0 }
-    let whole = min(asked &* scale, Self.range.upperBound)
+    let whole = scale == 1 ? asked : min(asked &* scale, Self.range.upperBound)
     return switch standing {
     case .full: whole
     case .growing(let percent): max(whole * Int32(percent) / 100, 1)

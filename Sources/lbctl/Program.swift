@@ -95,7 +95,7 @@ struct Lbctl: AsyncParsableCommand {
       AddService.self, EditService.self, DeleteService.self, AddServer.self, EditServer.self, DeleteServer.self,
       DrainServer.self, AddCheck.self, DeleteCheck.self, Checks.self, HealthCommand.self, List.self, Zero.self,
       Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
-      Save.self, Restore.self, Apply.self, Reload.self, CapabilitiesCommand.self, Neighbors.self, VIPs.self,
+      Save.self, Restore.self, Apply.self, Diff.self, Reload.self, CapabilitiesCommand.self, Neighbors.self, VIPs.self,
       Workers.self, Verdicts.self, Capture.self,
       Mark.self, Doctor.self, Takeover.self, Release.self, RealServerCommand.self, Migrate.self, Bench.self,
       WithIPVS.self,

@@ -29,7 +29,7 @@ enum Program {
   private static func confined() -> (Result<Lbd, any Error>, doubts: [String]) {
     do {
       guard let lbd = try Lbd.parseAsRoot() as? Lbd else { return (.failure(CleanExit.helpRequest()), []) }
-      guard lbd.replaying.input == nil else { return (.success(lbd), []) }
+      guard lbd.replaying.input == nil, lbd.control.checkConfig == nil else { return (.success(lbd), []) }
       if lbd.control.socketGroup == nil { _ = Lbd.broker }
       return (.success(lbd), try Confinement(options: lbd).enter())
     } catch {

@@ -83,10 +83,10 @@ struct MonitorTests {
     let monitor = try HealthMonitor { _ in }
     let server = try await LoopbackServer()
     var check = patient(.tcp(.init(expect: Payload("never"))))
-    check.timeout = .seconds(50)
+    check.timeout = .seconds(600)
     monitor.watch([target(check, port: server.port)])
-    try await eventually { server.connections.count == 4 ? true : nil }
-    #expect(await monitor.status().first?.counts == AttemptCounts())
+    let counts = try await eventually { server.connections.count > 1 ? await monitor.status().first?.counts : nil }
+    #expect(counts == AttemptCounts())
   }
 
   @Test("An answer overtakes attempts that began before it")

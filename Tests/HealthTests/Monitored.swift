@@ -123,10 +123,10 @@ func hasty(_ kind: HealthCheck.Kind) -> HealthCheck {
   return check
 }
 
-/// Polls until there is something, for a minute at most.
+/// Polls until there is something, for five minutes at most.
 @discardableResult
 func eventually<Value>(_ body: () async throws -> Value?) async throws -> Value {
-  let end = ContinuousClock.now + .seconds(60)
+  let end = ContinuousClock.now + .seconds(300)
   while ContinuousClock.now < end {
     if let value = try await body() { return value }
     try await Task.sleep(for: .milliseconds(10))

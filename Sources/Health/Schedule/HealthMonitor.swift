@@ -77,10 +77,11 @@ public final class HealthMonitor: HealthWatch {
     guard runsCommands || check.kind.name != .exec else {
       throw .notSupported("this lbd runs no commands: it does where its user alone may use its socket")
     }
-    try await Self.prepared(check)
+    try await Self.validate(check)
   }
 
-  @Waiting private static func prepared(_ check: HealthCheck) throws(PlaneError) {
+  /// The same, of whatever lbd: patterns and authorities that can be read.
+  @Waiting public static func validate(_ check: HealthCheck) throws(PlaneError) {
     do {
       switch check.kind {
       case .http(let question): _ = try HTTPClient.prepare(question, nil)

@@ -11,6 +11,8 @@ final class Watch {
   private(set) var attempts: [Attempt] = []
   private(set) var last: AttemptResult?
   private(set) var counts = AttemptCounts()
+  /// When the last datagram was refused by an ICMP error.
+  private var refused: Moment?
   /// When the newest attempt was to begin, and the next one is.
   private var begun: Moment?
   private(set) var due: Moment
@@ -25,6 +27,8 @@ final class Watch {
   /// So many attempts of one target are under way at once at most: with a timeout above the interval the next begins
   /// before the last is over, so that a dead server is known in time.
   private static let limit = 4
+  /// How long a refused datagram is remembered, in milliseconds.
+  private static let refusalTime: Moment = 3000
 
   init(_ target: CheckTarget, at now: Moment) {
     self.target = target
@@ -81,6 +85,7 @@ final class Watch {
     overtaken: [Attempt], changed: Bool
   ) {
     guard let place = attempts.firstIndex(where: { $0 === attempt }) else { return ([], false) }
+    let outcome = judged(outcome, at: now)
     last = AttemptResult(outcome, latency: latency)
     counts.add(outcome)
     if case .unclear = outcome {
@@ -90,6 +95,15 @@ final class Watch {
     let overtaken = Array(attempts[..<place])
     attempts.removeSubrange(...place)
     return (overtaken, state.record(outcome.isGood, at: now, by: rules))
+  }
+
+  /// A server that refuses datagrams says so once a second at most (icmp_ratelimit), all its ports together: silence soon
+  /// after an error means nothing.
+  private func judged(_ outcome: Outcome, at now: Moment) -> Outcome {
+    guard case .udp(let dialogue) = target.check.kind, dialogue.expect == nil else { return outcome }
+    if case .bad = outcome { refused = now }
+    guard outcome.isGood, let refused, now < refused + Self.refusalTime else { return outcome }
+    return .unclear("silent, and refused a moment ago")
   }
 
   /// All attempts under way, which are nobody's from now on.
