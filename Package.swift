@@ -28,6 +28,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-async-algorithms", from: "1.0.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
   ],
   targets: [
     .target(name: "LVS", swiftSettings: strict),
@@ -58,6 +60,18 @@ let package = Package(
     .target(
       name: "KernelDirector", dependencies: ["LVS", "Serial", "KernelIPVS", "Director"], swiftSettings: strict),
     .target(name: "Capture", dependencies: ["LVS", "Director", "CPcap"], swiftSettings: strict),
+    .systemLibrary(name: "CPCRE", pkgConfig: "libpcre2-8", providers: [.apt(["libpcre2-dev"])]),
+    .target(name: "CHealth"),
+    .target(
+      name: "Health",
+      dependencies: [
+        "LVS", "Serial", "CHealth", "CNetlink", "CPCRE",
+        .product(name: "HeapModule", package: "swift-collections"),
+        .product(name: "NIOPosix", package: "swift-nio"),
+        .product(name: "NIOHTTP1", package: "swift-nio"),
+        .product(name: "NIOSSL", package: "swift-nio-ssl"),
+      ],
+      swiftSettings: strict),
     .target(
       name: "Control",
       dependencies: [
@@ -74,8 +88,8 @@ let package = Package(
     .executableTarget(
       name: "lbd",
       dependencies: [
-        "BuildStamp", "LVS", "Director", "KernelDirector", "Capture", "Control", "Streams", "CLinux", "CSeccomp",
-        "CICUStub", argumentParser, logging,
+        "BuildStamp", "LVS", "Director", "KernelDirector", "Capture", "Control", "Health", "Streams", "CLinux",
+        "CSeccomp", "CICUStub", argumentParser, logging,
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
@@ -105,6 +119,8 @@ let package = Package(
     .testTarget(
       name: "KernelIPVSTests", dependencies: ["KernelIPVS", "IPVSMessages", "LVS"],
       resources: [.copy("Golden")], swiftSettings: strict),
+    .testTarget(
+      name: "HealthTests", dependencies: ["Health", "LVS"], resources: [.copy("Certificates")], swiftSettings: strict),
     .testTarget(
       name: "ControlTests",
       dependencies: ["Control", "LVS", "IPVSMessages", "lbctl", .product(name: "NIOEmbedded", package: "swift-nio")],

@@ -22,6 +22,10 @@ public enum API {
   public static let apply = Operation<Configuration, Applied>(.put, "configuration", in: .body) {
     try Configuration(yaml: String(decoding: $0, as: UTF8.self))
   }
+  /// What applying a configuration would change.
+  public static let planned = Operation<Configuration, [Difference]>(.post, "configuration/planned", in: .body)
+  /// What is otherwise now than a configuration says.
+  public static let drift = Operation<Configuration, [Difference]>(.post, "configuration/drift", in: .body)
   /// The file that lbd was started with, again.
   public static let reload = Operation<Nothing, Applied>(.post, "reload")
   public static let marks = Operation<Nothing, [MarkRule]>(.get, "marks")
@@ -30,6 +34,11 @@ public enum API {
   public static let setTimeouts = Operation<Timeouts, Timeouts>(.put, "timeouts", in: .body)
   public static let settings = Operation<Nothing, [String: String]>(.get, "settings")
   public static let set = Operation<Setting, [String: String]>(.put, "settings/:name", in: .body)
+
+  // Health.
+  public static let checks = Operation<Nothing, [NamedCheck]>(.get, "checks")
+  public static let health = Operation<ServiceChoice, [ServiceHealth]>(.get, "health", in: .query)
+  public static let serving = Operation<VIPChoice, Serving>(.get, "serving", in: .query)
 
   // The plane.
   public static let capabilities = Operation<Nothing, Capabilities>(.get, "capabilities")
@@ -53,6 +62,13 @@ public struct ServiceChoice: Hashable, Sendable, Codable {
   public var service: ServiceKey?
 
   public init(_ service: ServiceKey? = nil) { self.service = service }
+}
+
+/// One VIP, or all where none is named.
+public struct VIPChoice: Hashable, Sendable, Codable {
+  public var vip: IPAddress?
+
+  public init(_ vip: IPAddress? = nil) { self.vip = vip }
 }
 
 /// Which VIPs; all where none is named.

@@ -35,8 +35,25 @@ extension Configuration {
         try Self.check(node?["servers"]?[number], name) { () throws(PlaneError) in
           try server.validate(in: definition.service.key)
         }
+        try Self.validate(definition.checks[server.endpoint], of: node?["servers"]?[number], name) {
+          check throws(PlaneError) in try check.validate(in: definition.service.key, of: server)
+        }
+      }
+      try Self.validate(definition.checks.common, of: node, "\(place) (\(definition.service.key))") {
+        check throws(PlaneError) in try check.validate(in: definition.service.key)
       }
       try Self.check(node, place, definition.validate)
+    }
+  }
+
+  private static func validate(
+    _ checks: [HealthCheck], of node: Node?, _ place: String,
+    _ validate: (HealthCheck) throws(PlaneError) -> Void
+  ) throws(ConfigurationError) {
+    for check in checks {
+      let type = check.kind.name.rawValue
+      let its = node?["checks"]?.sequence?.first { $0["type"]?.string == type }
+      try Self.check(its, "\(place), check \(type)") { () throws(PlaneError) in try validate(check) }
     }
   }
 
@@ -84,9 +101,16 @@ private struct Schema {
     name: "the configuration", keys: Configuration.parts,
     nested: ["services": service, "marks": mark, "timeouts": timeouts])
   static let service = Schema(
-    name: "a service", keys: VirtualService.CodingKeys.allCases.map(\.rawValue) + ["servers"],
-    nested: ["servers": server, "persistence": persistence])
-  static let server = Schema(name: "a server", keys: RealServer.CodingKeys.allCases.map(\.rawValue))
+    name: "a service",
+    keys: VirtualService.CodingKeys.allCases.map(\.rawValue) + FarmPolicy.CodingKeys.allCases.map(\.rawValue)
+      + ServiceDefinition.CodingKeys.allCases.map(\.rawValue),
+    nested: ["servers": server, "persistence": persistence, "checks": check, "fallback": fallback])
+  static let server = Schema(
+    name: "a server",
+    keys: RealServer.CodingKeys.allCases.map(\.rawValue) + WatchedServer.CodingKeys.allCases.map(\.rawValue),
+    nested: ["checks": check])
+  static let fallback = Schema(name: "a fallback server", keys: RealServer.CodingKeys.allCases.map(\.rawValue))
+  static let check = Schema(name: "a check", keys: CheckFields.CodingKeys.allCases.map(\.rawValue))
   static let mark = Schema(name: "a mark's rule", keys: ["destination", "source", "transport", "ports", "mark"])
   static let timeouts = Schema(name: "timeouts", keys: Timeouts.CodingKeys.allCases.map(\.rawValue))
   static let persistence = Schema(name: "persistence", keys: Persistence.CodingKeys.allCases.map(\.rawValue))

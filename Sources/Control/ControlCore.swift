@@ -10,33 +10,50 @@ import Serial
 public actor ControlCore {
   nonisolated let plane: any ForwardingPlane
   nonisolated let facilities: Facilities
-  private let logger: Logger
-  private let turns = Turnstile()
+  let logger: Logger
+  let turns = Turnstile()
   /// nil before the first change of a plane whose own table is what is wanted.
-  private var state: DesiredState?
+  private(set) var state: DesiredState?
+  /// What is known of the servers' health.
+  var book = HealthBook()
+  /// What was given to be watched.
+  var watched: [CheckTarget] = []
+  private let start = ContinuousClock.now
+  /// What the watch tells comes by it.
+  public nonisolated let reports: HealthReports
   private let find: @Sendable () async throws(PlaneError) -> DesiredState
 
   /// For a plane of which nothing is wanted yet.
-  public init(_ plane: any ForwardingPlane, facilities: Facilities = Facilities(), logger: Logger) {
-    let state = DesiredState(plane.capabilities)
-    (self.plane, self.facilities, self.logger, self.state) = (plane, facilities, logger, state)
+  ///
+  /// - Parameter reports: where the watch of the facilities puts what it has to tell.
+  public init(
+    _ plane: any ForwardingPlane, facilities: Facilities = Facilities(), reports: HealthReports = HealthReports(),
+    logger: Logger
+  ) {
+    let state = DesiredState(Self.capabilities(plane, facilities))
+    (self.plane, self.facilities, self.logger, self.state, self.reports) = (plane, facilities, logger, state, reports)
     find = { () throws(PlaneError) in state }
   }
 
   /// For a plane whose own table is what is wanted: it is looked at before the first change.
   public init(mirroring plane: any ForwardingPlane, find: @escaping Find) {
-    (self.plane, facilities, self.find) = (plane, Facilities(), find)
+    (self.plane, facilities, self.find, reports) = (plane, Facilities(), find, HealthReports())
     logger = Logger(label: "") { _ in SwiftLogNoOpLogHandler() }
   }
 
   public typealias Find = @Sendable () async throws(PlaneError) -> DesiredState
 
   /// What the plane can do, and what it has beside its forwarding.
-  public nonisolated var capabilities: Capabilities {
+  public nonisolated var capabilities: Capabilities { Self.capabilities(plane, facilities) }
+
+  private static func capabilities(_ plane: any ForwardingPlane, _ facilities: Facilities) -> Capabilities {
     var capabilities = plane.capabilities
     capabilities.features.formUnion(facilities.features)
     return capabilities
   }
+
+  /// Since the core was made.
+  var now: Moment { Moment((ContinuousClock.now - start) / .milliseconds(1)) }
 
   /// A part that not every plane has.
   nonisolated func part<Part>(
@@ -67,7 +84,7 @@ public actor ControlCore {
   public func configuration() async throws(PlaneError) -> Configuration { try await present().configuration }
 
   /// What is wanted now.
-  private func present() async throws(PlaneError) -> DesiredState {
+  func present() async throws(PlaneError) -> DesiredState {
     if let state { return state }
     let found = try await find()
     state = state ?? found
@@ -81,9 +98,10 @@ public actor ControlCore {
     if changes.isEmpty { return }
     try await turns.withTurn { () async throws(PlaneError) in
       do throws(PlaneError) {
+        try await validate(changes)
         var proposal = Proposal(of: try await present())
         for change in changes { try proposal.add(change, .ask) }
-        try await carryOut(proposal)
+        try await carryOut(&proposal)
       } catch { throw refused(error, changes.count) }
       for change in changes { logger.info("change applied", metadata: change.metadata) }
     }
@@ -135,25 +153,47 @@ public actor ControlCore {
   private func become(
     _ next: DesiredState, from present: DesiredState, _ manner: Claim.Manner
   ) async throws(PlaneError) -> [Change] {
-    let proposal = Proposal(of: present, to: next, manner)
-    do throws(PlaneError) { try await carryOut(proposal) } catch { throw refused(error, proposal.steps.count) }
-    for change in proposal.steps { logger.info("change applied", metadata: change.metadata) }
-    return proposal.steps
+    var proposal = Proposal(of: present, to: next, manner)
+    do throws(PlaneError) {
+      try await validate(proposal.changes)
+      try await carryOut(&proposal)
+    } catch { throw refused(error, proposal.changes.count) }
+    for change in proposal.changes { logger.info("change applied", metadata: change.metadata) }
+    return proposal.changes
+  }
+
+  func validate(_ changes: [Change]) async throws(PlaneError) {
+    let invalid = await invalid(changes)
+    for change in changes { if let refusal = invalid[change] { throw refusal } }
+  }
+
+  /// What only who watches can say against checks.
+  private func invalid(_ changes: [Change]) async -> [Change: PlaneError] {
+    guard let health = facilities.health else { return [:] }
+    var invalid: [Change: PlaneError] = [:]
+    for case .addCheck(let check, let key, let server) in changes {
+      do throws(PlaneError) { try await health.validate(check) } catch {
+        invalid[.addCheck(check, to: key, server: server)] = error
+      }
+    }
+    return invalid
   }
 
   /// Has the plane admit and adopt what is proposed, and keeps it.
-  private func carryOut(_ proposal: Proposal) async throws(PlaneError) {
+  private func carryOut(_ proposal: inout Proposal) async throws(PlaneError) {
+    prepare(&proposal)
     let admission = await plane.admit(proposal.claims)
     for claim in proposal.claims { if let refusal = admission.refusals[claim.subject] { throw refusal } }
     try await adopt(proposal, admission)
   }
 
-  private func adopt(_ proposal: Proposal, _ admission: Admission) async throws(PlaneError) {
+  func adopt(_ proposal: Proposal, _ admission: Admission) async throws(PlaneError) {
     var proposal = proposal
     for definition in admission.found { try proposal.take(over: definition) }
     try await plane.adopt(
-      Transition(to: proposal.next, by: proposal.steps, standby: admission.standby))
+      Transition(to: proposal.next.forced, by: proposal.steps, standby: admission.standby))
     state = proposal.next
+    watch(proposal.next, after: proposal.present)
   }
 
   private func refused(_ error: PlaneError, _ count: Int) -> PlaneError {
@@ -166,13 +206,15 @@ public actor ControlCore {
   private func refusals(of changes: [Change]) async -> [PlaneError?] {
     do throws(PlaneError) {
       let present = try await present()
-      var (proposal, refusals) = Proposal.each(of: changes, to: present) { _ in nil }
+      let invalid = await invalid(changes)
+      var (proposal, refusals) = Proposal.each(of: changes, to: present) { change, _ in invalid[change] }
       let admission = await plane.admit(proposal.claims)
       if !admission.refusals.isEmpty {
-        (proposal, refusals) = Proposal.each(of: changes, to: present) { claims in
-          claims.lazy.compactMap { admission.refusals[$0.subject] }.first
+        (proposal, refusals) = Proposal.each(of: changes, to: present) { change, claims in
+          invalid[change] ?? claims.lazy.compactMap { admission.refusals[$0.subject] }.first
         }
       }
+      prepare(&proposal)
       return try await adopted(proposal, admission, changes, refusals)
     } catch { return changes.map { _ in error } }
   }
@@ -181,7 +223,7 @@ public actor ControlCore {
   private func adopted(
     _ proposal: Proposal, _ admission: Admission, _ changes: [Change], _ refusals: [PlaneError?]
   ) async throws(PlaneError) -> [PlaneError?] {
-    if proposal.steps.isEmpty { return refusals }
+    if proposal.changes.isEmpty { return refusals }
     do throws(PlaneError) {
       try await adopt(proposal, admission)
       return refusals

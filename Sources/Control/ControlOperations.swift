@@ -6,6 +6,7 @@ extension ControlCore {
     answerServices(&table)
     answerWishes(&table)
     answerSettings(&table)
+    answerHealth(&table)
     answerPlane(&table)
   }
 
@@ -29,6 +30,8 @@ extension ControlCore {
     }
     table.answer(API.attempts) { await self.attempt($0).map { $0.map { ErrorReply($0) } } }
     table.answer(API.configuration) { _ in try await self.configuration() }
+    table.answer(API.planned) { try await self.planned($0) }
+    table.answer(API.drift) { try await self.drift($0) }
     table.answer(API.apply) { Applied(changes: try await self.apply($0).count) }
   }
 

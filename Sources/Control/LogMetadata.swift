@@ -29,6 +29,18 @@ extension Change {
     case .undrainServer(let endpoint, _):
       fields["change"] = "drain-rs --undo"
       fields["server"] = "\(endpoint)"
+    case .addCheck(let check, _, let server):
+      fields.merge(["change": "add-check", "type": "\(check.kind.name)"]) { $1 }
+      if let server { fields["server"] = "\(server)" }
+    case .removeCheck(let type, _, let server):
+      fields.merge(["change": "del-check", "type": "\(type?.rawValue ?? "all")"]) { $1 }
+      if let server { fields["server"] = "\(server)" }
+    case .setFarm(let farm, _):
+      fields.merge(
+        [
+          "change": "edit-service", "fallback": "\(farm.fallback.map(\.endpoint.description).joined(separator: ","))",
+          "slow-start": "\(farm.slowStart)", "panic": "\(farm.panic)",
+        ]) { $1 }
     case .setMarks(let rules): fields.merge(["change": "mark", "rules": "\(rules.count)"]) { _, new in new }
     case .set(let name, let value): fields.merge(["change": "set", "key": "\(name)", "value": "\(value)"]) { $1 }
     case .setTimeouts(let timeouts):
@@ -64,6 +76,11 @@ extension DirectorEvent {
     case .serverMoved(let server, let old, let new):
       ["event": "server-moved", "server": "\(server)", "old-mac": "\(old)", "mac": "\(new)"]
     case .serverLost(let server): ["event": "server-lost", "server": "\(server)"]
+    case .serverUp(let service, let server, let words):
+      ["event": "server-up", "service": "\(service)", "server": "\(server)", "result": "\(words)"]
+    case .serverDown(let service, let server, let words):
+      ["event": "server-down", "service": "\(service)", "server": "\(server)", "result": "\(words)"]
+    case .farm(let service, let state): ["event": "farm", "service": "\(service)", "state": "\(state)"]
     case .interfaceDown(let name): ["event": "interface-down", "interface": "\(name)"]
     case .interfaceUp(let name): ["event": "interface-up", "interface": "\(name)"]
     case .interfaceGone(let name): ["event": "interface-gone", "interface": "\(name)"]

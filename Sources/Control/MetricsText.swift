@@ -8,7 +8,8 @@ public struct MetricsText: Sendable {
 
   public init(
     services: [ServiceStatus] = [], verdicts: VerdictCounts? = nil, workers: [WorkerStatus] = [],
-    neighbors: [NeighborStatus] = [], vips: [VIPStatus] = [], findings: [Finding] = [], tables: [TableStatus] = []
+    neighbors: [NeighborStatus] = [], vips: [VIPStatus] = [], findings: [Finding] = [], tables: [TableStatus] = [],
+    health: [ServiceHealth] = []
   ) {
     addServices(services)
     addServers(services)
@@ -16,6 +17,7 @@ public struct MetricsText: Sendable {
     addWorkers(workers)
     addStates(neighbors: neighbors, vips: vips)
     addTables(tables)
+    addHealth(health)
     add(
       "lvs_finding", "gauge", "1 for each thing found that breaks direct routing.",
       findings.map { ([("kind", $0.kind.name), ("vip", $0.vip ?? ""), ("subject", $0.subject)], "1") })
@@ -73,7 +75,7 @@ public struct MetricsText: Sendable {
     add("lvs_server_active_connections", "gauge", "Established connections.", each { $0.activeConnections })
     add("lvs_server_inactive_connections", "gauge", "Connections in any other state.", each { $0.inactiveConnections })
     add("lvs_server_persistent_connections", "gauge", "Persistence templates.", each { $0.persistentConnections })
-    add("lvs_server_weight", "gauge", "Weight; 0 is quiesced.", each { $0.server.weight.effective })
+    add("lvs_server_weight", "gauge", "Weight; 0 is quiesced.", each { $0.effectiveWeight })
     add("lvs_server_overloaded", "gauge", "1 above the upper threshold.", each { $0.isOverloaded ? 1 : 0 })
     add(
       "lvs_server_resolved", "gauge", "1 where the Ethernet address is known.", each { $0.resolvedMAC == nil ? 0 : 1 })
@@ -121,6 +123,40 @@ public struct MetricsText: Sendable {
         }
       })
     add("lvs_table_refused_total", "counter", "New entries for which there was no room.", each(\.refused))
+  }
+
+  private mutating func addHealth(_ services: [ServiceHealth]) {
+    func each(_ samples: (WatchedServerStatus) -> [Sample]) -> [Sample] {
+      services.flatMap { service in
+        service.servers.flatMap { server in
+          samples(server).map {
+            ([("service", "\(service.service)"), ("server", "\(server.address)")] + $0.labels, $0.value)
+          }
+        }
+      }
+    }
+    add(
+      "lvs_service_farm_state", "gauge", "1 for what the health of its servers makes of the service.",
+      services.map { ([("service", "\($0.service)"), ("state", $0.state.rawValue)], "1") })
+    add(
+      "lvs_server_health", "gauge", "1 for the state that the checks see the server in.",
+      each { [([("state", $0.state.rawValue)], "1")] })
+    add(
+      "lvs_check_attempts_total", "counter", "Attempts of the check, by what they came to.",
+      each { server in
+        server.checks.flatMap { check in
+          [("good", check.counts.good), ("bad", check.counts.bad), ("unclear", check.counts.unclear)].map {
+            ([("type", check.type.rawValue), ("result", $0)], String($1))
+          }
+        }
+      })
+    add(
+      "lvs_check_latency_seconds", "gauge", "How long the last attempt of the check took.",
+      each { server in
+        server.checks.compactMap { check in
+          check.latency.map { ([("type", check.type.rawValue)], String($0 / 1000)) }
+        }
+      })
   }
 
   private mutating func addStates(neighbors: [NeighborStatus], vips: [VIPStatus]) {

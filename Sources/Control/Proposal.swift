@@ -4,7 +4,9 @@ import LVS
 struct Proposal {
   let present: DesiredState
   private(set) var next: DesiredState
-  /// As a plane takes them: of a drain, the server that comes of it.
+  /// What was asked for.
+  private(set) var changes: [Change] = []
+  /// As a plane takes them: of a drain or a check, the servers that come of it.
   private(set) var steps: [Change] = []
   private(set) var claims: [Claim] = []
 
@@ -12,30 +14,46 @@ struct Proposal {
     (self.present, next) = (present, present)
   }
 
-  /// A whole other state.
-  init(of present: DesiredState, to next: DesiredState, _ manner: Claim.Manner) {
-    (self.present, self.next, steps) = (present, next, changes(from: present, to: next))
-    for step in steps { claims += Self.claims(of: step, next, present, manner) }
+  /// A whole other state, of which health is known as of the present one.
+  init(of present: DesiredState, to wanted: DesiredState, _ manner: Claim.Manner) {
+    var next = wanted
+    for key in next.serviceKeys { next.settle(key, present.farm(key)) }
+    (self.present, self.next) = (present, next)
+    changes = LVS.changes(from: present.asked, to: wanted)
+    steps = LVS.changes(from: present.forced, to: next.forced).filter(\.isForPlane)
+    for change in changes { claims += Self.claims(of: change, next, present, manner) }
   }
 
   /// - Throws: where the state cannot become that; the proposal is as before then.
   mutating func add(_ change: Change, _ manner: Claim.Manner) throws(PlaneError) {
     let claims = Self.claims(of: change, next, present, manner)
+    let before = next
     try next.apply(change)
-    steps.append(next.step(of: change))
+    changes.append(change)
+    steps += Self.steps(of: change, from: before, to: next)
     self.claims += claims
+  }
+
+  /// Whether it comes to another state at all, if only in what the plane knows nothing of.
+  var isOtherwise: Bool { next != present }
+
+  /// Has a service as the health of its servers makes it.
+  mutating func settle(_ key: ServiceKey, _ farm: Farm) {
+    guard farm != next.farm(key), let before = next.forced(key) else { return }
+    next.settle(key, farm)
+    steps += LVS.changes(from: [before], to: [next.forced(key) ?? before])
   }
 
   /// Of the changes those that can be had, each by itself, and why the others cannot.
   ///
-  /// - Parameter refuse: what the outside world has against the claims of a change.
+  /// - Parameter refuse: what there is against a change with its claims.
   static func each(
-    of changes: [Change], to present: DesiredState, _ refuse: ([Claim]) -> PlaneError?
+    of changes: [Change], to present: DesiredState, _ refuse: (Change, [Claim]) -> PlaneError?
   ) -> (Proposal, [PlaneError?]) {
     var proposal = Proposal(of: present)
     let refusals = changes.map { change -> PlaneError? in
       do throws(PlaneError) {
-        if let refusal = refuse(claims(of: change, proposal.next, present, .ask)) { return refusal }
+        if let refusal = refuse(change, claims(of: change, proposal.next, present, .ask)) { return refusal }
         try proposal.add(change, .ask)
         return nil
       } catch { return error }
@@ -66,20 +84,35 @@ struct Proposal {
     case .setMarks(let rules): return new(next.vips(of: rules).sorted(), manner)
     case .addServer(let server, let key), .updateServer(let server, let key):
       return [Claim(.server(server.placed(in: key)), manner)]
-    case .updateService, .removeService, .removeServer, .drainServer, .undrainServer, .set, .setTimeouts: return []
+    case .setFarm(let farm, let key): return farm.fallback.map { Claim(.server($0.placed(in: key)), manner) }
+    case .updateService, .removeService, .removeServer, .drainServer, .undrainServer, .addCheck, .removeCheck, .set,
+      .setTimeouts:
+      return []
     }
   }
 }
 
-extension DesiredState {
-  /// The change as a plane takes it, which knows no drains; to be asked after it was applied.
-  fileprivate func step(of change: Change) -> Change {
+extension Proposal {
+  /// The change as a plane takes it, which knows no drains and no health.
+  private static func steps(of change: Change, from before: DesiredState, to after: DesiredState) -> [Change] {
+    func server(_ endpoint: Endpoint, _ key: ServiceKey) -> [Change] {
+      after.server(endpoint, of: key).map { $0.isOut ? [] : [.updateServer($0, of: key)] } ?? []
+    }
     switch change {
-    case .drainServer(let endpoint, let key), .undrainServer(let endpoint, let key):
-      server(endpoint, of: key).map { .updateServer($0, of: key) } ?? change
-    case .addServer(let server, let key): .addServer(server.placed(in: key), to: key)
-    case .updateServer(let server, let key): .updateServer(server.placed(in: key), of: key)
-    default: change
+    case .addServer(let server, let key): return [.addServer(server.placed(in: key), to: key)]
+    case .updateServer(let named, let key): return server(named.placed(in: key).endpoint, key)
+    case .drainServer(let endpoint, let key), .undrainServer(let endpoint, let key): return server(endpoint, key)
+    case .removeServer(let endpoint, let key):
+      return before.server(endpoint, of: key)?.isOut == true ? [] : [change]
+    case .setFarm(_, let key):
+      return LVS.changes(from: before.forced(key).map { [$0] } ?? [], to: after.forced(key).map { [$0] } ?? [])
+    case .addCheck, .removeCheck: return []
+    case .addService, .updateService, .removeService, .setMarks, .set, .setTimeouts: return [change]
     }
   }
+}
+
+extension RealServer {
+  /// Whether the server is out of the service for its health.
+  fileprivate var isOut: Bool { weight.standing == .removed }
 }

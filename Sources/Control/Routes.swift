@@ -59,7 +59,8 @@ extension Router<StreamContext> {
       let metrics = MetricsText(
         services: try await core.services(), verdicts: await parts.verdicts?(), workers: await parts.workers?() ?? [],
         neighbors: await parts.neighbors?() ?? [], vips: await parts.vips?() ?? [],
-        findings: await parts.doctor?.findings() ?? [], tables: await parts.tables?() ?? [])
+        findings: await parts.doctor?.findings() ?? [], tables: await parts.tables?() ?? [],
+        health: parts.health == nil ? [] : try await core.health())
       return Response(
         status: .ok, headers: [.contentType: MetricsText.contentType],
         body: ResponseBody(byteBuffer: ByteBuffer(string: metrics.text)))

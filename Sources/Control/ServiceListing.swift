@@ -93,13 +93,13 @@ public enum ServiceListing: Sendable, CaseIterable {
     let counts = "\(status.activeConnections.left(10)) \(status.inactiveConnections.left(10))"
     let method = server.method.name.left(7)
     return switch self {
-    case .plain: " \(method) \(server.weight.effective.left(6)) \(counts)"
+    case .plain: " \(method) \(status.effectiveWeight.left(6)) \(counts)"
     case .statistics: status.statistics.listing(style)
     case .rates: status.rates.serverListing(style)
     case .thresholds: " \(server.upperThreshold.left(10)) \(server.lowerThreshold.left(10)) \(counts)"
     case .persistentConnections:
-      " \(server.weight.effective.left(9)) \(status.persistentConnections.left(11)) \(counts)"
-    case .tunnels: " \(method) \(server.method.tunnelListing.left(13)) \(server.weight.effective.left(6)) \(counts)"
+      " \(status.effectiveWeight.left(9)) \(status.persistentConnections.left(11)) \(counts)"
+    case .tunnels: " \(method) \(server.method.tunnelListing.left(13)) \(status.effectiveWeight.left(6)) \(counts)"
     }
   }
 }

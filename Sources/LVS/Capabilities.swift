@@ -28,6 +28,10 @@ public struct Capabilities: Hashable, Sendable, Codable {
     case doctor
     /// A copy of the frames that are handled.
     case capture
+    /// Health checks of real servers.
+    case checks
+    /// Health checks whose packets go to the VIP at one server.
+    case vipChecks = "vip_checks"
   }
 
   public var plane: Plane
@@ -95,6 +99,8 @@ extension Capabilities.Feature {
     case .verdicts: "verdicts to show"
     case .doctor: "doctor"
     case .capture: "frames to capture"
+    case .checks: "health checks"
+    case .vipChecks: "way to ask for a VIP at one server (use --via rip)"
     }
   }
 }

@@ -3,11 +3,11 @@
 extension Change: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case addService, updateService, removeService, addServer, updateServer, removeServer, drainServer, undrainServer
-    case setMarks, set, setTimeouts
+    case addCheck, removeCheck, setFarm, setMarks, set, setTimeouts
   }
 
   enum Part: String, CodingKey {
-    case service, force, server, to, of, from, marks, setting, value, timeouts
+    case service, force, server, check, type, farm, to, of, from, marks, setting, value, timeouts
   }
 
   public init(from decoder: any Decoder) throws {
@@ -32,6 +32,14 @@ extension Change: Codable {
       case .removeServer: .removeServer(try part(.server), from: try part(.from))
       case .drainServer: .drainServer(try part(.server), of: try part(.of))
       case .undrainServer: .undrainServer(try part(.server), of: try part(.of))
+      case .addCheck:
+        .addCheck(
+          try part(.check), to: try part(.to), server: try parts.decodeIfPresent(Endpoint.self, forKey: .server))
+      case .removeCheck:
+        .removeCheck(
+          try parts.decodeIfPresent(HealthCheck.Kind.Name.self, forKey: .type), from: try part(.from),
+          server: try parts.decodeIfPresent(Endpoint.self, forKey: .server))
+      case .setFarm: .setFarm(try part(.farm), of: try part(.of))
       case .setMarks: .setMarks(try part(.marks))
       case .set: .set(try part(.setting), to: try part(.value))
       case .setTimeouts: .setTimeouts(try part(.timeouts))
@@ -59,6 +67,17 @@ extension Change: Codable {
     case .drainServer(let endpoint, let key), .undrainServer(let endpoint, let key):
       try parts.encode(key, forKey: .of)
       try parts.encode(endpoint, forKey: .server)
+    case .addCheck(let check, let key, let server):
+      try parts.encode(key, forKey: .to)
+      try parts.encodeIfPresent(server, forKey: .server)
+      try parts.encode(check, forKey: .check)
+    case .removeCheck(let type, let key, let server):
+      try parts.encode(key, forKey: .from)
+      try parts.encodeIfPresent(server, forKey: .server)
+      try parts.encodeIfPresent(type, forKey: .type)
+    case .setFarm(let farm, let key):
+      try parts.encode(key, forKey: .of)
+      try parts.encode(farm, forKey: .farm)
     case .setMarks(let rules): try parts.encode(rules, forKey: .marks)
     case .set(let name, let value):
       try parts.encode(name, forKey: .setting)
@@ -77,6 +96,9 @@ extension Change: Codable {
     case .removeServer: .removeServer
     case .drainServer: .drainServer
     case .undrainServer: .undrainServer
+    case .addCheck: .addCheck
+    case .removeCheck: .removeCheck
+    case .setFarm: .setFarm
     case .setMarks: .setMarks
     case .set: .set
     case .setTimeouts: .setTimeouts

@@ -17,6 +17,13 @@ public struct Configuration: Hashable, Sendable {
     (self.services, self.marks, self.timeouts, self.settings) = (services, marks, timeouts, settings)
   }
 
+  /// The same without health checks and what follows from them, for a plane whose servers nobody watches.
+  public var unwatched: Configuration {
+    var configuration = self
+    configuration.services = services.map { ServiceDefinition($0.service, servers: $0.servers) }
+    return configuration
+  }
+
   /// What must hold whatever the plane.
   public func validate() throws(PlaneError) {
     for rule in marks { try rule.validate() }
@@ -39,7 +46,7 @@ extension DesiredState {
     if timeouts.tcp != standard.tcp { changed.tcp = timeouts.tcp }
     if timeouts.tcpFin != standard.tcpFin { changed.tcpFin = timeouts.tcpFin }
     if timeouts.udp != standard.udp { changed.udp = timeouts.udp }
-    return Configuration(services: services, marks: marks, timeouts: changed, settings: settings)
+    return Configuration(services: services.map(\.asked), marks: marks, timeouts: changed, settings: settings)
   }
 
   /// The state that the configuration says, whatever there was before.
@@ -55,7 +62,7 @@ extension Configuration {
     settings.sorted { $0.key < $1.key }.map { .set($0.key, to: $0.value) } + [.setTimeouts(timeouts), .setMarks(marks)]
       + services.flatMap { definition in
         [.addService(definition.service, force: false)]
-          + definition.servers.map { .addServer($0, to: definition.service.key) }
+          + definition.servers.map { .addServer($0, to: definition.service.key) } + definition.watching
       }
   }
 }

@@ -1,4 +1,4 @@
-/// All that is wanted of a data plane, as one value: services with their servers, marks, settings, timeouts.
+/// All that is wanted of a data plane, as one value: services with their servers and checks, marks, settings, timeouts.
 ///
 /// It changes by `apply` alone, which makes every check that needs nothing but the state and what the plane can do. What
 /// the outside world has a say in (who has a VIP, what the kernel takes) is the plane's to ask.
@@ -10,9 +10,13 @@ public struct DesiredState: Hashable, Sendable {
   public private(set) var timeouts: Timeouts
   /// By name, what is set to something else than its standard.
   public private(set) var settings: [String: String] = [:]
+  /// Of a state as a plane has it: servers that get no connections now and may any time.
+  public internal(set) var resting: [RealServer] = []
   /// In the order they were added.
   private var order: [ServiceKey] = []
-  private var byKey: [ServiceKey: ServiceDefinition] = [:]
+  var byKey: [ServiceKey: ServiceDefinition] = [:]
+  /// Of the services that are otherwise than was asked for, what their servers' health has made of them.
+  var farms: [ServiceKey: Farm] = [:]
   /// Of the services that have an address: how many have it.
   private var addressed: [IPAddress: Int] = [:]
   /// The addresses of marks that have a service.
@@ -70,7 +74,13 @@ public struct DesiredState: Hashable, Sendable {
     status.service = definition.service
     let asked = Dictionary(definition.servers.map { ($0.endpoint, $0) }, uniquingKeysWith: { first, _ in first })
     for index in status.servers.indices {
-      if let server = asked[status.servers[index].server.endpoint] { status.servers[index].server = server }
+      guard let server = asked[status.servers[index].server.endpoint] else { continue }
+      status.servers[index].take(server)
+    }
+    let there = Set(status.servers.map(\.server.endpoint))
+    // A server that is out for its health is still the operator's to see and to change.
+    for server in definition.servers where server.weight.standing == .removed && !there.contains(server.endpoint) {
+      status.servers.append(ServerStatus(server: server))
     }
     return status
   }
@@ -88,6 +98,9 @@ public struct DesiredState: Hashable, Sendable {
     case .removeServer(let endpoint, let key): try remove(endpoint, from: key)
     case .drainServer(let endpoint, let key): try drain(endpoint, of: key)
     case .undrainServer(let endpoint, let key): try undrain(endpoint, of: key)
+    case .addCheck(let check, let key, let server): try add(check, to: key, server)
+    case .removeCheck(let type, let key, let server): try remove(type, from: key, server)
+    case .setFarm(let farm, let key): try set(farm, of: key)
     case .setMarks(let rules): try set(rules)
     case .set(let name, let value): try set(name, to: value)
     case .setTimeouts(let timeouts): try set(timeouts)
@@ -96,7 +109,7 @@ public struct DesiredState: Hashable, Sendable {
 
   /// Wants no services any more; all else stays.
   public mutating func removeServices() {
-    (order, byKey, addressed, marked, serving) = ([], [:], [:], [], [:])
+    (order, byKey, farms, addressed, marked, serving) = ([], [:], [:], [:], [], [:])
   }
 
   private func require(_ key: ServiceKey) throws(PlaneError) {
@@ -120,13 +133,15 @@ public struct DesiredState: Hashable, Sendable {
   private mutating func update(_ service: VirtualService) throws(PlaneError) {
     try service.validate()
     try require(service.key)
-    try requireSlots(for: byKey[service.key]?.servers.count ?? 0, of: service.scheduler)
+    try requireSlots(for: byKey[service.key]?.serverCount ?? 0, of: service.scheduler)
     byKey[service.key]?.service = service
   }
 
   private mutating func remove(_ key: ServiceKey) throws(PlaneError) {
     try require(key)
-    for server in byKey.removeValue(forKey: key)?.servers ?? [] { leave(server.endpoint.address) }
+    let definition = byKey.removeValue(forKey: key)
+    for server in (definition?.servers ?? []) + (definition?.farm.fallback ?? []) { leave(server.endpoint.address) }
+    farms[key] = nil
     order.removeAll { $0 == key }
     if let vip = key.address {
       addressed[vip] = addressed[vip].flatMap { $0 > 1 ? $0 - 1 : nil }
@@ -141,16 +156,21 @@ public struct DesiredState: Hashable, Sendable {
     try check(server, of: key)
     guard index(of: server.endpoint, in: key) == nil else { throw .serverExists(server.endpoint, key) }
     if let definition = byKey[key] {
-      try requireSlots(for: definition.servers.count + 1, of: definition.service.scheduler)
+      guard !definition.farm.fallback.contains(where: { $0.endpoint == server.endpoint }) else {
+        throw .invalid("\(server.endpoint) is a fallback server of \(key): it cannot be one of its servers too")
+      }
+      try requireSlots(for: definition.serverCount + 1, of: definition.service.scheduler)
     }
-    byKey[key]?.servers.append(server)
+    byKey[key]?.servers.append(server.weighing(Weight(server.weight.asked, isDrained: server.weight.isDrained)))
     serving[server.endpoint.address, default: 0] += 1
   }
 
   private mutating func update(_ server: RealServer, of key: ServiceKey) throws(PlaneError) {
     try check(server, of: key)
     let place = try place(of: server.endpoint, in: key)
+    let standing = byKey[key]?.servers[place].weight
     byKey[key]?.servers[place] = server
+    byKey[key]?.servers[place].weight.keep(standing)
   }
 
   private mutating func drain(_ endpoint: Endpoint, of key: ServiceKey) throws(PlaneError) {
@@ -169,6 +189,7 @@ public struct DesiredState: Hashable, Sendable {
   private mutating func remove(_ endpoint: Endpoint, from key: ServiceKey) throws(PlaneError) {
     let place = try place(of: endpoint, in: key)
     byKey[key]?.servers.remove(at: place)
+    byKey[key]?.checks[endpoint] = []
     leave(endpoint.address)
   }
 
@@ -185,6 +206,45 @@ public struct DesiredState: Hashable, Sendable {
 
   private mutating func leave(_ address: IPAddress) {
     serving[address] = serving[address].flatMap { $0 > 1 ? $0 - 1 : nil }
+  }
+
+  // MARK: Health
+
+  private mutating func add(_ check: HealthCheck, to key: ServiceKey, _ endpoint: Endpoint?) throws(PlaneError) {
+    try capabilities.require(.checks)
+    try require(key)
+    if check.via == .vip { try capabilities.require(.vipChecks) }
+    let server = try endpoint.map { endpoint throws(PlaneError) in try place(of: endpoint, in: key) }
+      .flatMap { byKey[key]?.servers[$0] }
+    try check.validate(in: key, of: server)
+    byKey[key]?.checks.add(check, to: endpoint)
+  }
+
+  private mutating func remove(
+    _ type: HealthCheck.Kind.Name?, from key: ServiceKey, _ endpoint: Endpoint?
+  ) throws(PlaneError) {
+    try require(key)
+    if let endpoint { _ = try place(of: endpoint, in: key) }
+    try byKey[key]?.checks.remove(type, from: endpoint, of: key)
+  }
+
+  private mutating func set(_ farm: FarmPolicy, of key: ServiceKey) throws(PlaneError) {
+    if farm != FarmPolicy() { try capabilities.require(.checks) }
+    try require(key)
+    var farm = farm
+    farm.fallback = farm.fallback.map { $0.placed(in: key) }
+    try farm.validate(in: key)
+    for server in farm.fallback {
+      try check(server, of: key)
+      guard index(of: server.endpoint, in: key) == nil else {
+        throw .invalid("\(server.endpoint) is a real server of \(key): it cannot stand in for itself")
+      }
+    }
+    guard let definition = byKey[key] else { return }
+    try requireSlots(for: definition.servers.count + farm.fallback.count, of: definition.service.scheduler)
+    for server in definition.farm.fallback { leave(server.endpoint.address) }
+    for server in farm.fallback { serving[server.endpoint.address, default: 0] += 1 }
+    byKey[key]?.farm = farm
   }
 
   // MARK: Marks, settings, timeouts
@@ -244,7 +304,7 @@ public struct DesiredState: Hashable, Sendable {
 
   private func requireNoService(withMoreThan slots: Int) throws(PlaneError) {
     let crowded = order.first { key in
-      byKey[key].map { $0.service.scheduler == .mh && $0.servers.count > slots } ?? false
+      byKey[key].map { $0.service.scheduler == .mh && $0.serverCount > slots } ?? false
     }
     if let crowded { throw .outOfRange("service \(crowded) has more servers than \(slots)") }
   }

@@ -18,6 +18,12 @@ public indirect enum DirectorEvent: Sendable, Hashable {
   case interfaceGone(String)
   /// The interface has another Ethernet address, or is a new one of the same name.
   case interfaceChanged(String, MACAddress)
+  /// A real server of a service answers its checks again, with what the last said.
+  case serverUp(ServiceKey, Endpoint, String)
+  /// A real server of a service does not answer its checks as it should.
+  case serverDown(ServiceKey, Endpoint, String)
+  /// What the health of its servers makes of a service.
+  case farm(ServiceKey, FarmState)
   /// How the director is connected to its interface, in words.
   case attached(String)
   /// How much its tables have room for, in words.
@@ -51,6 +57,12 @@ extension DirectorEvent: CustomStringConvertible {
     case .interfaceChanged(let name, let mac): "interface \(name) has the address \(mac) now"
     case .found(let finding): "found: \(finding.seen) (\(finding.fix))"
     case .cured(let finding): "no longer so: \(finding.seen)"
+    case .serverUp(let service, let server, let words): "server \(server) of \(service) is up: \(words)"
+    case .serverDown(let service, let server, let words): "server \(server) of \(service) is down: \(words)"
+    case .farm(let service, .normal): "service \(service) has servers that are up"
+    case .farm(let service, .empty): "service \(service) has no server that is up"
+    case .farm(let service, .panic):
+      "service \(service) has so few servers that are up that its checks are doubted: all are used"
     case .warning(let text), .attached(let text), .sized(let text): text
     case .repeated(let event, let times): "\(times) times again: \(event)"
     }
@@ -59,8 +71,9 @@ extension DirectorEvent: CustomStringConvertible {
   /// Whether the operator should act on it.
   public var isWarning: Bool {
     switch self {
-    case .vipContested, .vipYielded, .serverLost, .interfaceDown, .interfaceGone, .found, .warning: true
-    case .vipTaken, .vipReleased, .vipAwaited, .serverResolved, .serverMoved: false
+    case .vipContested, .vipYielded, .serverLost, .serverDown, .interfaceDown, .interfaceGone, .found, .warning: true
+    case .farm(_, let state): state != .normal
+    case .vipTaken, .vipReleased, .vipAwaited, .serverResolved, .serverMoved, .serverUp: false
     case .interfaceUp, .interfaceChanged, .attached, .sized, .cured: false
     case .repeated(let event, _): event.isWarning
     }

@@ -56,8 +56,9 @@ extension ForwardingPlane {
 
 /// From the state that a plane has in force to the next one.
 public struct Transition: Sendable {
+  /// As the plane is to have it (`DesiredState.forced`).
   public let next: DesiredState
-  /// What leads there, step by step: no drains, but the servers that come of them.
+  /// What leads there, step by step: no drains and no checks, but the servers that come of them.
   public let steps: [Change]
   /// VIPs that are left to another host until it lets go of them, and that host's station.
   public let standby: [IPAddress: MACAddress]
@@ -80,6 +81,8 @@ public struct Facilities: Sendable {
   /// Streams the frames that are handled, with their verdicts, as the bytes of a capture file until the stream is
   /// canceled. The filter is a libpcap expression.
   public var capture: (@Sendable (_ filter: String?) async throws(PlaneError) -> AsyncStream<[UInt8]>)?
+  /// Who watches the real servers.
+  public var health: (any HealthWatch)?
 
   public init() {}
 
@@ -88,6 +91,7 @@ public struct Facilities: Sendable {
     let parts: [(Capabilities.Feature, Bool)] = [
       (.vips, vips != nil), (.takeover, takeover != nil), (.neighbors, neighbors != nil), (.workers, workers != nil),
       (.verdicts, verdicts != nil), (.doctor, doctor != nil), (.capture, capture != nil),
+      (.checks, health != nil), (.vipChecks, health?.asksByVIP == true),
     ]
     return Set(parts.filter(\.1).map(\.0))
   }

@@ -17,13 +17,34 @@ public func changes(from present: DesiredState, to next: DesiredState) -> [Chang
 }
 
 extension ServiceDefinition {
-  /// The definition as a plane has it that knows no layers of a weight.
+  /// The definition as a plane has it that knows no layers of a weight, and nothing of health.
   public var effective: ServiceDefinition {
+    ServiceDefinition(service, servers: servers.map { $0.weighing(Weight($0.weight.effective)) })
+  }
+
+  /// What was asked for, whatever has come of it.
+  public var asked: ServiceDefinition {
     var definition = self
-    for index in definition.servers.indices {
-      definition.servers[index].weight = Weight(definition.servers[index].weight.effective)
-    }
+    definition.servers = servers.map { $0.weighing(Weight($0.weight.asked, isDrained: $0.weight.isDrained)) }
     return definition
+  }
+
+  /// What has a service watched that has its servers already.
+  var watching: [Change] {
+    let key = service.key
+    return (farm == FarmPolicy() ? [] : [.setFarm(farm, of: key)])
+      + checks.common.map { .addCheck($0, to: key, server: nil) }
+      + servers.flatMap { server in
+        checks[server.endpoint].map { .addCheck($0, to: key, server: server.endpoint) }
+      }
+  }
+}
+
+extension RealServer {
+  func weighing(_ weight: Weight) -> RealServer {
+    var server = self
+    server.weight = weight
+    return server
   }
 }
 
@@ -43,12 +64,14 @@ private struct ServiceDifference {
     let key = new.service.key
     guard let old else {
       rest.append(.addService(new.service, force: false))
-      rest += new.servers.map { .addServer($0, to: key) }
+      rest += new.servers.map { .addServer($0, to: key) } + new.watching
       return
     }
     let wanted = Set(new.servers.map(\.endpoint))
     removals += old.servers.map(\.endpoint).filter { !wanted.contains($0) }.map { .removeServer($0, from: key) }
     if old.service != new.service { rest.append(.updateService(new.service)) }
+    // Before the servers, since one that stood in for others may come to be one of them.
+    if old.farm != new.farm { rest.append(.setFarm(new.farm, of: key)) }
     let before = Dictionary(old.servers.map { ($0.endpoint, $0) }, uniquingKeysWith: { first, _ in first })
     for server in new.servers {
       switch before[server.endpoint] {
@@ -56,6 +79,22 @@ private struct ServiceDifference {
       case server: break
       default: rest.append(.updateServer(server, of: key))
       }
+    }
+    addChecks(new, old)
+  }
+
+  /// Those of removed servers are gone with them.
+  private mutating func addChecks(_ new: ServiceDefinition, _ old: ServiceDefinition) {
+    let key = new.service.key
+    if old.checks == new.checks { return }
+    for server in [nil] + new.servers.map({ Optional($0.endpoint) }) {
+      let (before, after) = (old.checks[server], new.checks[server])
+      if before == after { continue }
+      let types = Set(after.map(\.kind.name))
+      rest += before.map(\.kind.name).filter { !types.contains($0) }.map {
+        .removeCheck($0, from: key, server: server)
+      }
+      rest += after.filter { !before.contains($0) }.map { .addCheck($0, to: key, server: server) }
     }
   }
 }

@@ -112,20 +112,83 @@ extension RealServer: Codable {
 }
 
 extension ServiceDefinition: Codable {
-  enum CodingKeys: String, CodingKey {
-    case servers
+  /// What stands beside the service's own settings and its farm's.
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case checks, servers
   }
 
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     let service = try VirtualService(from: decoder)
-    let servers = try values.decodeIfPresent([RealServer].self, forKey: .servers) ?? []
-    self.init(service, servers: servers.map { $0.placed(in: service.key) })
+    let servers = try values.decodeIfPresent([WatchedServer].self, forKey: .servers) ?? []
+    self.init(service, servers: servers.map { $0.server.placed(in: service.key) }, farm: try FarmPolicy(from: decoder))
+    farm.fallback = farm.fallback.map { $0.placed(in: service.key) }
+    checks[nil] = try values.checks(forKey: .checks)
+    for (server, watched) in zip(self.servers, servers) { checks[server.endpoint] = watched.checks }
   }
 
   public func encode(to encoder: any Encoder) throws {
     try service.encode(to: encoder)
+    try farm.encode(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
-    try values.encode(servers, forKey: .servers)
+    if !checks.common.isEmpty { try values.encode(checks.common, forKey: .checks) }
+    try values.encode(servers.map { WatchedServer($0, checks[$0.endpoint]) }, forKey: .servers)
+  }
+}
+
+/// A real server with the checks that are its own.
+public struct WatchedServer: Codable {
+  /// What stands beside the server's own settings.
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case checks
+  }
+
+  let server: RealServer
+  let checks: [HealthCheck]
+
+  init(_ server: RealServer, _ checks: [HealthCheck]) { (self.server, self.checks) = (server, checks) }
+
+  public init(from decoder: any Decoder) throws {
+    self.init(
+      try RealServer(from: decoder), try decoder.container(keyedBy: CodingKeys.self).checks(forKey: .checks))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    try server.encode(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    if !checks.isEmpty { try values.encode(checks, forKey: .checks) }
+  }
+}
+
+extension KeyedDecodingContainer {
+  /// A list of checks, each of another type.
+  fileprivate func checks(forKey key: Key) throws -> [HealthCheck] {
+    let checks = try decodeIfPresent([HealthCheck].self, forKey: key) ?? []
+    var seen: Set<HealthCheck.Kind.Name> = []
+    guard let twice = checks.first(where: { !seen.insert($0.kind.name).inserted }) else { return checks }
+    throw DecodingError.dataCorruptedError(
+      forKey: key, in: self, debugDescription: "there are two checks of the type \(twice.kind.name)")
+  }
+}
+
+extension FarmPolicy: Codable {
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case fallback, panic
+    case slowStart = "slow-start"
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      fallback: try values.decodeIfPresent([RealServer].self, forKey: .fallback) ?? [],
+      slowStart: try values.decodeIfPresent(Period.self, forKey: .slowStart) ?? .milliseconds(0),
+      panic: try values.decodeIfPresent(Percent.self, forKey: .panic) ?? 0)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    if !fallback.isEmpty { try values.encode(fallback, forKey: .fallback) }
+    if slowStart != .milliseconds(0) { try values.encode(slowStart, forKey: .slowStart) }
+    if panic != 0 { try values.encode(panic, forKey: .panic) }
   }
 }

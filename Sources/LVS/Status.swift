@@ -24,6 +24,9 @@ public struct ServiceStatus: Sendable, Hashable {
 /// A real server as it runs.
 public struct ServerStatus: Sendable, Hashable {
   public var server: RealServer
+  /// What schedulers go by, and what holds it below the weight that was asked for.
+  public var effectiveWeight: Int32
+  public var weightHolds: [Weight.Hold]
   public var activeConnections: UInt32
   public var inactiveConnections: UInt32
   /// Templates, not connections.
@@ -40,6 +43,7 @@ public struct ServerStatus: Sendable, Hashable {
     rates: Rates = .init(), resolvedMAC: MACAddress? = nil
   ) {
     self.server = server
+    (effectiveWeight, weightHolds) = (server.weight.effective, server.weight.holds)
     self.activeConnections = activeConnections
     self.inactiveConnections = inactiveConnections
     self.persistentConnections = persistentConnections
@@ -47,6 +51,11 @@ public struct ServerStatus: Sendable, Hashable {
     self.statistics = statistics
     self.rates = rates
     self.resolvedMAC = resolvedMAC
+  }
+
+  /// Is of what was asked for, in place of what the plane knows of it.
+  mutating func take(_ server: RealServer) {
+    (self.server, effectiveWeight, weightHolds) = (server, server.weight.effective, server.weight.holds)
   }
 }
 

@@ -44,6 +44,8 @@ extension ServerStatus: Codable {
       statistics: try values.decode(Statistics.self, forKey: .statistics),
       rates: try values.decode(Rates.self, forKey: .rates),
       resolvedMAC: try values.decodeIfPresent(MACAddress.self, forKey: .resolvedMAC))
+    effectiveWeight = try values.decode(Int32.self, forKey: .weight)
+    weightHolds = try values.decodeIfPresent([Weight.Hold].self, forKey: .weightHeldBy) ?? []
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -56,8 +58,8 @@ extension ServerStatus: Codable {
     try values.encode(statistics, forKey: .statistics)
     try values.encode(rates, forKey: .rates)
     try values.encodeIfPresent(resolvedMAC, forKey: .resolvedMAC)
-    try values.encode(server.weight.effective, forKey: .weight)
+    try values.encode(effectiveWeight, forKey: .weight)
     try values.encode(server.weight.asked, forKey: .configuredWeight)
-    if !server.weight.holds.isEmpty { try values.encode(server.weight.holds, forKey: .weightHeldBy) }
+    if !weightHolds.isEmpty { try values.encode(weightHolds, forKey: .weightHeldBy) }
   }
 }

@@ -90,5 +90,10 @@ extension ServiceDefinition {
       try server.validate(in: service.key)
       guard seen.insert(server.endpoint).inserted else { throw .serverExists(server.endpoint, service.key) }
     }
+    try farm.validate(in: service.key)
+    for check in checks.common { try check.validate(in: service.key) }
+    for server in servers {
+      for check in checks[server.endpoint] { try check.validate(in: service.key, of: server) }
+    }
   }
 }

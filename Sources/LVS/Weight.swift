@@ -10,22 +10,52 @@ public struct Weight: Hashable, Sendable {
   public enum Hold: String, Hashable, Sendable, Codable {
     /// The operator drains the server: it gets no new connections, those it has go on.
     case drain
+    /// It is down by its health checks: it gets no new connections, those it has go on.
+    case health
+    /// It is down by its health checks, and taken out of the service.
+    case removed
+    /// It came back a while ago, and its weight grows.
+    case slowStart = "slow-start"
   }
 
   /// What the operator asked for; 0 quiesces the server.
   public var asked: Int32
   /// Whether the operator drains the server until that is undone.
   public var isDrained: Bool
+  /// What health checks leave of it.
+  public internal(set) var standing = Standing.full
+  /// What all weights of the service are multiplied by, at least 1: small ones could not grow in steps.
+  var scale: Int32 = 1
 
   public init(_ asked: Int32 = 1, isDrained: Bool = false) {
     (self.asked, self.isDrained) = (asked, isDrained)
   }
 
+  /// Goes on as health has it.
+  mutating func keep(_ other: Weight?) { (standing, scale) = (other?.standing ?? .full, other?.scale ?? 1) }
+
   /// What schedulers go by.
-  public var effective: Int32 { isDrained ? 0 : asked }
+  public var effective: Int32 {
+    if isDrained || asked == 0 { return 0 }
+    let whole = scale == 1 ? asked : min(asked &* scale, Self.range.upperBound)
+    return switch standing {
+    case .full: whole
+    case .growing(let percent): max(whole * Int32(percent) / 100, 1)
+    case .quiesced, .removed: 0
+    }
+  }
 
   /// Why the effective weight is less than what was asked for.
-  public var holds: [Hold] { isDrained ? [.drain] : [] }
+  public var holds: [Hold] {
+    let health: [Hold] =
+      switch standing {
+      case .full: []
+      case .growing: [.slowStart]
+      case .quiesced: [.health]
+      case .removed: [.removed]
+      }
+    return (isDrained ? [.drain] : []) + health
+  }
 }
 
 extension Weight: ExpressibleByIntegerLiteral {

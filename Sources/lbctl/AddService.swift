@@ -15,6 +15,7 @@ struct AddService: AsyncParsableCommand {
 
   @OptionGroup var service: ServiceOptions
   @OptionGroup var settings: ServiceSettings
+  @OptionGroup var farm: FarmSettings
 
   @Flag(help: "Take the VIP even where another host answers for it.")
   var force = false
@@ -25,6 +26,8 @@ struct AddService: AsyncParsableCommand {
     var added = VirtualService(try service.key)
     try settings.apply(to: &added)
     try checked(added.validate)
-    try await daemon.director.apply([.addService(added, force: force)])
+    let director = try await daemon.director
+    try await director.apply(
+      [.addService(added, force: force)] + farm.change(of: added.key, director))
   }
 }

@@ -29,7 +29,11 @@ struct CommandWords {
       let program = 1 + Self.globalCount(command.dropFirst())
       if program < result.count, !result[program].hasPrefix("-") { result.insert("--", at: program) }
     }
-    result.insert(contentsOf: words[..<globalCount], at: nameLength(command))
+    var choice = Array(words[..<globalCount])
+    if command.first == AddCheck.configuration.commandName {
+      (choice, result) = (Self.patient(words[..<globalCount]), Self.withAttemptTimeout(result))
+    }
+    result.insert(contentsOf: choice, at: nameLength(command))
     return result
   }
 
@@ -38,11 +42,24 @@ struct CommandWords {
     let command = words[globalCount...]
     if command.elementsEqual(["help", "ipvsadm"]) { return ["--help"] }
     guard command.first == "ipvsadm" else { return nil }
-    let choice = words[..<globalCount].flatMap { word in
-      // ipvsadm has a --timeout of its own.
-      word == "--kernel" ? ["--plane", "kernel"] : [word.replacing("--timeout", with: "--patience")]
-    }
-    return choice + command.dropFirst()
+    return Self.patient(words[..<globalCount]).flatMap { $0 == "--kernel" ? ["--plane", "kernel"] : [$0] }
+      + command.dropFirst()
+  }
+
+  /// What the timeout of a check is called behind the scenes.
+  static let attemptTimeout = "attempt-timeout"
+
+  /// A check's own --timeout, up to the command that it runs.
+  private static func withAttemptTimeout(_ words: [String]) -> [String] {
+    let end = words.firstIndex(of: "--") ?? words.endIndex
+    return words[..<end].map { word in
+      word == "--timeout" || word.hasPrefix("--timeout=") ? "--\(attemptTimeout)" + word.dropFirst(9) : word
+    } + words[end...]
+  }
+
+  /// For commands that have a --timeout of their own.
+  private static func patient(_ choice: ArraySlice<String>) -> [String] {
+    choice.map { $0.replacing("--timeout", with: "--patience") }
   }
 
   /// How many words a command's name has: `list` one, `mark add` two.

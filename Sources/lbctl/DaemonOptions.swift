@@ -3,41 +3,69 @@ import Control
 import Foundation
 import LVS
 
-struct DaemonOptions: ParsableArguments {
+/// Whom to speak to.
+struct AddresseeOptions: ParsableArguments {
   /// Of every face of the program.
   static let standardSocket = environment("LBCTL_SOCKET") ?? ControlSocket.standardPath
 
-  /// Seconds that --timeout may be.
+  /// Seconds that may be waited for an answer.
   static let patience = 0...86_400
 
   @Option(help: "The socket of the lbd to speak to; LBCTL_SOCKET names another default.", completion: .file())
   var socket = Self.standardSocket
 
-  @Option(help: ArgumentHelp("How long to wait for an lbd that is silent; 0: for ever.", valueName: "seconds"))
-  var timeout = ControlClient.standardPatience
-
   @Flag(help: "Steer the kernel's own IPVS, without lbd.")
   var kernel = false
 
   /// For what only lbd can do.
-  var lbd: ControlClient {
-    get throws {
-      if kernel { throw ValidationError("--kernel: only lbd has this; leave --kernel out to ask it") }
-      return connection
-    }
+  func lbd(patience: Int) throws -> ControlClient {
+    if kernel { throw ValidationError("--kernel: only lbd has this; leave --kernel out to ask it") }
+    return connection(patience)
   }
 
-  private var connection: ControlClient { ControlClient(ControlSocket(socket), patience: timeout) }
+  /// For what lbd and the kernel can do alike.
+  func director(patience: Int) async throws -> any DirectorClient {
+    kernel ? try await KernelClient() : connection(patience)
+  }
+
+  private func connection(_ patience: Int) -> ControlClient { ControlClient(ControlSocket(socket), patience: patience) }
+}
+
+struct DaemonOptions: ParsableArguments {
+  static let standardSocket = AddresseeOptions.standardSocket
+  static let patience = AddresseeOptions.patience
+
+  @OptionGroup private var addressee: AddresseeOptions
+
+  @Option(help: ArgumentHelp("How long to wait for an lbd that is silent; 0: for ever.", valueName: "seconds"))
+  var timeout = ControlClient.standardPatience
+
+  var socket: String { addressee.socket }
+  var kernel: Bool { addressee.kernel }
+
+  var lbd: ControlClient { get throws { try addressee.lbd(patience: timeout) } }
+  var director: any DirectorClient { get async throws { try await addressee.director(patience: timeout) } }
 
   func validate() throws {
     guard Self.patience.contains(timeout) else {
       throw ValidationError("--timeout \(timeout) is not in 0 to \(Self.patience.upperBound)")
     }
   }
+}
 
-  /// For what lbd and the kernel can do alike.
-  var director: any DirectorClient {
-    get async throws { kernel ? try await KernelClient() : connection }
+/// The same for a command that has a --timeout of its own. Before the command it is --timeout all the same.
+struct PatientDaemonOptions: ParsableArguments {
+  @OptionGroup private var addressee: AddresseeOptions
+
+  @Option(help: ArgumentHelp("How long to wait for an lbd that is silent; 0: for ever.", valueName: "seconds"))
+  var patience = ControlClient.standardPatience
+
+  var director: any DirectorClient { get async throws { try await addressee.director(patience: patience) } }
+
+  func validate() throws {
+    guard AddresseeOptions.patience.contains(patience) else {
+      throw ValidationError("--patience \(patience) is not in 0 to \(AddresseeOptions.patience.upperBound)")
+    }
   }
 }
 

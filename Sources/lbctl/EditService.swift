@@ -10,10 +10,12 @@ struct EditService: AsyncParsableCommand {
       Examples:
         lbctl edit-service -t 192.0.2.100:80 -s rr
         lbctl edit-service -t 192.0.2.100:80 --no-persistent
+        lbctl edit-service -t 192.0.2.100:80 --fallback 192.0.2.99 --slow-start 30s --panic 50
       """)
 
   @OptionGroup var service: ServiceOptions
   @OptionGroup var settings: ServiceSettings
+  @OptionGroup var farm: FarmSettings
 
   @Flag(help: "End persistence, and with it its engine.")
   var noPersistent = false
@@ -36,12 +38,13 @@ struct EditService: AsyncParsableCommand {
 
   func run() async throws {
     let key = try service.key
-    var edited = try await daemon.director.service(key).service
+    let director = try await daemon.director
+    var edited = try await director.service(key).service
     if noPersistent { edited.persistence = nil }
     if noPersistent || noPe { edited.persistenceEngine = nil }
     if noOps { edited.onePacket = false }
     try settings.apply(to: &edited)
     try checked(edited.validate)
-    try await daemon.director.apply([.updateService(edited)])
+    try await director.apply([.updateService(edited)] + farm.change(of: key, director))
   }
 }

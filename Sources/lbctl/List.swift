@@ -13,11 +13,12 @@ struct List: AsyncParsableCommand {
       Examples:
         lbctl list
         lbctl list -t 192.0.2.100:80 --stats
+        lbctl list --health
         lbctl list --connections --client 198.51.100.0/24 --state ESTABLISHED
       """)
 
   enum Layout: EnumerableFlag {
-    case stats, rate, thresholds, persistentConn, connections, total
+    case stats, rate, thresholds, persistentConn, connections, total, health
 
     static func name(for value: Layout) -> NameSpecification {
       value == .connections ? [.customShort("c"), .long] : .long
@@ -30,6 +31,7 @@ struct List: AsyncParsableCommand {
       case .thresholds: "The servers' connection limits."
       case .persistentConn: "Persistence templates."
       case .connections: "The connection table."
+      case .health: "What the checks say of the servers: state, since when, latency, last result."
       case .total: "All services in sum, removed ones included: counts, and the same per second."
       }
     }
@@ -77,6 +79,10 @@ struct List: AsyncParsableCommand {
 
   func run() async throws {
     if layout == .connections { return try await listConnections() }
+    if layout == .health {
+      let health = try await options.director.call(API.health, ServiceChoice(service.named))
+      return try options.show(health, table: HealthListing.text)
+    }
     if layout == .total { return try options.show(try await options.director.call(API.total), table: Self.table) }
     let services = try await self.services
     let listings = layouts.isEmpty ? [.plain] : Layout.allCases.filter(layouts.contains).map(Self.listing)
@@ -114,7 +120,7 @@ struct List: AsyncParsableCommand {
 
   private static func listing(_ layout: Layout) -> ServiceListing {
     switch layout {
-    case .connections, .total: .plain
+    case .connections, .total, .health: .plain
     case .stats: .statistics
     case .rate: .rates
     case .thresholds: .thresholds

@@ -93,8 +93,9 @@ struct Lbctl: AsyncParsableCommand {
     version: Build.text(of: "lbctl", dataPlanes: ["userspace", "kernel"]),
     subcommands: [
       AddService.self, EditService.self, DeleteService.self, AddServer.self, EditServer.self, DeleteServer.self,
-      DrainServer.self, List.self, Zero.self, Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
-      Save.self, Restore.self, Apply.self, Reload.self, CapabilitiesCommand.self, Neighbors.self, VIPs.self,
+      DrainServer.self, AddCheck.self, DeleteCheck.self, Checks.self, HealthCommand.self, List.self, Zero.self,
+      Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
+      Save.self, Restore.self, Apply.self, Diff.self, Reload.self, CapabilitiesCommand.self, Neighbors.self, VIPs.self,
       Workers.self, Verdicts.self, Capture.self,
       Mark.self, Doctor.self, Takeover.self, Release.self, RealServerCommand.self, Migrate.self, Bench.self,
       WithIPVS.self,

@@ -16,18 +16,23 @@ struct Daemon {
     let lock = try InterfaceLock(
       interface: options.network.interface ?? "", vlan: options.network.vlan, socket: claim.socket)
     defer { withExtendedLifetime(lock) {} }
-    let (plane, core) = try await options.openPlane(logger)
+    let (plane, core) = try await options.openPlane(logger, options.control.socketGroup == nil ? Lbd.broker : nil)
     let group: ServiceGroup
     do {
-      if let configuration, try await !load(configuration, core) { return await plane.stop() }
+      if let configuration, try await !load(configuration, core) { return await stop(plane, core) }
       group = try await self.group(plane, core, claim)
     } catch {
-      await plane.stop()
+      await stop(plane, core)
       throw error
     }
     logger.info("started", metadata: ["interface": "\(options.network.interface ?? "")"])
     try await group.run()
     logger.info("stopped")
+  }
+
+  private func stop(_ plane: any ForwardingPlane, _ core: ControlCore) async {
+    await core.stopWatching()
+    await plane.stop()
   }
 
   /// Has the plane forward for the configured services, VIPs that other hosts have for now left to them; whether nobody
@@ -58,7 +63,7 @@ struct Daemon {
     let reloading = Reloading(
       options.control.config, core, logger: logger, began: manager.reloading, ended: manager.ready)
     var services: [any Service] = [
-      PlaneService(plane: plane), SignalService(reloading: reloading, logger: logger),
+      PlaneService(plane: plane, core: core), HealthKeeper(core), SignalService(reloading: reloading, logger: logger),
     ]
     if let address = options.control.metrics {
       services.append(MetricsServer(address: address, core: core, logger: logger))
@@ -79,10 +84,12 @@ struct Daemon {
 /// Stops the plane when the daemon ends, in whichever way.
 private struct PlaneService: Service {
   let plane: any ForwardingPlane
+  let core: ControlCore
 
   func run() async throws {
     // It throws where it is cancelled, which is an end too.
     try? await gracefulShutdown()
+    await core.stopWatching()
     await plane.stop()
   }
 }

@@ -2,6 +2,8 @@ import ArgumentParser
 import BuildStamp
 import Capture
 import Control
+import Director
+import Health
 import LVS
 import Logging
 import Streams
@@ -21,13 +23,17 @@ struct Lbd: AsyncParsableCommand {
       """,
     version: Build.text(of: "lbd", dataPlanes: NetworkOptions.DataPlane.allCases.map(\.rawValue)))
 
+  /// Runs the commands of health checks. It is made where it is asked for first, which must be before the right to is
+  /// given up; nil where the kernel has no process to spare.
+  static let broker = CommandBroker()
+
   @OptionGroup(title: "Network") var network: NetworkOptions
   @OptionGroup(title: "VIPs") var vips: VIPOptions
   @OptionGroup(title: "Control") var control: ControlOptions
   @OptionGroup(title: "Replay") var replaying: ReplayOptions
 
   func validate() throws {
-    if network.interface == nil, replaying.input == nil {
+    if network.interface == nil, replaying.input == nil, control.checkConfig == nil {
       throw ValidationError("name the interface to the servers' LAN: --interface eth0")
     }
     guard network.dataPlane == .kernel else { return }
@@ -42,6 +48,7 @@ struct Lbd: AsyncParsableCommand {
   }
 
   func run() async throws {
+    if let file = control.checkConfig { return try await check(file) }
     let configuration = try control.config.map { path in try Configuration(file: path) }
     if let input = replaying.input, let output = replaying.output {
       let replay = Replay(configuration ?? Configuration(), stations: replaying.mac, vlan: network.vlan)
@@ -50,5 +57,20 @@ struct Lbd: AsyncParsableCommand {
     var logger = Logger(label: "lbd")
     logger.logLevel = control.logLevel
     try await Daemon(options: self, configuration: configuration, logger: logger).run()
+  }
+
+  /// Checks a file as far as that can be done without an interface, and without a kernel's IPVS.
+  private func check(_ file: String) async throws {
+    let configuration = try Configuration(file: file)
+    do throws(PlaneError) {
+      if network.dataPlane != .kernel {
+        var capabilities = Capabilities.userspace
+        capabilities.features.formUnion([.checks, .vipChecks])
+        _ = try DesiredState(configuration, capabilities)
+      }
+      for named in configuration.services.flatMap(\.namedChecks) { try await HealthMonitor.validate(named.check) }
+    } catch { throw PlaneError.invalid("\(file): \(error)") }
+    let (services, servers) = (configuration.services.count, configuration.services.map(\.servers.count).reduce(0, +))
+    try Output.standard.write("\(file): \(services) services with \(servers) real servers\n".utf8)
   }
 }

@@ -193,6 +193,10 @@ struct ControlOptions: ParsableArguments {
   var config: String?
 
   @Option(
+    help: ArgumentHelp("Say whether such a file is right, and exit.", valueName: "file"), completion: .file())
+  var checkConfig: String?
+
+  @Option(
     help: ArgumentHelp("Serve Prometheus metrics over TCP too.", valueName: "address:port"),
     transform: { try text($0, as: Endpoint.self) })
   var metrics: Endpoint?

@@ -1,24 +1,41 @@
 import Capture
 import Control
 import Director
+import Health
 import KernelDirector
 import LVS
 import Logging
 
 extension Lbd {
   /// The plane that the command line asks for, and the core that steers it. The plane has to be stopped.
-  func openPlane(_ logger: Logger) async throws(PlaneError) -> (any ForwardingPlane, ControlCore) {
+  ///
+  /// - Parameter broker: what runs the commands of health checks.
+  func openPlane(
+    _ logger: Logger, _ broker: CommandBroker?
+  ) async throws(PlaneError) -> (any ForwardingPlane, ControlCore) {
     let events: @Sendable (DirectorEvent) -> Void = { $0.log(to: logger) }
     switch network.dataPlane {
     case .afPacket, .afXDP:
       let plane = try UserspacePlane(planeOptions, events: events)
       var facilities = plane.facilities
       facilities.capture = { filter throws(PlaneError) in try await plane.capture(filter: filter) }
-      return (plane, ControlCore(plane, facilities: facilities, logger: logger))
+      let path = DirectPathOptions(
+        interface: network.interface ?? "", vlan: network.vlan, source: { [weak plane] in plane?.checkSource(for: $0) },
+        reach: { [weak plane] in plane?.reach(of: $0) ?? .sought })
+      return (plane, try core(of: plane, facilities, .init(directPath: path, broker: broker), logger))
     case .kernel:
       let plane = try await KernelPlane(planeOptions, events: events)
-      return (plane, ControlCore(plane, facilities: plane.facilities, logger: logger))
+      return (plane, try core(of: plane, plane.facilities, .init(broker: broker), logger))
     }
+  }
+
+  private func core(
+    of plane: any ForwardingPlane, _ facilities: Facilities, _ options: HealthMonitor.Options, _ logger: Logger
+  ) throws(PlaneError) -> ControlCore {
+    let reports = HealthReports()
+    var facilities = facilities
+    facilities.health = try HealthMonitor(options, report: reports.add)
+    return ControlCore(plane, facilities: facilities, reports: reports, logger: logger)
   }
 
   private var planeOptions: UserspacePlane.Options {

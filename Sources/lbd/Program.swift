@@ -29,7 +29,9 @@ enum Program {
   private static func confined() -> (Result<Lbd, any Error>, doubts: [String]) {
     do {
       guard let lbd = try Lbd.parseAsRoot() as? Lbd else { return (.failure(CleanExit.helpRequest()), []) }
-      return (.success(lbd), lbd.replaying.input == nil ? try Confinement(options: lbd).enter() : [])
+      guard lbd.replaying.input == nil, lbd.control.checkConfig == nil else { return (.success(lbd), []) }
+      if lbd.control.socketGroup == nil { _ = Lbd.broker }
+      return (.success(lbd), try Confinement(options: lbd).enter())
     } catch {
       return (.failure(error), [])
     }

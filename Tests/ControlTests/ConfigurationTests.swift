@@ -74,12 +74,12 @@ struct ConfigurationTests {
       (
         service + "    wieght: 1\n",
         "line 3: unknown key 'wieght' of a service (there are service, scheduler, flags, persistence, "
-          + "persistenceEngine, onePacket, servers)"
+          + "persistenceEngine, onePacket, fallback, panic, slow-start, checks, servers)"
       ),
       (
         server + "        wieght: 1\n",
         "line 5: unknown key 'wieght' of a server (there are address, method, weight, upperThreshold, lowerThreshold, "
-          + "mac, drained, drainedWeight)"
+          + "mac, drained, drainedWeight, checks)"
       ),
       (
         service + "    persistence: {seconds: 3}\n",
@@ -110,6 +110,32 @@ struct ConfigurationTests {
     let error = #expect(throws: (any Error).self) { try Configuration(yaml: text) }
     #expect(error.map { ErrorReply($0).error } == line)
   }
+
+  @Test(
+    "A check that cannot be is refused in one line that names it",
+    arguments: [
+      (
+        service + "    checks: [{type: tcp, prot: 80}]\n",
+        "line 3: unknown key 'prot' of a check (there are type, path, host, method, headers, status, body, sni, verify, ca, "
+          + "send, expect, query, command, port, via, interval, timeout, jitter, rise, fall, fast-interval, flap-limit, "
+          + "on-failure)"
+      ),
+      (
+        service + "    checks: [{type: tcp}, {type: tcp}]\n",
+        "line 3: services[0].checks: there are two checks of the type tcp"
+      ),
+      (
+        service + "    checks:\n    - type: tcp\n      path: /\n",
+        "line 5: services[0].checks[0].path: 'path' is for http, https, and this is tcp"
+      ),
+      (
+        service + "    checks:\n    - type: icmp\n    - type: exec\n      command: [true-ish]\n",
+        "line 5: services[0] (tcp:192.0.2.100:80), check exec: the command 'true-ish' must begin with a program's whole "
+          + "path, such as /bin/true"
+      ),
+      (service + "    panic: 101 %\n", "line 3: services[0].panic: '101 %' is not a share such as 50 %"),
+    ] as [(String, String)])
+  func refusedCheck(_ text: String, _ line: String) { refused(text, line) }
 
   @Test("A file that cannot be read is named")
   func missingFile() {

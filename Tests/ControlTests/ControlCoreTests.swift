@@ -131,6 +131,7 @@ struct ControlCoreTests {
     for (operation, words) in [
       (API.vips.name, "listing of VIPs"), (API.takeOver.name, "VIPs to take over"), (API.neighbors.name, "neighbors"),
       (API.workers.name, "workers"), (API.verdicts.name, "verdicts"), (API.findings.name, "doctor"),
+      (API.checks.name, "health checks"),
     ] {
       let error = await #expect(throws: PlaneError.self) { try await Self.call(operation, LocalOperations(of: bare)) }
       let line = try #require(error?.description)
@@ -138,7 +139,10 @@ struct ControlCoreTests {
       #expect(line.hasSuffix("(lbctl capabilities shows what it can do)"), "\(line)")
     }
     #expect(bare.capabilities.features == [.marks, .macs])
-    #expect(core.capabilities.features == Set(Capabilities.Feature.allCases).subtracting([.localServers]))
+    var facilities = plane.facilities
+    facilities.health = MemoryWatch()
+    let whole = ControlCore(plane, facilities: facilities, logger: Served.silent)
+    #expect(whole.capabilities.features == Set(Capabilities.Feature.allCases).subtracting([.localServers]))
   }
 
   private static func call(_ name: String, _ operations: LocalOperations) async throws {
@@ -147,6 +151,7 @@ struct ControlCoreTests {
     case API.takeOver.name: _ = try await operations.call(API.takeOver, NamedVIPs([]))
     case API.neighbors.name: _ = try await operations.call(API.neighbors, Nothing())
     case API.workers.name: _ = try await operations.call(API.workers, Nothing())
+    case API.checks.name: _ = try await operations.call(API.checks, Nothing())
     case API.verdicts.name: _ = try await operations.call(API.verdicts, Nothing())
     default: _ = try await operations.call(API.findings, Nothing())
     }

@@ -17,6 +17,8 @@ actor MemoryPlane: ForwardingPlane {
   private var held: Probe?
   /// How often it was told of another state.
   private(set) var adoptions = 0
+  /// What the steps that it was told lead to, in the order in which they do.
+  private(set) var stepped = DesiredState(capabilities)
 
   /// - Parameter rows: how many connections there are to list.
   init(rows: Int = 0) {
@@ -58,8 +60,24 @@ actor MemoryPlane: ForwardingPlane {
 
   func adopt(_ transition: Transition) throws(PlaneError) {
     if let failure = failure?(transition.next) { throw failure }
+    // Where a second core begins with the plane anew, its steps lead from nothing.
+    for step in transition.steps { try? stepped.apply(Self.effective(step)) }
     state = transition.next
     adoptions += 1
+  }
+
+  /// The step with weights as schedulers go by them.
+  private static func effective(_ step: Change) -> Change {
+    func effective(_ server: RealServer) -> RealServer {
+      var server = server
+      server.weight = Weight(server.weight.effective)
+      return server
+    }
+    return switch step {
+    case .addServer(let server, let key): .addServer(effective(server), to: key)
+    case .updateServer(let server, let key): .updateServer(effective(server), of: key)
+    default: step
+    }
   }
 
   /// A plane knows no layers of a weight.

@@ -40,6 +40,27 @@ struct MessageTests {
         #"{"undrainServer":{"of":"fwmark:7","server":"192.0.2.11:80"}}"#
       ),
       (
+        .addCheck(
+          HealthCheck(.http(.init(path: "/alive")), interval: .seconds(2)), to: key("fwmark:7"),
+          server: endpoint("192.0.2.11:80")),
+        #"{"addCheck":{"check":{"interval":"2s","path":"/alive","type":"http"},"server":"192.0.2.11:80","to":"fwmark:7"}}"#
+      ),
+      (
+        .addCheck(HealthCheck(.icmp), to: key("fwmark:7"), server: nil),
+        #"{"addCheck":{"check":{"type":"icmp"},"to":"fwmark:7"}}"#
+      ),
+      (.removeCheck(nil, from: key("fwmark:7"), server: nil), #"{"removeCheck":{"from":"fwmark:7"}}"#),
+      (
+        .removeCheck(.tcp, from: key("fwmark:7"), server: endpoint("192.0.2.11:80")),
+        #"{"removeCheck":{"from":"fwmark:7","server":"192.0.2.11:80","type":"tcp"}}"#
+      ),
+      (
+        .setFarm(
+          FarmPolicy(fallback: [RealServer(endpoint("192.0.2.9:80"))], slowStart: .seconds(30), panic: 50),
+          of: key("fwmark:7")),
+        #"{"setFarm":{"farm":{"fallback":[{"address":"192.0.2.9:80","weight":1}],"panic":"50 %","slow-start":"30s"},"of":"fwmark:7"}}"#
+      ),
+      (
         .setMarks([MarkRule(destination: Prefix("192.0.2.100")!, mark: 7)]),
         #"{"setMarks":{"marks":[{"destination":"192.0.2.100/32","mark":7}]}}"#
       ),
@@ -101,7 +122,7 @@ struct MessageTests {
       (
         #"[{}]"#,
         "[0]: a change is one of addService, updateService, removeService, addServer, updateServer, removeServer, "
-          + "drainServer, undrainServer, setMarks, set, setTimeouts"
+          + "drainServer, undrainServer, addCheck, removeCheck, setFarm, setMarks, set, setTimeouts"
       ),
     ])
   func refused(_ json: String, _ line: String) {

@@ -1,6 +1,5 @@
 """Debian's keepalived, unmodified, steers lbd: its checkers here, its VRRP between two directors."""
 
-import os
 import re
 import signal
 
@@ -8,16 +7,12 @@ import farm
 import pytest
 from director import BINARIES, Director
 from frames import ARP_REQUEST
-from lab import DIP, PROJECT, VIP
+from lab import DIP, VIP
+from sites import SECOND_DIP, SECOND_MAC, VRRP, Site
 from test_ipvs import ipvsadm
 from traffic import Traffic, connect, spread
 from waiting import until
 from wire import Wire, is_arp
-
-EXAMPLE = PROJECT / "examples/keepalived"
-VRRP = 112
-SECOND_DIP, SECOND_MAC = "10.77.0.3", "02:00:00:00:02:02"
-
 
 def test_keepalived_makes_of_lbd_what_it_makes_of_a_kernel(lab, director):
     """`Tests/Kernel` lives through the same steps on a kernel's IPVS."""
@@ -27,68 +22,6 @@ def test_keepalived_makes_of_lbd_what_it_makes_of_a_kernel(lab, director):
     led = (*inside(lab.director), BINARIES / "lbctl", "--socket", director.socket, "with-ipvs")
     with farm.Farm(lab.directory / "farm", [inside(server) for server in lab.servers], led) as running:
         farm.live_through(running, lambda: ipvsadm(director, "-Ln")[1])
-
-
-class Site:
-    """A director with its lbd and its keepalived, by the example's files."""
-
-    def __init__(self, lab, director, number, priority):
-        self.lab, self.director, self.host = lab, director, director.host
-        self.home = lab.directory / f"site{number}"
-        self.home.mkdir(exist_ok=True)
-        self.file = self.home / "hand-over"
-        self.words = {
-            "router_id director-1": f"router_id director-{number}", "priority 150": f"priority {priority}",
-            "/run/lbd.hand-over": str(self.file), "/usr/sbin/lbctl": f"{BINARIES}/lbctl --socket {director.socket}",
-            "192.0.2.100": VIP, "192.0.2.11": lab.servers[0].address, "192.0.2.12": lab.servers[1].address,
-            # The lab's folder is in /tmp, where everybody may write.
-            "enable_script_security": "",
-        }
-        self.process = None
-
-    def _write(self, name, **words):
-        text = (EXAMPLE / name).read_text()
-        for word, here in {**self.words, **words}.items():
-            assert word in text or name != "keepalived.conf", word
-            text = text.replace(word, here)
-        (self.home / name).write_text(text)
-        return self.home / name
-
-    def start(self):
-        configuration = self._write("keepalived.conf")
-        pids = [word for letter in "pcr" for word in (f"-{letter}", self.home / f"{letter}.pid")]
-        self.process = self.host.start(
-            BINARIES / "lbctl", "--socket", self.director.socket, "with-ipvs", "keepalived", "-n", "-l", "-D", "-f",
-            configuration, *pids, log=self.home / "keepalived.log")
-
-    def check_configuration(self):
-        """As it is shipped, but for a program that root has here too."""
-        shipped = {"enable_script_security": "enable_script_security", "/usr/sbin/lbctl": "/usr/bin/true"}
-        return self.host.run("keepalived", "-t", "-l", "-f", self._write("keepalived.conf", **shipped), check=False)
-
-    def hand_over(self):
-        script = self._write("hand-over")
-        self.host.run("sh", script)
-
-    def stop(self):
-        """As systemd does: ExecStop, then SIGTERM."""
-        self.hand_over()
-        self.process.terminate()
-        self.process.wait(30)
-
-    def kill(self):
-        """The whole director, at once."""
-        for pid in self.host.processes():
-            os.kill(pid, signal.SIGKILL)
-        self.director.was_ended = True
-        self.process.wait(10)
-
-    @property
-    def owns(self):
-        return [vip["state"] for vip in self.director.json("vips")] == ["owned"]
-
-    def log(self):
-        return (self.home / "keepalived.log").read_text()
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ extension Observation {
   var spreadFindings: [Finding] { services.compactMap(uneven) }
 
   private func uneven(_ status: ServiceStatus) -> Finding? {
-    let servers = status.servers.filter { $0.server.weight.effective > 0 }
+    let servers = status.servers.filter { $0.effectiveWeight > 0 }
     let total = servers.reduce(0) { $0 + $1.statistics.connections }
     guard servers.count > 1, total >= Self.leastConnections else { return nil }
-    func weight(_ status: ServerStatus) -> UInt64 { UInt64(status.server.weight.effective) }
+    func weight(_ status: ServerStatus) -> UInt64 { UInt64(status.effectiveWeight) }
     func connections(_ status: ServerStatus) -> UInt64 { status.statistics.connections }
     if let (server, share) = heaviest(servers, connections, due: weight), let (reason, fix) = cause(status, servers) {
       return finding(status, server, "\(share) % of the connections", reason, fix)
@@ -53,7 +53,7 @@ extension Observation {
         "lbctl edit-service \(words) -s wlc"
       )
     }
-    if Self.ignoresWeights.contains(service.scheduler.rawValue), Set(servers.map(\.server.weight.effective)).count > 1 {
+    if Self.ignoresWeights.contains(service.scheduler.rawValue), Set(servers.map(\.effectiveWeight)).count > 1 {
       return (
         "\(service.scheduler.rawValue) takes no notice of weights, and these differ",
         "lbctl edit-service \(words) -s wrr"

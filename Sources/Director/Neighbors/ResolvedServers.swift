@@ -8,6 +8,8 @@ final class ResolvedServers: Sendable {
   private struct State {
     var followers: [IPAddress: [UInt32]] = [:]
     var known: [IPAddress: MACAddress] = [:]
+    /// Addresses that did not answer when they were last asked for.
+    var silent: Set<IPAddress> = []
   }
 
   private let servers: ServerTable
@@ -25,6 +27,7 @@ final class ResolvedServers: Sendable {
       let gone = state.followers.keys.filter { hops[$0] == nil }
       state.followers = hops.mapValues(\.followers)
       state.known = state.known.filter { hops[$0.key] != nil }
+      state.silent.formIntersection(hops.keys)
       for (address, mac) in state.known { set(address, mac, state) }
       return gone
     }
@@ -33,6 +36,13 @@ final class ResolvedServers: Sendable {
   /// The server whose station this is; addresses are known of other directors too.
   func address(at mac: MACAddress) -> IPAddress? {
     state.withLock { state in state.known.filter { $0.value == mac && state.followers[$0.key] != nil }.keys.min() }
+  }
+
+  /// Where an address's frames go.
+  func reach(of address: IPAddress) -> Reach {
+    state.withLock { state in
+      state.known[address].map(Reach.station) ?? (state.silent.contains(address) ? .silent : .sought)
+    }
   }
 
   /// How many packets have gone to an address, as workers count them.
@@ -44,6 +54,7 @@ final class ResolvedServers: Sendable {
   func found(_ address: IPAddress, at mac: MACAddress) {
     state.withLock { state in
       state.known[address] = mac
+      state.silent.remove(address)
       set(address, mac, state)
     }
   }
@@ -51,6 +62,7 @@ final class ResolvedServers: Sendable {
   func lost(_ address: IPAddress) {
     state.withLock { state in
       state.known[address] = nil
+      state.silent.insert(address)
       set(address, .zero, state)
     }
   }

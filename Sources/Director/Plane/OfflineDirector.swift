@@ -36,7 +36,7 @@ public final class OfflineDirector {
     }
     neighborhood = Neighborhood(
       mac: stations.last ?? station, virtual: stations.count > 1 ? station : nil, addresses: [])
-    let desired = try DesiredState(configuration, .userspace)
+    let desired = try DesiredState(configuration.unwatched, .userspace)
     try services.stage(desired, by: changes(from: services.desired, to: desired), now: 0)
     services.publish(link: link, freePages: .max)
     director.keepUp()

@@ -2,7 +2,7 @@ import LVS
 
 extension Capabilities {
   /// Of this program's own data plane: direct routing, with marks and settings of its own.
-  static var userspace: Capabilities {
+  public static var userspace: Capabilities {
     Capabilities(
       .userspace, methods: [.route], features: [.marks, .macs], settings: Settings.rules,
       timeouts: Settings().timeouts.asSet)

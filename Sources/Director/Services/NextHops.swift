@@ -19,6 +19,10 @@ extension Services {
         hops[endpoint.address, default: NextHop()].add(number, fixed: macs[endpoint] ?? nil)
       }
     }
+    // Those that are out for their health are asked, and those in reserve may be needed any time.
+    for server in (staged?.next ?? desired).resting where hops[server.endpoint.address] == nil {
+      hops[server.endpoint.address] = NextHop(fixed: server.mac)
+    }
     return hops
   }
 

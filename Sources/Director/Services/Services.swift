@@ -95,7 +95,8 @@ final class Services {
     case .updateServer(let server, let key): try stage(key).update(server)
     case .removeServer(let endpoint, let key): try stage(key).remove(endpoint)
     case .setMarks, .set, .setTimeouts: break
-    case .drainServer, .undrainServer: preconditionFailure("a plane is told what servers come to be")
+    case .drainServer, .undrainServer, .addCheck, .removeCheck, .setFarm:
+      preconditionFailure("a plane is told what servers come to be")
     }
   }
 

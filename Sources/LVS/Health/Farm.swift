@@ -1,0 +1,95 @@
+/// Milliseconds of a clock that only goes forward.
+public typealias Moment = UInt64
+
+/// What health checks leave of a server's weight.
+public enum Standing: Hashable, Sendable {
+  /// All of it.
+  case full
+  /// So many percent, after it came back.
+  case growing(UInt8)
+  /// Nothing: the server is down. Connections that it has go on.
+  case quiesced
+  /// Nothing: the server is down and is taken out of the service.
+  case removed
+}
+
+/// What the health of all servers makes of their service.
+public enum FarmState: String, Hashable, Sendable, Codable {
+  /// Those that are down are not used.
+  case normal
+  /// So few are healthy that rather the checks are doubted: all are used as if they were up.
+  case panic
+  /// No server is left: the fallback servers are used, where there are any.
+  case empty
+
+  /// - Parameters:
+  ///   - servers: of each that has a weight and is not drained, its health.
+  ///   - panic: below so many healthy ones there is panic; 0 is never.
+  public init(_ servers: some Sequence<Health>, panic: Percent) {
+    var (all, healthy) = (0, 0)
+    for health in servers {
+      all += 1
+      if health != .down { healthy += 1 }
+    }
+    if all > 0, healthy * 100 < Int(panic.value) * all {
+      self = .panic
+    } else {
+      self = healthy == 0 ? .empty : .normal
+    }
+  }
+}
+
+/// What is known of a server by all its checks.
+public struct ServerHealth: Hashable, Sendable {
+  /// The worst that a check says.
+  public var health: Health
+  /// What follows while it is down.
+  public var consequence: HealthCheck.Consequence
+  /// When it came back; nil where it never was down.
+  public var risen: Moment?
+
+  public init(_ health: Health = .unknown, _ consequence: HealthCheck.Consequence = .quiesce, risen: Moment? = nil) {
+    (self.health, self.consequence, self.risen) = (health, consequence, risen)
+  }
+}
+
+/// The servers of a service as their health makes them: a pure function of what is wanted and what is known.
+public struct Farm: Hashable, Sendable {
+  public private(set) var state: FarmState
+  /// Of those that are not `full`.
+  public private(set) var standings: [Endpoint: Standing] = [:]
+  /// When a weight grows next; nil where none does.
+  public private(set) var due: Moment?
+  /// What weights are multiplied by while one of them grows, so that a weight of 1 has steps to grow in.
+  public private(set) var scale: Int32 = 1
+
+  /// Nothing is known of anybody.
+  public static let unwatched = Farm(state: .normal)
+
+  private init(state: FarmState) { self.state = state }
+
+  public init(_ definition: ServiceDefinition, _ known: [Endpoint: ServerHealth], at now: Moment) {
+    let wanted = definition.servers.filter { $0.weight.asked > 0 && !$0.weight.isDrained }
+    state = FarmState(wanted.map { known[$0.endpoint]?.health ?? .unknown }, panic: definition.farm.panic)
+    if state == .panic { return }
+    for server in definition.servers {
+      guard let health = known[server.endpoint] else { continue }
+      if let standing = standing(health, definition.farm.slowStart, now) { standings[server.endpoint] = standing }
+    }
+    if due != nil { scale = Self.scale(definition.servers.map(\.weight.asked)) }
+  }
+
+  /// As many as slow start has steps, as far as the largest weight lets it.
+  private static func scale(_ weights: [Int32]) -> Int32 {
+    min(Int32(SlowStart.steps), max(Weight.range.upperBound / max(weights.max() ?? 1, 1), 1))
+  }
+
+  private mutating func standing(_ health: ServerHealth, _ slowStart: Period, _ now: Moment) -> Standing? {
+    if health.health == .down { return health.consequence == .remove ? .removed : .quiesced }
+    guard let risen = health.risen, slowStart.milliseconds > 0 else { return nil }
+    let start = SlowStart(at: risen, over: slowStart)
+    guard let next = start.nextStep(after: now) else { return nil }
+    due = min(due ?? next, next)
+    return .growing(start.percent(at: now))
+  }
+}
