@@ -366,3 +366,27 @@ def test_a_check_that_lbd_cannot_make_is_refused(director, farm, words, said):
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1 and said in refused.stderr
     assert director.json("checks") == []
+
+
+def test_servers_that_stand_in_doubt_of_checks_and_a_slow_start_are_set_by_edit_service(lab, director, farm):
+    spare = lab.servers[2]
+    director.lbctl("del-rs", *SERVICE, "-r", spare.address)
+    director.lbctl("edit-service", *SERVICE, "--fallback", spare.address, "--slow-start", "1h")
+    watch(director, *HTTP)
+    both = lab.servers[:2]
+    until_state(director, both, "up")
+    for moody in farm[:2]:
+        moody.mood = "error"
+    until_state(director, both, "down")
+    until(lambda: weights(director) == {both[0].address: 0, both[1].address: 0, spare.address: 1})
+    assert ask(lab.client) and farm[2].visits[CLIENT, VIP] == 1
+    assert director.lbctl("health").returncode == 0
+    farm[0].mood = "good"
+    until_state(director, both[:1], "up")
+    # Of a weight of 1 a twentieth is in force, among weights that are twenty times as large.
+    until(lambda: weights(director) == {both[0].address: 1, both[1].address: 0})
+    assert "1 (slow-start)" in director.lbctl("list", "--health").stdout
+    assert "slow-start: 1h" in director.lbctl("save").stdout
+    director.lbctl("edit-service", *SERVICE, "--fallback", "none", "--slow-start", "0s", "--panic", 60)
+    until(lambda: weights(director) == {both[0].address: 1, both[1].address: 1})
+    assert "panic" in director.lbctl("list", "--health").stdout
