@@ -7,11 +7,27 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/sysinfo.h>
+#include <sys/vfs.h>
 
 uint64_t cl_free_pages(void) {
   struct sysinfo information;
   if (sysinfo(&information) != 0) return UINT64_MAX;
   return (information.freeram + information.bufferram) * information.mem_unit / (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+const int cl_seek_data = SEEK_DATA;
+const int cl_seek_hole = SEEK_HOLE;
+
+int cl_allocate(int descriptor, off_t place, off_t length) {
+  int result;
+  do result = fallocate(descriptor, 0, place, length) == 0 ? 0 : errno;
+  while (result == EINTR);
+  return result;
+}
+
+uint64_t cl_file_system(const char *path) {
+  struct statfs system;
+  return statfs(path, &system) == 0 ? (uint64_t)system.f_type : 0;
 }
 
 void cl_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }

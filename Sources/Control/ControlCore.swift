@@ -22,22 +22,29 @@ public actor ControlCore {
   /// What the watch tells comes by it.
   public nonisolated let reports: HealthReports
   private let find: @Sendable () async throws(PlaneError) -> DesiredState
+  /// Has the configuration outlive the process.
+  private let keep: Keep
 
-  /// For a plane of which nothing is wanted yet.
+  public typealias Keep = @Sendable (Configuration) -> Void
+
+  /// For a plane of which nothing is wanted yet, or what it goes on with.
   ///
-  /// - Parameter reports: where the watch of the facilities puts what it has to tell.
+  /// - Parameters:
+  ///   - reports: where the watch of the facilities puts what it has to tell.
+  ///   - keep: called with what is about to be in force.
   public init(
     _ plane: any ForwardingPlane, facilities: Facilities = Facilities(), reports: HealthReports = HealthReports(),
-    logger: Logger
+    logger: Logger, resuming state: DesiredState? = nil, keep: @escaping Keep = { _ in }
   ) {
-    let state = DesiredState(Self.capabilities(plane, facilities))
+    let state = state ?? DesiredState(Self.capabilities(plane, facilities))
     (self.plane, self.facilities, self.logger, self.state, self.reports) = (plane, facilities, logger, state, reports)
+    self.keep = keep
     find = { () throws(PlaneError) in state }
   }
 
   /// For a plane whose own table is what is wanted: it is looked at before the first change.
   public init(mirroring plane: any ForwardingPlane, find: @escaping Find) {
-    (self.plane, facilities, self.find, reports) = (plane, Facilities(), find, HealthReports())
+    (self.plane, facilities, self.find, reports, keep) = (plane, Facilities(), find, HealthReports(), { _ in })
     logger = Logger(label: "") { _ in SwiftLogNoOpLogHandler() }
   }
 
@@ -190,8 +197,15 @@ public actor ControlCore {
   func adopt(_ proposal: Proposal, _ admission: Admission) async throws(PlaneError) {
     var proposal = proposal
     for definition in admission.found { try proposal.take(over: definition) }
-    try await plane.adopt(
-      Transition(to: proposal.next.forced, by: proposal.steps, standby: admission.standby))
+    // Before it is in force, since from then on connections go by it.
+    keep(proposal.next.configuration)
+    do throws(PlaneError) {
+      try await plane.adopt(
+        Transition(to: proposal.next.forced, by: proposal.steps, standby: admission.standby))
+    } catch {
+      if let state { keep(state.configuration) }
+      throw error
+    }
     state = proposal.next
     watch(proposal.next, after: proposal.present)
   }

@@ -9,13 +9,17 @@ import LVS
 /// and takes it away with the process, however that ends. Whoever is refused asks it who has it.
 public final class InterfaceLock: Sendable {
   private let descriptor: Int32
+  /// The interface by its own name, and the VLAN on it.
+  public let interface: String
+  public let vlan: UInt16?
 
   /// Takes the lock for the process.
   ///
   /// - Parameter socket: where this lbd will answer, for those who are refused.
   /// - Throws: `PlaneError.unavailable` where another process has it.
   public init(interface: String, vlan: UInt16?, socket: ControlSocket) throws(PlaneError) {
-    let place = Self.trueName(of: interface) + (vlan.map { ".\($0)" } ?? "")
+    (self.interface, self.vlan) = (Self.trueName(of: interface), vlan)
+    let place = self.interface + (vlan.map { ".\($0)" } ?? "")
     let descriptor = Self.socket()
     guard descriptor >= 0 else { throw .unavailable("no lock for interface \(place): \(errorText())") }
     let address = AbstractAddress("lvs-director/\(place)")

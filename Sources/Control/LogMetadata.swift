@@ -89,6 +89,7 @@ extension DirectorEvent {
     case .cured(let finding): ["event": "cured", "kind": "\(finding.kind.name)", "subject": "\(finding.subject)"]
     case .attached: ["event": "attached"]
     case .sized: ["event": "sized"]
+    case .resumed: ["event": "resumed"]
     case .warning: ["event": "warning"]
     case .repeated(let event, let times): event.metadata.merging(["times": "\(times)"]) { _, new in new }
     }

@@ -28,6 +28,8 @@ public indirect enum DirectorEvent: Sendable, Hashable {
   case attached(String)
   /// How much its tables have room for, in words.
   case sized(String)
+  /// What of an earlier process it goes on with, in words.
+  case resumed(String)
   /// Something that breaks direct routing was found, or is not found any more.
   case found(Finding)
   case cured(Finding)
@@ -63,7 +65,7 @@ extension DirectorEvent: CustomStringConvertible {
     case .farm(let service, .empty): "service \(service) has no server that is up"
     case .farm(let service, .panic):
       "service \(service) has so few servers that are up that its checks are doubted: all are used"
-    case .warning(let text), .attached(let text), .sized(let text): text
+    case .warning(let text), .attached(let text), .sized(let text), .resumed(let text): text
     case .repeated(let event, let times): "\(times) times again: \(event)"
     }
   }
@@ -74,7 +76,7 @@ extension DirectorEvent: CustomStringConvertible {
     case .vipContested, .vipYielded, .serverLost, .serverDown, .interfaceDown, .interfaceGone, .found, .warning: true
     case .farm(_, let state): state != .normal
     case .vipTaken, .vipReleased, .vipAwaited, .serverResolved, .serverMoved, .serverUp: false
-    case .interfaceUp, .interfaceChanged, .attached, .sized, .cured: false
+    case .interfaceUp, .interfaceChanged, .attached, .sized, .resumed, .cured: false
     case .repeated(let event, _): event.isWarning
     }
   }

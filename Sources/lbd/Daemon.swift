@@ -16,7 +16,8 @@ struct Daemon {
     let lock = try InterfaceLock(
       interface: options.network.interface ?? "", vlan: options.network.vlan, socket: claim.socket)
     defer { withExtendedLifetime(lock) {} }
-    let (plane, core) = try await options.openPlane(logger, options.control.socketGroup == nil ? Lbd.broker : nil)
+    let (plane, core) = try await options.openPlane(
+      logger, at: lock, options.control.socketGroup == nil ? Lbd.broker : nil)
     let group: ServiceGroup
     do {
       if let configuration, try await !load(configuration, core) { return await stop(plane, core) }

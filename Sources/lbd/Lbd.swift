@@ -37,6 +37,9 @@ struct Lbd: AsyncParsableCommand {
       throw ValidationError("name the interface to the servers' LAN: --interface eth0")
     }
     guard network.dataPlane == .kernel else { return }
+    if let state = control.state, state != KeptDirectory.none {
+      throw ValidationError("--state does not go with --data-plane kernel, which keeps its state itself")
+    }
     // What the kernel decides by itself, and what cannot be had of it.
     if network.vlan != nil { throw ValidationError("--vlan does not go with --data-plane kernel: name its interface") }
     if network.workers != 1 { throw ValidationError("--workers does not go with --data-plane kernel") }

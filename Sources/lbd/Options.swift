@@ -197,6 +197,14 @@ struct ControlOptions: ParsableArguments {
   var checkConfig: String?
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Where connections, services and counts are kept for the lbd that comes after this one, such as a directory in \
+      memory (tmpfs); none: nowhere (default: $RUNTIME_DIRECTORY, or /run/lbd).
+      """, valueName: "directory|none"), completion: .directory)
+  var state: String?
+
+  @Option(
     help: ArgumentHelp("Serve Prometheus metrics over TCP too.", valueName: "address:port"),
     transform: { try text($0, as: Endpoint.self) })
   var metrics: Endpoint?

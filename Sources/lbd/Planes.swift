@@ -9,20 +9,33 @@ import Logging
 extension Lbd {
   /// The plane that the command line asks for, and the core that steers it. The plane has to be stopped.
   ///
-  /// - Parameter broker: what runs the commands of health checks.
+  /// - Parameters:
+  ///   - lock: the right to the interface.
+  ///   - broker: what runs the commands of health checks.
   func openPlane(
-    _ logger: Logger, _ broker: CommandBroker?
+    _ logger: Logger, at lock: InterfaceLock, _ broker: CommandBroker?
   ) async throws(PlaneError) -> (any ForwardingPlane, ControlCore) {
     let events: @Sendable (DirectorEvent) -> Void = { $0.log(to: logger) }
     switch network.dataPlane {
     case .afPacket, .afXDP:
-      let plane = try UserspacePlane(planeOptions, events: events)
+      let kept = KeptDirectory(options: control.state, lock, logger)
+      let plane = try UserspacePlane(
+        planeOptions, keptIn: kept?.directory, resuming: kept?.configuration?.forced, events: events)
       var facilities = plane.facilities
       facilities.capture = { filter throws(PlaneError) in try await plane.capture(filter: filter) }
       let path = DirectPathOptions(
         interface: network.interface ?? "", vlan: network.vlan, source: { [weak plane] in plane?.checkSource(for: $0) },
         reach: { [weak plane] in plane?.reach(of: $0) ?? .sought })
-      return (plane, try core(of: plane, facilities, .init(directPath: path, broker: broker), logger))
+      let core = try core(of: plane, facilities, .init(directPath: path, broker: broker), logger, kept)
+      guard kept?.configuration != nil else { return (plane, core) }
+      do throws(PlaneError) {
+        try await plane.resume()
+        try await core.resume()
+      } catch {
+        await plane.stop()
+        throw error
+      }
+      return (plane, core)
     case .kernel:
       let plane = try await KernelPlane(planeOptions, events: events)
       return (plane, try core(of: plane, plane.facilities, .init(broker: broker), logger))
@@ -30,12 +43,15 @@ extension Lbd {
   }
 
   private func core(
-    of plane: any ForwardingPlane, _ facilities: Facilities, _ options: HealthMonitor.Options, _ logger: Logger
+    of plane: any ForwardingPlane, _ facilities: Facilities, _ options: HealthMonitor.Options, _ logger: Logger,
+    _ kept: KeptDirectory? = nil
   ) throws(PlaneError) -> ControlCore {
     let reports = HealthReports()
     var facilities = facilities
     facilities.health = try HealthMonitor(options, report: reports.add)
-    return ControlCore(plane, facilities: facilities, reports: reports, logger: logger)
+    let keep: ControlCore.Keep = if let kept { kept.keep } else { { _ in } }
+    return ControlCore(
+      plane, facilities: facilities, reports: reports, logger: logger, resuming: kept?.configuration, keep: keep)
   }
 
   private var planeOptions: UserspacePlane.Options {

@@ -41,6 +41,8 @@ class Shell:
         threading.Thread(target=self._listen, daemon=True).start()
         for folder in OWN_FOLDERS:
             self.type(self._own(folder))
+        # Memory, as all of /run is on a machine.
+        self.type("mkdir -p /run/lbd && mount -t tmpfs tmpfs /run/lbd")
         self.type(f"mkdir -p /run/netns /etc/lvs-director && cd {PROJECT}")
 
     def _own(self, folder):

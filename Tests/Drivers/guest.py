@@ -158,7 +158,8 @@ class GuestDirector(Director):
     def start(self):
         self.host.run("rm", "-f", self.log, self.socket)
         self.process = self.host.start(
-            BINARIES / "lbd", "--interface", "eth0", "--socket", self.socket, *self.options, log=self.log)
+            BINARIES / "lbd", "--interface", "eth0", "--state", "none", "--socket", self.socket,
+            *self.options, log=self.log)
 
         def answers():
             if self.process.poll() is not None:

@@ -25,7 +25,9 @@ class Director:
 
     def __init__(self, lab, *options, socket=None, under=(), host=None, error=None):
         """`under` is a program with its options that starts lbd, such as setpriv; `host` another than the director;
-        `error` what its standard error is, if not the log."""
+        `error` what its standard error is, if not the log. Without `--state` it keeps none."""
+        if "--state" not in options:
+            options = ("--state", "none", *options)
         self.lab, self.options, self.under, self.host, self.error = lab, options, under, host or lab.director, error
         self.socket = Path(socket or lab.directory / "lbd.sock")
         self.log = self.socket.with_suffix(".log") if host else lab.directory / "lbd.log"

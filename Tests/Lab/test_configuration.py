@@ -127,7 +127,7 @@ def test_a_director_that_is_still_loading_ends_in_order(lab):
     path.write_text("services:\n" + "".join(f"- service: tcp:10.77.0.{host}:80\n" for host in range(120, 160)))
     with Wire(lab.stranger) as wire:
         loading = lab.director.start(BINARIES / "lbd", "--interface", "eth0", "--socket", socket, "--config", path,
-                                     "--probe-interval", "1000", log=log)
+                                     "--state", "none", "--probe-interval", "1000", log=log)
         assert wire.wait(is_arp(sender="0.0.0.0"), 20), log.read_text()
     loading.send_signal(signal.SIGTERM)
     assert loading.wait(60) == 0

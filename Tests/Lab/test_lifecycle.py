@@ -102,7 +102,7 @@ def test_a_vlan_of_the_interface_is_another_place(packet_sockets, lab, web, star
 def test_of_many_directors_started_at_once_exactly_one_is_left(lab, sockets):
     log = lab.directory / "many.log"
     with ExitStack() as stack:
-        many = [lab.director.start(BINARIES / "lbd", "--interface", "eth0", "--socket",
+        many = [lab.director.start(BINARIES / "lbd", "--interface", "eth0", "--state", "none", "--socket",
                                    lab.directory / f"many{number % sockets}.sock", log=log) for number in range(13)]
         for process in many:
             stack.callback(process.wait)

@@ -38,6 +38,18 @@ static const off_t cl_xdp_transmit_place = XDP_PGOFF_TX_RING;
 static const off_t cl_xdp_fill_place = XDP_UMEM_PGOFF_FILL_RING;
 static const off_t cl_xdp_completion_place = XDP_UMEM_PGOFF_COMPLETION_RING;
 
+/// Asks a socket for the cookie of its network namespace (`SO_NETNS_COOKIE`).
+static const int cl_netns_cookie = 71;
+
+/// Where a file has been written, and where it has not (lseek(2)).
+extern const int cl_seek_data, cl_seek_hole;
+
+/// Has the file system keep room for a part of a file; 0 or an errno.
+int cl_allocate(int descriptor, off_t place, off_t length);
+
+/// The kind of the file system that a path is on (`statfs.f_type`); 0 where it cannot be asked.
+uint64_t cl_file_system(const char *_Nonnull path);
+
 /// The flag of clone(2) that makes a thread and no process.
 static const uint64_t cl_clone_thread = 0x00010000;
 

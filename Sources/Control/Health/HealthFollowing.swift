@@ -26,6 +26,16 @@ extension ControlCore {
     }
   }
 
+  /// Has the servers watched of what the core goes on with: what was known of their health ended with the process before.
+  public func resume() async throws(PlaneError) {
+    try await turns.withTurn { () async throws(PlaneError) in
+      var proposal = Proposal(of: try await present())
+      if proposal.next.checkTargets.isEmpty { return }
+      prepare(&proposal)
+      try await adopt(proposal, Admission())
+    }
+  }
+
   /// Watches nothing any more; to be called once, at the end.
   public func stopWatching() async { await facilities.health?.stop() }
 

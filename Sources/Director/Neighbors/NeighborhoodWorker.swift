@@ -35,6 +35,8 @@ final class NeighborhoodWorker: Sendable {
 
   func probe(_ vip: IPAddress) { post { $0.neighborhood.vips.probe(vip, now: $1) } }
   func take(_ vip: IPAddress) { post { $0.neighborhood.vips.take(vip, now: $1) } }
+  /// Goes on with a VIP that was the director's just now.
+  func keep(_ vip: IPAddress) { post { $0.neighborhood.vips.keep(vip, now: $1) } }
   /// Leaves the VIP to its present owner, and takes it when that is gone.
   func wait(for vip: IPAddress, heldBy mac: MACAddress) {
     post { $0.neighborhood.vips.wait(for: vip, heldBy: mac, now: $1) }

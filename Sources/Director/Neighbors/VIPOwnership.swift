@@ -111,6 +111,16 @@ public final class VIPOwnership: Sendable {
     if isTaken { report(.vipTaken(vip)) }
   }
 
+  /// Goes on with a VIP that was ours just now, when another process had it. Who has one does not stand by any more.
+  func keep(_ vip: IPAddress) {
+    state.withLock { state in
+      state.vips.insert(vip)
+      state.standsBy = false
+      worker.keep(vip)
+    }
+    report(.vipTaken(vip))
+  }
+
   /// Knows nothing of the VIP any more.
   public func leave(_ vip: IPAddress) {
     state.withLock { state in

@@ -106,6 +106,14 @@ struct VIPTable {
       : Entry(state: .owned, next: now, isUnproven: isUnproven)
   }
 
+  /// Goes on with an address that was the director's just now: it is announced once, and asked for, so that who has come
+  /// to have it meanwhile is heard of.
+  mutating func keep(_ address: IPAddress, now: UInt64) {
+    take(address, now: now)
+    entries[address]?.sent = max(timing.announceCount - 1, 0)
+    entries[address]?.isDoubted = true
+  }
+
   /// Lets another host have the address for now, and takes it when it is free.
   mutating func wait(for address: IPAddress, heldBy mac: MACAddress?, now: UInt64) {
     let next = now + VIPTiming.retryInterval

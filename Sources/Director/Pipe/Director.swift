@@ -59,25 +59,33 @@ struct Director: ~Copyable {
   /// One place for each frame of a batch, and one for a frame that comes alone.
   private let inspections = Buffer(repeating: Inspection(), count: Director.batch + 1)
 
+  /// - Parameter table: the worker's connections, where some were found; nil for an empty table of its own.
   init(
-    shared: SharedTables, counters: Counters, seed: UInt64, ownership: Ownership = .sole
+    shared: SharedTables, counters: Counters, seed: UInt64, ownership: Ownership = .sole, _ table: TableBox? = nil
   ) throws(SystemError) {
     self.shared = shared
     servers = shared.servers
     self.counters = counters
-    let connections = try ConnectionTable(capacity: shared.room.total, seed: seed)
+    let connections = try Self.connections(table, capacity: shared.room.total, seed: seed)
     let fragments = try FragmentTable(connections: shared.room.total, seed: seed)
+    room = shared.room.take(atLeast: connections.count)
     self.connections = connections
     self.fragments = fragments
-    room = shared.room.take()
     snapshot = shared.publication.snapshot
-    table = snapshot.table()
+    self.table = snapshot.table()
     settings = snapshot.settings
     link = snapshot.link
     random = SplitMix64(seed: seed)
     self.seed = seed
     self.ownership = ownership
     adoptTimeouts()
+  }
+
+  private static func connections(
+    _ table: TableBox?, capacity: Int, seed: UInt64
+  ) throws(SystemError) -> ConnectionTable {
+    if let found = table?.take() { return found }
+    return try ConnectionTable(capacity: capacity, seed: seed)
   }
 
   private func adoptTimeouts() {

@@ -17,13 +17,39 @@ extension UserspacePlane {
     }
   }
 
+  /// Goes on where the process before this one ended: its services are in force already. VIPs that were its own just
+  /// now are ours at once; for others that another host has by now we wait.
+  public func resume() async throws(PlaneError) {
+    try await turns.withTurn { () async throws(PlaneError) in
+      let wanted = services.withLock { $0.desired.vips }
+      let kept = wanted.intersection(state?.ownedVIPs(workers.shared.names, now: Clock.milliseconds) ?? [])
+      try await link.open(numbered(wanted))
+      let standby = await vips.owners(of: wanted.subtracting(kept))
+      await publish(standby: standby, kept: kept)
+    }
+  }
+
+  /// Leaves a sign of life for the process after this one; to be called every second.
+  func beat() async {
+    guard let state else { return }
+    let listing = await vips.listing()
+    services.withLock { services in
+      services.shared.beat(Clock.milliseconds, listing, services.numbered(Set(listing.map(\.address))))
+    }
+    guard state.directory.shortage.take() else { return }
+    digest.report(
+      .warning("there is no more room in \(state.directory.path): what is new there does not outlive lbd (--state)"))
+  }
+
   /// The numbers of VIPs, those of what is staged included.
   func numbered(_ vips: Set<IPAddress>) -> [IPAddress: UInt16] { services.withLock { $0.numbered(vips) } }
 
   /// Puts what is staged in force, or what there is on another link. The kernel lets all frames in by now that it takes.
   ///
-  /// - Parameter standby: VIPs that other hosts have for now.
-  func publish(standby: [IPAddress: MACAddress] = [:]) async {
+  /// - Parameters:
+  ///   - standby: VIPs that other hosts have for now.
+  ///   - kept: VIPs that were ours just now, when another process had them.
+  func publish(standby: [IPAddress: MACAddress] = [:], kept: Set<IPAddress> = []) async {
     workers.group.suspendFlows()
     defer { workers.group.resumeFlows() }
     let (hops, next) = services.withLock { ($0.nextHops, $0.staged?.next.vips ?? $0.desired.vips) }
@@ -35,7 +61,9 @@ extension UserspacePlane {
       $0.publish(link: link, freePages: Memory.freePages, isCrowded: workers.isCrowded)
     }
     await workers.adopted(moment)
-    for vip in next.subtracting(before) { vips.take(vip, after: standby[vip]) }
+    for vip in next.subtracting(before) {
+      if kept.contains(vip) { vips.keep(vip) } else { vips.take(vip, after: standby[vip]) }
+    }
     services.withLock { $0.collect(Clock.ticks) }
     if !before.isSubset(of: next) { await self.link.narrow(numbered(next)) }
   }

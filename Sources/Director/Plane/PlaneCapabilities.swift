@@ -10,7 +10,9 @@ extension Capabilities {
 }
 
 extension UserspacePlane {
-  public var capabilities: Capabilities { .userspace }
+  public var capabilities: Capabilities { Self.standing }
+  /// The same for every plane of its kind.
+  public static var standing: Capabilities { .userspace }
 
   /// What there is beside the forwarding; captures are whoever's who can write their files.
   public var facilities: Facilities {

@@ -18,22 +18,39 @@ public final class UserspacePlane: ForwardingPlane {
   let examinations = Turnstile()
   /// Whoever changes what is in force.
   let turns = Turnstile()
+  /// What outlives the process; nil where nothing does.
+  let state: KeptState?
   private let upkeep = Mutex<[Task<Void, Never>]>([])
 
   /// Opens the sockets and starts the threads. No VIP is owned yet.
   ///
+  /// - Parameters:
+  ///   - directory: where what outlives the process is kept, and what an earlier one left is found.
+  ///   - configuration: what was in force when that one ended; `resume` has to follow.
   /// - Throws: where there is no such interface, or the process may not open packet sockets (CAP_NET_RAW).
-  public init(_ options: Options, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) {
+  public init(
+    _ options: Options, keptIn directory: StateDirectory? = nil, resuming configuration: DesiredState? = nil,
+    events: @escaping @Sendable (DirectorEvent) -> Void
+  ) throws(PlaneError) {
     let interface = try Interface.read(options.interface)
     try options.requireCapabilities()
-    let (digest, seed) = (EventDigest(events), UInt64.random(in: .min ... .max))
-    (self.options, self.digest) = (options, digest)
+    let digest = EventDigest(events)
+    let state = try available { () throws(SystemError) in
+      try directory.map { directory throws(SystemError) in
+        try KeptState(directory, workers: options.workers, connections: options.room)
+      }
+    }
+    let seed = state?.manifest.seed ?? UInt64.random(in: .min ... .max)
+    (self.options, self.digest, self.state) = (options, digest, state)
     let guardian = options.hostGuard ? try HostGuard(interface: options.interface, vlan: options.vlan) : nil
     let (shared, mailboxes): (SharedTables, [WorkerMailbox])
+    var tables: [TableBox] = []
     do throws(SystemError) {
       shared = try SharedTables(
-        connections: options.room, workers: options.workers, templates: options.templates ?? options.room, seed: seed)
-      mailboxes = try WorkerPool.mailboxes(options.workers)
+        connections: options.room, workers: options.workers, templates: options.templates ?? options.room, seed: seed,
+        in: directory)
+      mailboxes = try WorkerPool.mailboxes(options.workers, in: state)
+      tables = try WorkerPool.tables(options, seed: seed, in: state)
       resolved = ResolvedServers(shared.servers)
       neighborCounters = try Counters()
       let (resolved, counters) = (resolved, mailboxes.map(\.counters))
@@ -43,16 +60,21 @@ public final class UserspacePlane: ForwardingPlane {
         report: { digest.report($0) }, heard: { Self.hear($0, resolved, mailboxes, digest) },
         server: { resolved.address(at: $0) })
     } catch { throw .unavailable(error.description) }
-    shared.persistence.startClock(Clock.ticks)
     let services = Services(shared: shared, counters: mailboxes.map(\.counters), seed: seed)
-    services.publish(link: options.link(on: interface), freePages: Memory.freePages)
+    let link = options.link(on: interface)
+    if let state, state.isFound, let configuration {
+      digest.report(.resumed(try state.resume(services, &tables, configuration, link: link, now: Clock.ticks)))
+    } else {
+      services.publish(link: link, freePages: Memory.freePages)
+    }
+    shared.persistence.startClock(Clock.ticks)
     self.services = Mutex(services)
     let worker = vips.worker
     workers = try WorkerPool(
-      options, shared: shared, mailboxes: mailboxes, seed: seed, on: interface, digest,
+      options, shared: shared, mailboxes: mailboxes, tables: tables, seed: seed, on: interface, digest,
       want: { worker.want(shared.servers[$0].endpoint.address) })
     digest.report(.sized(workers.sizes))
-    link = LinkKeeper(options, interface, workers.group, guardian, digest)
+    self.link = LinkKeeper(options, interface, workers.group, guardian, digest)
     if !interface.isUp { worker.link(isUp: false) }
     worker.resolve(Dictionary(options.peerAddresses.map { ($0, nil) }, uniquingKeysWith: { first, _ in first }))
     startUpkeep()
@@ -88,6 +110,7 @@ public final class UserspacePlane: ForwardingPlane {
   public func stop() async {
     await turns.withTurn {
       await vips.handOver()
+      await beat()
       workers.group.suspendFlows()
       upkeep.withLock { tasks in for task in tasks { task.cancel() } }
       vips.stop()
@@ -110,6 +133,7 @@ public final class UserspacePlane: ForwardingPlane {
         plane.services.withLock { $0.estimate() }
       }
       if second % 60 == 0 { plane.services.withLock { $0.collect(Clock.ticks) } }
+      await plane.beat()
       await plane.defend()
       plane.tell(plane.findings.replace(tables.look(plane.workers.tables).map { Finding($0) }, ofTables: true))
       for line in starvation.look(plane.workers.ringDrops) { plane.digest.report(.warning(line)) }

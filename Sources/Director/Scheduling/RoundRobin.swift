@@ -37,6 +37,11 @@ final class RoundRobin: Scheduler {
     return next
   }
 
+  var turn: SchedulerTurn {
+    get { SchedulerTurn(last: Int32(last)) }
+    set { last = newValue.last < weights.width ? max(Int(newValue.last), -1) : -1 }
+  }
+
   private func rebuild(_ servers: borrowing ServerList) {
     var new = SegmentTree(servers) { server, _ in GreatestWeight(server) }
     swap(&weights, &new)

@@ -25,6 +25,18 @@ protocol Scheduler: AnyObject {
 
   /// The position of the server for a new connection; nil where none can take it.
   func pick(_ connection: NewConnection, _ servers: borrowing ServerList) -> Int?
+
+  /// Whose turn it is, for those that go round: what the list and its counts do not tell. Set after `bind`, to what may
+  /// be any values, it is made what it can be.
+  var turn: SchedulerTurn { get set }
+}
+
+/// Where a scheduler is in its round.
+struct SchedulerTurn: BitwiseCopyable, Equatable {
+  /// The position of the server that was chosen last; -1 is the head of the list, before the first.
+  var last: Int32 = -1
+  /// The bar of a weighted round.
+  var bar: Int32 = 0
 }
 
 /// One edit of a service's list. Positions are those of the list that the edits before it led to.
@@ -40,4 +52,9 @@ enum ListEdit: Equatable {
 /// What a scheduler need not hear of: for those that look at the list alone.
 extension Scheduler {
   func loadChanged(at position: Int, _ servers: borrowing ServerList) {}
+
+  var turn: SchedulerTurn {
+    get { SchedulerTurn() }
+    set {}
+  }
 }

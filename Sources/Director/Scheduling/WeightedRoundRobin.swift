@@ -74,6 +74,14 @@ final class WeightedRoundRobin: Scheduler {
     }
   }
 
+  var turn: SchedulerTurn {
+    get { SchedulerTurn(last: Int32(last), bar: current) }
+    set {
+      last = newValue.last < weights.width ? max(Int(newValue.last), -1) : -1
+      if newValue.bar > 0, newValue.bar <= top { current = newValue.bar }
+    }
+  }
+
   private func choose(_ position: Int) -> Int? {
     last = position
     return position

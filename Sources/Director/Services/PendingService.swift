@@ -39,6 +39,7 @@ extension ServiceState {
     } else {
       scheduler.changed(by: next.edits, list)
     }
+    keepTurn()
   }
 
   /// A server of the list is there, with the connections that it has.
@@ -50,13 +51,16 @@ extension ServiceState {
     list[position].active = servers[number].active
     list[position].inactive = servers[number].inactive
     list[position].isOverloaded = servers[number].isOverloaded
+    servers.saved[Int(number)].position = Int32(truncatingIfNeeded: position)
+    servers.saved[Int(number)].lastWeight = list[position].lastWeight
   }
 
   /// Puts a server that is gone into the trash, where its connections keep it.
   private mutating func discard(_ number: UInt32, _ servers: ServerTable, _ now: UInt32) {
     servers[number].isAvailable.store(false, ordering: .relaxed)
     servers[number].position = -1
-    servers[number].idleSince = now
+    servers.setIdle(number, since: now)
+    servers.saved[Int(number)].position = -1
     trash[servers[number].endpoint] = number
   }
 }
@@ -64,9 +68,7 @@ extension ServiceState {
 extension ServerTable {
   /// Takes over what the operator set. Under the lock of the server's service.
   fileprivate func set(_ server: RealServer, at number: UInt32) {
-    self[number].upper = server.upperThreshold
-    self[number].lower = server.lowerThreshold
-    self[number].updateOverload()
+    setThresholds(number, upper: server.upperThreshold, lower: server.lowerThreshold)
     self[number].isQuiesced.store(server.weight.effective == 0, ordering: .relaxed)
     if let mac = server.mac { self[number].mac.store(mac.value, ordering: .relaxed) }
   }

@@ -38,10 +38,29 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   var trash: [Endpoint: UInt32] = [:]
   /// What the service becomes at a moment that may have come already.
   var pending: PendingService?
+  /// What outlives the process, and which of its rows this service's is.
+  private let saved: KeptRows<SavedService>
+  private let number: Int
 
-  init(_ definition: VirtualService, scheduler: any Scheduler) {
-    (self.definition, self.scheduler) = (definition, scheduler)
+  init(_ definition: VirtualService, scheduler: any Scheduler, _ saved: KeptRows<SavedService>, _ number: Int) {
+    (self.definition, self.scheduler, self.saved, self.number) = (definition, scheduler, saved, number)
   }
+
+  /// Makes what is counted now the service's new zero.
+  mutating func zero(_ counted: Statistics) {
+    meter.zero(counted)
+    saved[number].zero = SavedStatistics(counted)
+  }
+
+  /// Has the scheduler go on where an earlier process's was, and the figures count from where they did.
+  mutating func resume(_ turn: SchedulerTurn, _ counted: Statistics) {
+    scheduler.turn = turn
+    keepTurn()
+    meter.resume(zero: saved[number].zero.statistics, counted)
+  }
+
+  /// Keeps whose turn it is.
+  mutating func keepTurn() { saved[number].turn = scheduler.turn }
 
   /// What came of a new connection.
   enum Opening {
@@ -106,21 +125,23 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
 
   /// Selects a server; nil where none can take the connection.
   private mutating func pick(_ connection: NewConnection) -> UInt32? {
-    guard let position = scheduler.pick(connection, list), position < list.count else { return nil }
-    return list[position].id
+    let picked = scheduler.pick(connection, list)
+    keepTurn()
+    guard let picked, picked < list.count else { return nil }
+    return list[picked].id
   }
 
   /// Counts a new connection at its server.
   mutating func bind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
     if active { servers[server].active += 1 } else { servers[server].inactive += 1 }
-    servers[server].updateOverload()
+    servers.updateOverload(server)
     publish(server, servers)
   }
 
   /// Takes an ended connection off its server's counts.
   mutating func unbind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
     if active { servers[server].active &-= 1 } else { servers[server].inactive &-= 1 }
-    if servers[server].isOverloaded { servers[server].updateOverload() }
+    if servers[server].isOverloaded { servers.updateOverload(server) }
     publish(server, servers)
   }
 

@@ -5,20 +5,23 @@ extension Services {
   func counted(server: UInt32) -> Statistics { counters.reduce(Statistics()) { $0 + $1.server(server) } }
   func counted(service: UInt32) -> Statistics { counters.reduce(Statistics()) { $0 + $1.service(service) } }
 
-  private var countedInTotal: Statistics { counters.reduce(Statistics()) { $0 + $1.total.statistics } }
+  var countedInTotal: Statistics { counters.reduce(Statistics()) { $0 + $1.total.statistics } }
 
   /// Makes the present counters the new zero: of one service, or of all.
   func zero(_ key: ServiceKey?) throws(PlaneError) {
-    if key == nil { totalMeter.zero(countedInTotal) }
+    if key == nil {
+      totalMeter.zero(countedInTotal)
+      shared.names.figure.zero = SavedStatistics(countedInTotal)
+    }
     for service in try key.map({ key throws(PlaneError) in [try find(key)] }) ?? live { zero(service) }
   }
 
   func zero(_ service: Service) {
     service.locked { state in
-      state.meter.zero(counted(service: service.number))
+      state.zero(counted(service: service.number))
       for position in 0..<state.list.count {
         let server = state.list[position].id
-        shared.servers[server].meter.zero(counted(server: server))
+        shared.servers.zero(server, counted(server: server))
       }
     }
   }

@@ -11,11 +11,11 @@ final class Services {
   private(set) var settings = Settings()
   private var moment: UInt64 = 0
   /// By number, removed ones included while connections refer to their servers.
-  private(set) var slots: [Service?] = []
+  var slots: [Service?] = []
   /// The numbers below that are not in use.
-  private var freeSlots: [Int] = []
+  var freeSlots: [Int] = []
   private(set) var byKey: [ServiceKey: Service] = [:]
-  private var numbers = VIPNumbers()
+  var numbers: VIPNumbers
   private var seed: UInt64
   let counters: [Counters]
   var totalMeter = TrafficMeter()
@@ -38,6 +38,7 @@ final class Services {
   init(shared: SharedTables, counters: [Counters], seed: UInt64) {
     (self.shared, self.counters, self.seed) = (shared, counters, seed)
     desired = DesiredState(.userspace)
+    numbers = VIPNumbers(shared.names.vips)
   }
 
   /// Those that are in force, in the order they were added.
@@ -60,11 +61,15 @@ final class Services {
   /// - Parameters:
   ///   - steps: what leads to it from the state in force.
   ///   - now: in hundredths of a second.
-  func stage(_ next: DesiredState, by steps: [Change], now: UInt32) throws(PlaneError) {
+  ///   - isResuming: whether it was so already, when an earlier process ended.
+  func stage(
+    _ next: DesiredState, by steps: [Change], now: UInt32, isResuming: Bool = false
+  ) throws(PlaneError) {
     precondition(staged == nil, "one change at a time")
     staged = StagedChange(next: next, settings: Settings(next), now: now, numbersBefore: numbers)
     do throws(PlaneError) {
       for step in steps { try take(step) }
+      if isResuming { for service in (staged?.services ?? [:]).values { service.resume(shared.servers.saved) } }
       for vip in next.vips { _ = try numbers.number(of: vip) }
       try prepareSchedulers()
     } catch {
@@ -120,16 +125,25 @@ final class Services {
     }
     let vip = try definition.key.address.map { address throws(PlaneError) in try numbers.number(of: address) } ?? 0
     let free = freeSlots.popLast() ?? slots.count
-    let service = Service(
-      ServiceState(definition, scheduler: NoScheduler()), number: UInt32(truncatingIfNeeded: free), vip: vip)
-    if free == slots.count { slots.append(service) } else { slots[free] = service }
-    byKey[definition.key] = service
+    shared.names.services.secure(free)
+    shared.names.services[free] = SavedService(definition.key, number: free)
+    for counters in counters { counters.secure(service: UInt32(truncatingIfNeeded: free)) }
+    if free == slots.count { slots.append(nil) }
+    make(definition, free, vip)
     staged?.added.insert(definition.key)
+  }
+
+  func make(_ definition: VirtualService, _ number: Int, _ vip: UInt16) {
+    let state = ServiceState(definition, scheduler: NoScheduler(), shared.names.services, number)
+    let service = Service(state, number: UInt32(truncatingIfNeeded: number), vip: vip)
+    slots[number] = service
+    byKey[definition.key] = service
   }
 
   private func allocate(_ endpoint: Endpoint, _ service: Service) -> UInt32? {
     guard let number = shared.servers.allocate(service: service.number, endpoint: endpoint) else { return nil }
-    shared.servers[number].meter.zero(counted(server: number))
+    for counters in counters { counters.secure(server: number) }
+    shared.servers.zero(number, counted(server: number))
     return number
   }
 
@@ -228,7 +242,7 @@ final class Services {
     let isGone = service.locked { state in
       for (endpoint, number) in state.trash {
         if servers[number].isReferenced {
-          servers[number].idleSince = now
+          servers.setIdle(number, since: now)
         } else if now &- servers[number].idleSince >= Self.trashPeriod {
           state.trash[endpoint] = nil
           servers.release(number)
@@ -240,6 +254,7 @@ final class Services {
   }
 
   private func forget(_ service: Service) {
+    shared.names.services[Int(service.number)] = SavedService()
     slots[Int(service.number)] = nil
     freeSlots.append(Int(service.number))
     byKey[service.key] = nil

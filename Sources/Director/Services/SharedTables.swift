@@ -7,10 +7,17 @@ final class SharedTables: Sendable {
   let persistence: PersistenceTable
   let room: ConnectionRoom
   let publication = Publication()
+  /// What the numbers in records stand for.
+  let names: SavedNames
 
-  init(connections: Int = 1 << 20, workers: Int = 1, templates: Int = 1 << 20, seed: UInt64) throws(SystemError) {
-    servers = try ServerTable()
-    persistence = try PersistenceTable(capacity: templates, seed: seed, servers: servers)
+  /// - Parameter state: where what outlives the process is kept; nil where nothing does.
+  init(
+    connections: Int = 1 << 20, workers: Int = 1, templates: Int = 1 << 20, seed: UInt64,
+    in state: StateDirectory? = nil
+  ) throws(SystemError) {
+    names = try SavedNames(state)
+    servers = try ServerTable(names.servers)
+    persistence = try PersistenceTable(capacity: templates, seed: seed, servers: servers, in: state)
     room = ConnectionRoom(total: connections, workers: workers)
   }
 }

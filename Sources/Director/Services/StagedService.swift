@@ -68,6 +68,15 @@ final class StagedService {
     edits.append(.added)
   }
 
+  /// It is not new, but goes on where an earlier process had it.
+  func resume(_ saved: KeptRows<SavedServer>) {
+    isAdded = false
+    for number in members where !allocated.contains(number) {
+      let weight = saved[Int(number)].lastWeight
+      if weight > 0, loads[number]?.weight == 0 { loads[number]?.lastWeight = weight }
+    }
+  }
+
   private func take(_ number: UInt32?) -> UInt32? {
     if let number { allocated.append(number) }
     return number

@@ -15,6 +15,11 @@ struct TrafficMeter {
     (zeroPoint, last) = (counted, counted)
   }
 
+  /// Counts from `zero` on, of which `counted` is there already.
+  mutating func resume(zero: Statistics, _ counted: Statistics) {
+    (zeroPoint, last) = (zero, counted)
+  }
+
   func statistics(_ counted: Statistics) -> Statistics { counted - zeroPoint }
 
   /// One step of two seconds: a quarter of the way to the rate of that time (`ip_vs_est.c`).

@@ -34,7 +34,8 @@ struct ConnectionKey: Equatable {
 
 /// A connection, or a persistence template: 56 bytes without pointers, IPv4 and IPv6 alike.
 ///
-/// With eight bytes of the hash index that makes 64 for each.
+/// With eight bytes of the hash index that makes 64 for each. They may outlive the process (`ConnectionTable.recover`):
+/// whoever changes what they mean raises `StateManifest.layout`.
 struct Connection: BitwiseCopyable {
   struct Flags: OptionSet, BitwiseCopyable {
     let rawValue: UInt8
@@ -51,6 +52,8 @@ struct Connection: BitwiseCopyable {
     static let secure = Flags(rawValue: 16)
     /// The XDP program may forward its packets by itself.
     static let offloaded = Flags(rawValue: 32)
+    /// Written to its end: a record without it is nothing to a process that comes after this one.
+    static let whole = Flags(rawValue: 64)
   }
 
   var high: UInt64 = 0
@@ -72,6 +75,8 @@ struct Connection: BitwiseCopyable {
   var flags: Flags = []
   /// Where it waits for its end.
   var lane = Lane.settled
+  /// Of what stays the same for all of its life (`sealed`).
+  var seal: UInt8 = 0
 
   @inline(__always) var key: ConnectionKey { ConnectionKey(high: high, low: low, ports: ports) }
   var vip: UInt16 { UInt16(truncatingIfNeeded: ports >> 48) }
@@ -80,6 +85,19 @@ struct Connection: BitwiseCopyable {
   /// A template that is not to be used any more: it has a key that none is looked for under, and shows port 65535.
   var isInvalidated: Bool { ports & ConnectionKey.invalidated != 0 }
   var transport: UInt8 { UInt8(truncatingIfNeeded: ports >> 8) }
+
+  /// What tells a record that was written whole, and is undamaged, in all but one of 256 cases.
+  var sealed: UInt8 {
+    let ends = ports & ~ConnectionKey.invalidated
+    let parent = flags.contains(.template) ? 0 : parent
+    var mixed = (high ^ ends &* 0x9e37_79b9_7f4a_7c15) &* 0xe703_7ed1_a0b4_28db
+    mixed = (mixed ^ low ^ mixed >> 32) &* 0x9e37_79b9_7f4a_7c15
+    mixed = (mixed ^ UInt64(server) << 32 ^ UInt64(parent) ^ mixed >> 32) &* 0xe703_7ed1_a0b4_28db
+    return UInt8(truncatingIfNeeded: mixed >> 56)
+  }
+
+  /// Where in a record its lane stands, the one field for which not every byte is a value.
+  static let lanePlace = MemoryLayout<Connection>.offset(of: \.lane) ?? 0
 
   func client(_ family: IPAddress.Family) -> IPAddress {
     family == .v4 ? IPAddress(v4: UInt32(truncatingIfNeeded: low)) : IPAddress(v6: high, low)

@@ -32,6 +32,13 @@ final class ConnectionRoom: Sendable {
     return 0
   }
 
+  /// Portions until there is room for so many; fewer where others have it.
+  func take(atLeast count: Int) -> Int {
+    var room = take()
+    while room < count, case let more = take(), more > 0 { room += more }
+    return room
+  }
+
   func give(_ room: Int) {
     left.add(room, ordering: .relaxed)
     isWanted.store(false, ordering: .relaxed)

@@ -1,5 +1,6 @@
 import CLinux
 import LVS
+import Synchronization
 
 /// The connections of one worker, or the templates of one service: a hash table that grows one bucket at a time.
 ///
@@ -37,12 +38,16 @@ import LVS
 
   /// A table for at most `capacity` records, memory for which is taken as it is used.
   ///
-  /// - Parameter option: of `lbd`, which says how many there are.
-  init(capacity: Int, seed: UInt64, option: String = "--connections") throws(SystemError) {
+  /// - Parameters:
+  ///   - option: of `lbd`, which says how many there are.
+  ///   - state: where the records are kept, under this name; nil where they go with the process.
+  init(
+    capacity: Int, seed: UInt64, option: String = "--connections", in state: StateDirectory? = nil, _ name: String = ""
+  ) throws(SystemError) {
     let capacity = min(max(capacity, 1), 1 << 30)
     let indexed = max(capacity * Self.bucketsPerRecord, Int(Self.smallest))
     let call = "mmap for \(capacity) records (fewer of them: lbd \(option))"
-    let memory = try Mapping(size: (capacity + 1) * MemoryLayout<Connection>.stride, call: call)
+    let memory = try state.map(name, size: Self.size(for: capacity), call: call)
     let index = try Mapping(size: indexed * MemoryLayout<UInt32>.stride, call: call)
     unsafe records = memory.base.bindMemory(to: Connection.self, capacity: capacity + 1)
     unsafe buckets = index.base.bindMemory(to: UInt32.self, capacity: indexed)
@@ -54,7 +59,11 @@ import LVS
     self.indexed = Self.smallest
     mask = Self.smallest - 1
     self.seed = (seed ^ 0xa076_1d64_78bd_642f, seed &* 0xe703_7ed1_a0b4_28db | 1)
+    secure(0)
   }
+
+  /// Bytes of so many records.
+  static func size(for capacity: Int) -> Int { (capacity + 1) * MemoryLayout<Connection>.stride }
 
   @inline(__always)
   private func hash(_ key: ConnectionKey) -> UInt32 {
@@ -135,6 +144,7 @@ import LVS
   mutating func insert(_ key: ConnectionKey) -> UInt32 {
     let number = unsafe places.take(records)
     guard number != 0 else { return 0 }
+    if Places.mayBeginSegment(number) { secure(number) }
     count &+= 1
     while Int(bucketCount) < count &* Self.bucketsPerRecord { split() }
     let bucket = Int(bucket(of: key))
@@ -143,8 +153,18 @@ import LVS
     return number
   }
 
+  /// Has the memory of a place's segment be there.
+  @inline(never)
+  private func secure(_ number: UInt32) {
+    let numbers = Places.segment(of: number)
+    let size = MemoryLayout<Connection>.stride
+    memory.secure(numbers.lowerBound * size..<min(numbers.upperBound * size, memory.size))
+  }
+
   /// Removes a record and forgets it.
   mutating func remove(_ number: UInt32) {
+    unsafe records[Int(number)].flags.remove(.whole)
+    atomicMemoryFence(ordering: .releasing)
     unlink(number)
     unsafe wheel.cancel(number, records)
     unsafe places.give(number, records)
@@ -163,12 +183,16 @@ import LVS
   }
 
   /// Has the record looked at when it expires, at the end of its lane or of another one. Put off `expires` afterwards
-  /// as often as you like.
+  /// as often as you like. The first time it is whole: whatever else is to stand in it stands there.
   mutating func time(_ number: UInt32, expires: UInt32, lane: Lane? = nil) {
     if unsafe records[Int(number)].flags.contains(.timed) { unsafe wheel.cancel(number, records) }
     unsafe records[Int(number)].expires = expires
     if let lane { unsafe records[Int(number)].lane = lane }
     unsafe wheel.schedule(number, records)
+    guard unsafe !records[Int(number)].flags.contains(.whole) else { return }
+    unsafe records[Int(number)].seal = records[Int(number)].sealed
+    atomicMemoryFence(ordering: .releasing)
+    unsafe records[Int(number)].flags.insert(.whole)
   }
 
   /// The next record whose time has come, off the wheel but still in the table; 0 when there is none or the wheel has
@@ -177,8 +201,9 @@ import LVS
     unsafe wheel.nextExpired(now, budget: &budget, records)
   }
 
+  /// Has time begin, where there are no records yet that have their places in it.
   mutating func startClock(_ now: UInt32) {
-    wheel.clock = now
+    if count == 0 { wheel.clock = now }
   }
 
   // MARK: Lanes
@@ -261,6 +286,63 @@ import LVS
       unsafe buckets[bucket] = number
       number = record.next
     }
+  }
+
+  // MARK: Recovery
+
+  /// Takes over the records that an earlier process left in the memory of an empty table, and forgets all others.
+  ///
+  /// Nothing there is believed: `judge` is called with each record that was written whole, makes of it what may be, or
+  /// says that it is none. What finds records, and says when they end, is made anew.
+  ///
+  /// - Returns: how many that seemed whole were none.
+  mutating func recover(_ now: UInt32, _ judge: (inout Connection) -> Bool) -> Int {
+    precondition(count == 0, "the table has records of its own")
+    wheel.clock = now
+    let size = Int(Places.segment) * MemoryLayout<Connection>.stride
+    let segments = Set(memory.written.flatMap { $0.lowerBound / size...($0.upperBound - 1) / size }).sorted()
+    let most = min(segments.count * Int(Places.segment), capacity)
+    bucketCount = max(UInt32(most * Self.bucketsPerRecord), Self.smallest)
+    (indexed, mask) = (bucketCount, UInt32.max >> UInt32((bucketCount - 1).leadingZeroBitCount))
+    return segments.reduce(0) { $0 + recover($1, judge) }
+  }
+
+  private mutating func recover(_ segment: Int, _ judge: (inout Connection) -> Bool) -> Int {
+    let first = max(UInt32(segment) * Places.segment, 1)
+    secure(first)
+    var (live, free, refused): (UInt32, UInt32, Int) = (0, 0, 0)
+    for number in (first..<min(first / Places.segment * Places.segment + Places.segment, UInt32(capacity) + 1))
+      .reversed()
+    {
+      if restore(number, judge) {
+        live += 1
+      } else {
+        if unsafe records[Int(number)].flags.contains(.whole) { refused += 1 }
+        unsafe records[Int(number)] = Connection(next: free)
+        free = number
+      }
+    }
+    count += Int(live)
+    places.recover(segment, live: live, free: free)
+    return refused
+  }
+
+  /// Puts a record back into the index and onto the wheel; whether it may be.
+  private mutating func restore(_ number: UInt32, _ judge: (inout Connection) -> Bool) -> Bool {
+    // Not every byte is a lane, so that one is looked at before the record is taken for one.
+    let lane = unsafe UnsafeRawPointer(records + Int(number)).load(fromByteOffset: Connection.lanePlace, as: UInt8.self)
+    guard lane < Lane.count, unsafe records[Int(number)].flags.contains(.whole),
+      unsafe records[Int(number)].seal == records[Int(number)].sealed
+    else { return false }
+    var record = unsafe records[Int(number)]
+    guard judge(&record) else { return false }
+    record.flags.remove([.timed, .offloaded])
+    let bucket = Int(bucket(of: record.key))
+    record.next = unsafe buckets[bucket]
+    unsafe records[Int(number)] = record
+    unsafe buckets[bucket] = number
+    unsafe wheel.schedule(number, records)
+    return true
   }
 
   // MARK: Memory

@@ -40,8 +40,10 @@ struct TrafficCounter: ~Copyable {
   }
 }
 
-/// All that one worker counts, shared for reading. Memory for servers and services is taken as their numbers are used.
+/// All that one worker counts, shared for reading. Memory for servers and services is taken as their numbers are used;
+/// what is counted of them may outlive the process.
 @safe final class Counters: @unchecked Sendable {
+  private let traffic: Mapping
   private let memory: Mapping
   private let servers: UnsafeMutablePointer<TrafficCounter>
   private let services: UnsafeMutablePointer<TrafficCounter>
@@ -74,14 +76,43 @@ struct TrafficCounter: ~Copyable {
   /// Thousandths of the last second that were spent working.
   let load = Atomic<UInt32>(0)
 
-  init() throws(SystemError) {
-    let records = ServerTable.capacity + ServiceTable.capacity
-    let size = records * MemoryLayout<TrafficCounter>.stride
-    memory = try Mapping(size: size + DropReason.allCases.count * MemoryLayout<Counter>.stride)
-    unsafe servers = memory.base.bindMemory(to: TrafficCounter.self, capacity: ServerTable.capacity)
-    unsafe services = (memory.base + ServerTable.capacity * MemoryLayout<TrafficCounter>.stride)
-      .bindMemory(to: TrafficCounter.self, capacity: ServiceTable.capacity)
-    unsafe drops = (memory.base + size).bindMemory(to: Counter.self, capacity: DropReason.allCases.count)
+  /// Bytes of what is counted of services, and behind that of servers.
+  private static let serviceBytes = ServiceTable.capacity * MemoryLayout<TrafficCounter>.stride
+  static let trafficBytes = serviceBytes + ServerTable.capacity * MemoryLayout<TrafficCounter>.stride
+
+  /// - Parameter state: where traffic is counted, under this name; nil where that goes with the process.
+  init(in state: StateDirectory? = nil, _ name: String = "") throws(SystemError) {
+    traffic = try state.map(name, size: Self.trafficBytes)
+    memory = try Mapping(size: DropReason.allCases.count * MemoryLayout<Counter>.stride)
+    unsafe services = traffic.base.bindMemory(to: TrafficCounter.self, capacity: ServiceTable.capacity)
+    unsafe servers = (traffic.base + Self.serviceBytes)
+      .bindMemory(to: TrafficCounter.self, capacity: ServerTable.capacity)
+    unsafe drops = memory.base.bindMemory(to: Counter.self, capacity: DropReason.allCases.count)
+  }
+
+  /// Has the memory be there that a service, or one of its servers, is counted in. To be called by the control side
+  /// before the number is used.
+  func secure(service: UInt32) {
+    let place = Int(service) * MemoryLayout<TrafficCounter>.stride
+    traffic.secure(place..<place + MemoryLayout<TrafficCounter>.stride)
+  }
+
+  func secure(server: UInt32) {
+    let place = Self.serviceBytes + Int(server) * MemoryLayout<TrafficCounter>.stride
+    traffic.secure(place..<place + MemoryLayout<TrafficCounter>.stride)
+  }
+
+  /// Has the sum over all services, removed ones included, be what was counted of each. Before the worker begins.
+  func recover() {
+    for part in traffic.written where part.lowerBound < Self.serviceBytes {
+      traffic.secure(part)
+      let stride = MemoryLayout<TrafficCounter>.stride
+      for number in part.lowerBound / stride..<min(part.upperBound, Self.serviceBytes) / stride {
+        let counted = unsafe services[number].statistics
+        total.connections.add(counted.connections)
+        total.count(packets: counted.packets, bytes: counted.bytes)
+      }
+    }
   }
 
   /// Counts a packet that is forwarded to a server.

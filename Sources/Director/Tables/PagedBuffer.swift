@@ -6,9 +6,11 @@
   private let base: UnsafeMutablePointer<Element>
   let count: Int
 
-  /// - Parameter Element: for which zero bytes are a value.
-  init(count: Int) throws(SystemError) {
-    memory = try Mapping(size: max(count, 1) * MemoryLayout<Element>.stride)
+  /// - Parameters:
+  ///   - Element: for which zero bytes are a value.
+  ///   - state: where the records are kept, under this name; nil where they go with the process.
+  init(count: Int, in state: StateDirectory? = nil, _ name: String = "") throws(SystemError) {
+    memory = try state.map(name, size: max(count, 1) * MemoryLayout<Element>.stride)
     unsafe base = memory.base.bindMemory(to: Element.self, capacity: max(count, 1))
     self.count = count
   }
@@ -23,6 +25,13 @@
       precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
       yield unsafe &base[index]
     }
+  }
+
+  /// Has the memory of some records be there, which has to be before they are looked at where it outlives the process.
+  func secure(_ indices: Range<Int>) {
+    let end = min(indices.upperBound, count)
+    guard indices.lowerBound < end else { return }
+    memory.secure(indices.lowerBound * MemoryLayout<Element>.stride..<end * MemoryLayout<Element>.stride)
   }
 
   /// Gives the memory back to the kernel, whole pages of it, and with that forgets what is in them.

@@ -18,6 +18,9 @@ final class PersistenceTable: Sendable {
   /// Slices in which memory is given back at most each time, and the steps of one.
   private static let shrinking = (slices: 64, steps: 2_048)
 
+  /// Where templates are kept.
+  private static let file = "templates"
+
   private let table: Mutex<ConnectionTable>
   /// What is mixed into the keys of those templates that go by a Call-ID: its hash, by the template's number; 0 for none.
   /// Locked inside `table`'s lock.
@@ -28,9 +31,13 @@ final class PersistenceTable: Sendable {
   /// Templates without connections that made room for new ones.
   private let displaced = Atomic<UInt64>(0)
 
-  init(capacity: Int, seed: UInt64, servers: ServerTable) throws(SystemError) {
-    table = Mutex(try ConnectionTable(capacity: capacity, seed: seed, option: "--templates"))
-    callIDs = Mutex(try PagedBuffer(count: capacity + 1))
+  /// - Parameter state: where the templates are kept; nil where they go with the process.
+  init(
+    capacity: Int, seed: UInt64, servers: ServerTable, in state: StateDirectory? = nil
+  ) throws(SystemError) {
+    table = Mutex(
+      try ConnectionTable(capacity: capacity, seed: seed, option: "--templates", in: state, Self.file))
+    callIDs = Mutex(try PagedBuffer(count: capacity + 1, in: state, "call-ids"))
     (self.servers, self.capacity) = (servers, capacity)
   }
 
@@ -123,7 +130,7 @@ final class PersistenceTable: Sendable {
     var number = table.insert(key)
     if number == 0, displace(&table) { number = table.insert(key) }
     guard number != 0 else { return 0 }
-    if callID != 0 { callIDs.withLock { $0[Int(number)] = callID } }
+    set(callID, of: number)
     table[number].server = server
     table[number].flags = .template
     table[number].packets = lifetime
@@ -131,6 +138,13 @@ final class PersistenceTable: Sendable {
     servers[server].templates.wrappingAdd(1, ordering: .relaxed)
     live.store(table.count, ordering: .relaxed)
     return number
+  }
+
+  private func set(_ callID: UInt64, of number: UInt32) {
+    callIDs.withLock { callIDs in
+      if Places.mayBeginSegment(number) { callIDs.secure(Places.segment(of: number)) }
+      if callIDs[Int(number)] != callID { callIDs[Int(number)] = callID }
+    }
   }
 
   /// Removes a template without connections to make room, one that has waited long, if there is one of which none was
@@ -198,6 +212,33 @@ final class PersistenceTable: Sendable {
 
   func startClock(_ now: UInt32) {
     table.withLock { table in table.startClock(now) }
+  }
+
+  /// Takes over what an earlier process left, without the connections that templates control: each is claimed anew.
+  ///
+  /// - Returns: see `ConnectionTable.recover`.
+  func recover(_ now: UInt32, _ judge: (inout Connection) -> Bool) -> Int {
+    table.withLock { table in
+      let refused = table.recover(now) { template in
+        guard judge(&template) else { return false }
+        servers[template.server].templates.wrappingAdd(1, ordering: .relaxed)
+        return true
+      }
+      live.store(table.count, ordering: .relaxed)
+      callIDs.withLock { $0.secure(0..<Int(table.bound)) }
+      return refused
+    }
+  }
+
+  /// Has a template count a connection to this server that was found; whether it is there and may.
+  func claim(_ number: UInt32, server: UInt32) -> Bool {
+    table.withLock { table in
+      guard number != 0, number < table.bound, table.isLive(number), table[number].server == server else {
+        return false
+      }
+      table[number].parent += 1
+      return true
+    }
   }
 
   /// Copies of some templates, with their clients' addresses; where to go on, or 0 at the end.

@@ -132,6 +132,32 @@ struct Places: ~Copyable {
     end = max(end, number + 1)
   }
 
+  /// Whether a place may be the first of a segment that is taken since its memory was given back.
+  @inline(__always)
+  static func mayBeginSegment(_ place: UInt32) -> Bool { place & (segment - 1) == 0 || place == 1 }
+
+  /// The numbers of the segment that a place is in.
+  static func segment(of place: UInt32) -> Range<Int> {
+    let start = Int(place & ~(segment - 1))
+    return start..<start + Int(segment)
+  }
+
+  /// Takes a segment over as an earlier process left it, where nothing has been taken yet.
+  ///
+  /// - Parameter free: the first place without a record, where the list of them begins; 0 for none.
+  mutating func recover(_ segment: Int, live: UInt32, free: UInt32) {
+    guard segment != number else {
+      (filling.free, filling.unused, filling.live) = (free, filling.end, live)
+      return
+    }
+    let end = segments[segment].end
+    segments[segment] = Segment(free: free, unused: end, end: end, live: live)
+    if free == 0 { close(segment) }
+    held += 1
+    if live > 0 { occupied += 1 }
+    self.end = max(self.end, segment + 1)
+  }
+
   // MARK: Memory
 
   private func isHeld(_ segment: Int) -> Bool {

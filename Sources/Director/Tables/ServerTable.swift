@@ -55,10 +55,13 @@ struct ServerRecord: ~Copyable {
 
   private let memory: Mapping
   private let records: UnsafeMutablePointer<ServerRecord>
+  /// What outlives the process of each.
+  let saved: KeptRows<SavedServer>
   private var free: [UInt32] = []
   private var used: UInt32 = 0
 
-  init() throws(SystemError) {
+  init(_ saved: KeptRows<SavedServer>) throws(SystemError) {
+    self.saved = saved
     precondition(MemoryLayout<ServerRecord>.stride % 64 == 0, "two servers would share a cache line")
     memory = try Mapping(size: Self.capacity * MemoryLayout<ServerRecord>.stride)
     unsafe records = memory.base.bindMemory(to: ServerRecord.self, capacity: Self.capacity)
@@ -86,12 +89,57 @@ struct ServerRecord: ~Copyable {
       number = used
       used += 1
     }
+    saved.secure(Int(number))
+    saved[Int(number)] = SavedServer(endpoint, service: service, number: Int(number))
     unsafe (records + Int(number)).initialize(to: ServerRecord(service: service, endpoint: endpoint))
     return number
   }
 
+  /// Has servers be there, removed, with the numbers that an earlier process gave them. Before any other is.
+  func recall(_ servers: [(number: UInt32, endpoint: Endpoint, service: UInt32)], _ now: UInt32) {
+    for (number, endpoint, service) in servers {
+      unsafe (records + Int(number)).initialize(to: ServerRecord(service: service, endpoint: endpoint))
+      self[number].isAvailable.store(false, ordering: .relaxed)
+      self[number].position = -1
+      let idleSince = saved[Int(number)].idleSince
+      self[number].idleSince = TimerWheel.reached(idleSince, by: now) ? idleSince : now
+      (self[number].upper, self[number].lower) = (saved[Int(number)].upper, saved[Int(number)].lower)
+      self[number].isOverloaded = saved[Int(number)].isOverloaded
+    }
+    used = servers.map { $0.number + 1 }.max() ?? 0
+    let known = Set(servers.map(\.number))
+    free = (0..<used).reversed().filter { !known.contains($0) }
+  }
+
+  /// Looks again whether the server is overloaded, and has what comes of that outlive the process.
+  func updateOverload(_ number: UInt32) {
+    let before = self[number].isOverloaded
+    self[number].updateOverload()
+    if self[number].isOverloaded != before { saved[Int(number)].isOverloaded = !before }
+  }
+
+  /// What the operator set as thresholds.
+  func setThresholds(_ number: UInt32, upper: UInt32, lower: UInt32) {
+    (self[number].upper, self[number].lower) = (upper, lower)
+    (saved[Int(number)].upper, saved[Int(number)].lower) = (upper, lower)
+    updateOverload(number)
+  }
+
+  /// Nothing has referred to the removed server since then.
+  func setIdle(_ number: UInt32, since now: UInt32) {
+    self[number].idleSince = now
+    saved[Int(number)].idleSince = now
+  }
+
+  /// Makes what is counted now the server's new zero.
+  func zero(_ number: UInt32, _ counted: Statistics) {
+    self[number].meter.zero(counted)
+    saved[Int(number)].zero = SavedStatistics(counted)
+  }
+
   /// Takes back the number of a server that no connection refers to.
   func release(_ number: UInt32) {
+    saved[Int(number)] = SavedServer()
     free.append(number)
   }
 }

@@ -7,9 +7,17 @@ enum CRC32C {
   static func of(_ bytes: Bytes, _ offset: Int, _ length: Int) -> UInt32 {
     let table = table
     var value = ~UInt32(0)
-    for place in offset..<(offset &+ length) {
-      value = table[Int(UInt8(truncatingIfNeeded: value) ^ bytes.u8(place))] ^ value >> 8
-    }
+    for place in offset..<(offset &+ length) { value = step(value, bytes.u8(place), table) }
     return ~value
+  }
+
+  static func of(_ octets: some Sequence<UInt8>) -> UInt32 {
+    let table = table
+    return ~octets.reduce(~UInt32(0)) { step($0, $1, table) }
+  }
+
+  @inline(__always)
+  private static func step(_ value: UInt32, _ octet: UInt8, _ table: [UInt32]) -> UInt32 {
+    table[Int(UInt8(truncatingIfNeeded: value) ^ octet)] ^ value >> 8
   }
 }

@@ -18,9 +18,9 @@ final class WorkerMailbox: Sendable {
   private let settlements = Mutex<[@Sendable () -> Void]>([])
   private let isAwaited = Atomic<Bool>(false)
 
-  init() throws(SystemError) {
+  init(_ counters: Counters) throws(SystemError) {
     bell = try Bell()
-    counters = try Counters()
+    self.counters = counters
   }
 
   var hasToStop: Bool { isStopping.load(ordering: .relaxed) }

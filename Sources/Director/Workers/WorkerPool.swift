@@ -8,10 +8,28 @@ public final class WorkerPool: Sendable {
   private let tap = Tap()
   private let digest: EventDigest
 
-  static func mailboxes(_ count: Int) throws(SystemError) -> [WorkerMailbox] {
+  /// - Parameter state: where what they count is kept, and how; nil where it goes with the process.
+  static func mailboxes(
+    _ count: Int, in state: KeptState?
+  ) throws(SystemError) -> [WorkerMailbox] {
     var mailboxes: [WorkerMailbox] = []
-    for _ in 0..<count { mailboxes.append(try WorkerMailbox()) }
+    for worker in 0..<count {
+      let counters = try Counters(in: state?.directory, state?.manifest.traffic(worker) ?? "")
+      mailboxes.append(try WorkerMailbox(counters))
+    }
     return mailboxes
+  }
+
+  /// The connections of each worker, none of them yet.
+  static func tables(
+    _ options: UserspacePlane.Options, seed: UInt64, in state: KeptState?
+  ) throws(SystemError) -> [TableBox] {
+    var tables: [TableBox] = []
+    for worker in 0..<options.workers {
+      let name = state?.manifest.connections(worker) ?? ""
+      tables.append(TableBox(try ConnectionTable(capacity: options.room, seed: seed, in: state?.directory, name)))
+    }
+    return tables
   }
 
   /// Connects the workers to the interface and starts their threads.
@@ -19,13 +37,13 @@ public final class WorkerPool: Sendable {
   /// - Parameters:
   ///   - want: asks for the Ethernet address of a server.
   init(
-    _ options: UserspacePlane.Options, shared: SharedTables, mailboxes: [WorkerMailbox], seed: UInt64,
-    on interface: Interface, _ digest: EventDigest, want: @escaping @Sendable (UInt32) -> Void
+    _ options: UserspacePlane.Options, shared: SharedTables, mailboxes: [WorkerMailbox], tables: [TableBox],
+    seed: UInt64, on interface: Interface, _ digest: EventDigest, want: @escaping @Sendable (UInt32) -> Void
   ) throws(PlaneError) {
     (self.shared, self.mailboxes, self.digest) = (shared, mailboxes, digest)
     group = try Self.start(
       WorkerContext(
-        options: options, mailboxes: mailboxes, shared: shared, tap: tap, seed: seed, want: want,
+        options: options, mailboxes: mailboxes, tables: tables, shared: shared, tap: tap, seed: seed, want: want,
         told: { digest.report(.attached($0)) }),
       on: interface)
   }

@@ -25,6 +25,8 @@ protocol WorkerGroup: Sendable {
 struct WorkerContext: Sendable {
   let options: UserspacePlane.Options
   let mailboxes: [WorkerMailbox]
+  /// The connections of each.
+  let tables: [TableBox]
   let shared: SharedTables
   let tap: Tap
   let seed: UInt64
@@ -73,7 +75,8 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
     let (mailbox, count) = (context.mailboxes[index], context.mailboxes.count)
     var director = try Director(
       shared: context.shared, counters: mailbox.counters, seed: context.seed,
-      ownership: attachment.isUnsorted ? Ownership(worker: UInt32(index), workers: UInt32(count)) : .sole)
+      ownership: attachment.isUnsorted ? Ownership(worker: UInt32(index), workers: UInt32(count)) : .sole,
+      context.tables[index])
     director.connections.startClock(Clock.ticks)
     let box = WorkerBox(
       Worker(

@@ -6,20 +6,30 @@ import LVS
 final class TestDirector {
   let services: Services
   private var director: Director
-  private(set) var now: UInt32 = 1_000
+  private(set) var now: UInt32
   let link: Link
 
   init(
     connections: Int = 1 << 16, templates: Int = 1 << 12, workers: Int = 1, mtu: Int = 1_500,
-    leavesChecksums: Bool = false, ownership: Ownership = .sole, addresses: [IPAddress] = []
+    leavesChecksums: Bool = false, ownership: Ownership = .sole, addresses: [IPAddress] = [],
+    in state: StateDirectory? = nil, resuming desired: DesiredState? = nil, at now: UInt32 = 1_000
   ) throws {
+    self.now = now
     link = Link(mac: TestFrame.director, mtu: mtu, addresses: addresses, leavesChecksums: leavesChecksums)
-    let shared = try SharedTables(connections: connections, workers: workers, templates: templates, seed: 1)
-    let counters = try Counters()
+    let kept = try state.map { try KeptState($0, workers: 1, connections: connections) }
+    let shared = try SharedTables(
+      connections: connections, workers: workers, templates: templates, seed: 1, in: state)
+    let counters = try Counters(in: state, kept?.manifest.traffic(0) ?? "")
     services = Services(shared: shared, counters: [counters], seed: 1)
-    services.publish(link: link, freePages: .max)
-    director = try Director(
-      shared: shared, counters: counters, seed: 1, ownership: ownership)
+    var tables = [
+      TableBox(try ConnectionTable(capacity: connections, seed: 1, in: state, kept?.manifest.connections(0) ?? ""))
+    ]
+    if let kept, kept.isFound, let desired {
+      _ = try kept.resume(services, &tables, desired, link: link, now: now)
+    } else {
+      services.publish(link: link, freePages: .max)
+    }
+    director = try Director(shared: shared, counters: counters, seed: 1, ownership: ownership, tables[0])
     director.connections.startClock(now)
     shared.persistence.startClock(now)
     director.tick(now)

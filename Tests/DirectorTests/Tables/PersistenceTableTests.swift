@@ -52,7 +52,7 @@ struct PersistenceTableTests {
   }
 
   private func table(capacity: Int) throws -> PersistenceTable {
-    let servers = try ServerTable()
+    let servers = try ServerTable(SavedNames(nil).servers)
     _ = servers.allocate(service: 0, endpoint: TestDirector.server(1))
     return try PersistenceTable(capacity: capacity, seed: 1, servers: servers)
   }
