@@ -8,7 +8,6 @@ import Logging
 struct KeptDirectory {
   /// The word for nowhere.
   static let none = "none"
-  private static let standard = "/run/lbd"
 
   let directory: StateDirectory
   /// What was in force when the lbd before this one ended; nil where there was none.
@@ -17,22 +16,20 @@ struct KeptDirectory {
 
   /// nil where nothing is kept, be it that nothing can be: lbd runs all the same, and says so.
   init?(options: String?, _ lock: InterfaceLock, _ logger: Logger) {
-    guard options != Self.none else { return nil }
+    guard let path = options ?? Self.usual, path != Self.none else { return nil }
     self.logger = logger
     do {
-      (directory, configuration) = try Self.open(options ?? Self.usual, lock) { Self.tell($0, logger) }
+      (directory, configuration) = try Self.open(path, lock) { Self.tell($0, logger) }
     } catch {
-      // Where nobody asked for it, a machine without such a directory is as it should be.
-      if options == nil { logger.info("\(error)") } else { Self.tell("\(error)", logger) }
+      Self.tell("\(error)", logger)
       return nil
     }
   }
 
   /// The service manager's directory for this, where it has one.
-  private static var usual: String {
-    guard let named = unsafe getenv("RUNTIME_DIRECTORY") else { return standard }
-    let first = unsafe String(cString: named).split(separator: ":").first.map(String.init)
-    return first ?? standard
+  private static var usual: String? {
+    guard let named = unsafe getenv("RUNTIME_DIRECTORY") else { return nil }
+    return unsafe String(cString: named).split(separator: ":").first.map(String.init)
   }
 
   private static func open(

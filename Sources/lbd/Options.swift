@@ -200,7 +200,7 @@ struct ControlOptions: ParsableArguments {
     help: ArgumentHelp(
       """
       Where connections, services and counts are kept for the lbd that comes after this one, such as a directory in \
-      memory (tmpfs); none: nowhere (default: $RUNTIME_DIRECTORY, or /run/lbd).
+      memory (tmpfs); none: nowhere (default: $RUNTIME_DIRECTORY, which the service manager sets, else none).
       """, valueName: "directory|none"), completion: .directory)
   var state: String?
 
