@@ -16,7 +16,8 @@ extension Lbd {
     let events: @Sendable (DirectorEvent) -> Void = { $0.log(to: logger) }
     switch network.dataPlane {
     case .afPacket, .afXDP:
-      let plane = try UserspacePlane(planeOptions, events: events)
+      let plane = try UserspacePlane(try planeOptions(), events: events)
+      try await startSync(of: plane)
       var facilities = plane.facilities
       facilities.capture = { filter throws(PlaneError) in try await plane.capture(filter: filter) }
       let path = DirectPathOptions(
@@ -24,7 +25,7 @@ extension Lbd {
         reach: { [weak plane] in plane?.reach(of: $0) ?? .sought })
       return (plane, try core(of: plane, facilities, .init(directPath: path, broker: broker), logger))
     case .kernel:
-      let plane = try await KernelPlane(planeOptions, events: events)
+      let plane = try await KernelPlane(try planeOptions(), events: events)
       return (plane, try core(of: plane, plane.facilities, .init(broker: broker), logger))
     }
   }
@@ -38,7 +39,16 @@ extension Lbd {
     return ControlCore(plane, facilities: facilities, reports: reports, logger: logger)
   }
 
-  private var planeOptions: UserspacePlane.Options {
+  private func startSync(of plane: UserspacePlane) async throws(PlaneError) {
+    do throws(PlaneError) {
+      for daemon in sync.daemons { try await plane.facilities.sync?.start(daemon) }
+    } catch {
+      await plane.stop()
+      throw error
+    }
+  }
+
+  private func planeOptions() throws(PlaneError) -> UserspacePlane.Options {
     var options = UserspacePlane.Options(interface: network.interface ?? "")
     options.address = network.address
     options.vlan = network.vlan
@@ -65,6 +75,7 @@ extension Lbd {
     }
     options.unclaimedReject = vips.unclaimed == .reject
     options.hostGuard = !vips.noHostGuard
+    options.syncKey = try sync.key()
     return options
   }
 }

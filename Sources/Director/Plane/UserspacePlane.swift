@@ -12,6 +12,7 @@ public final class UserspacePlane: ForwardingPlane {
   /// What the thread counts that speaks ARP.
   let neighborCounters: Counters
   public let workers: WorkerPool
+  let sync: SyncDaemons
   let link: LinkKeeper
   let findings = Findings()
   /// Two looks for trouble at a time would hear each other's answers.
@@ -51,6 +52,7 @@ public final class UserspacePlane: ForwardingPlane {
     workers = try WorkerPool(
       options, shared: shared, mailboxes: mailboxes, seed: seed, on: interface, digest,
       want: { worker.want(shared.servers[$0].endpoint.address) })
+    sync = SyncDaemons(workers, key: options.syncKey) { digest.report(.warning($0)) }
     digest.report(.sized(workers.sizes))
     link = LinkKeeper(options, interface, workers.group, guardian, digest)
     if !interface.isUp { worker.link(isUp: false) }
@@ -87,6 +89,7 @@ public final class UserspacePlane: ForwardingPlane {
   /// Gives the VIPs up, to another director where one waits for them, and ends all threads. Nothing stays behind.
   public func stop() async {
     await turns.withTurn {
+      await sync.stop()
       await vips.handOver()
       workers.group.suspendFlows()
       upkeep.withLock { tasks in for task in tasks { task.cancel() } }

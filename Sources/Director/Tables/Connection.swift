@@ -51,6 +51,8 @@ struct Connection: BitwiseCopyable {
     static let secure = Flags(rawValue: 16)
     /// The XDP program may forward its packets by itself.
     static let offloaded = Flags(rawValue: 32)
+    /// Another director told of it last. Of a connection this is history once it has had packets of its own.
+    static let synced = Flags(rawValue: 128)
   }
 
   var high: UInt64 = 0
