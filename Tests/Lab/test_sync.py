@@ -246,6 +246,20 @@ def test_ipvsadm_starts_lists_and_stops_the_daemons(lab, director):
     assert lost.returncode != 0 and "eth7" in lost.stderr and lost.stderr.count("\n") == 1
 
 
+def test_debians_ipvsadm_starts_lists_and_stops_them_too(lab, director):
+    def ipvsadm(*words):
+        return director.lbctl("with-ipvs", "/usr/sbin/ipvsadm", *words, check=False)
+
+    for role in ("backup", "master"):
+        assert ipvsadm("--start-daemon", role, "--mcast-interface", "eth0", "--syncid", "3").returncode == 0
+    listing = ipvsadm("-L", "--daemon").stdout
+    assert "master sync daemon (mcast=eth0, syncid=3" in listing and "backup sync daemon (mcast=eth0, syncid=3" in listing
+    for role in ("backup", "master"):
+        assert ipvsadm("--stop-daemon", role).returncode == 0
+        assert ipvsadm("--stop-daemon", role).returncode != 0
+    assert figures(director)["daemons"] == []
+
+
 @pytest.mark.parametrize("words, line", [
     (["--sync", "both"], "--sync-interface"), (["--sync-interface", "eth0"], "goes with --sync"),
     (["--sync", "master", *SYNC, "--sync-group", "10.0.0.1"], "not a multicast address"),
