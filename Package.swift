@@ -40,7 +40,7 @@ let package = Package(
     .target(name: "BuildStamp", swiftSettings: strict, plugins: ["StampVersion"]),
     .plugin(name: "StampVersion", capability: .buildTool()),
     .target(
-      name: "Director", dependencies: ["LVS", "Serial", "CLinux", "CNFTables", "CBPF", "CNetlink"],
+      name: "Director", dependencies: ["LVS", "Serial", "Sync", "CLinux", "CNFTables", "CBPF", "CNetlink"],
       exclude: ["Ports/XDP/redirect.bpf.c", "Ports/XDP/flows.bpf.h"],
       // Optimised in debug builds too: millions of frames go through it in the tests.
       swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))],
@@ -114,7 +114,7 @@ let package = Package(
     .testTarget(name: "SyncTests", dependencies: ["Sync", "LVS"], resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(name: "StreamsTests", dependencies: ["Streams"], swiftSettings: strict),
     .testTarget(
-      name: "DirectorTests", dependencies: ["Director", "LVS", "Capture"],
+      name: "DirectorTests", dependencies: ["Director", "LVS", "Capture", "Sync"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
       name: "KernelIPVSTests", dependencies: ["KernelIPVS", "IPVSMessages", "LVS"],

@@ -140,3 +140,110 @@ int cl_batch_send(int descriptor, struct cl_batch *batch, int first, int count) 
   int sent = sendmmsg(descriptor, &batch->messages[first], (unsigned)count, MSG_DONTWAIT);
   return sent < 0 ? -errno : sent;
 }
+
+static socklen_t group_address(
+  struct sockaddr_storage *storage, int family, const uint8_t *group, uint16_t port, unsigned interface) {
+  memset(storage, 0, sizeof *storage);
+  if (family == AF_INET6) {
+    struct sockaddr_in6 *address = (struct sockaddr_in6 *)storage;
+    address->sin6_family = AF_INET6;
+    address->sin6_port = htons(port);
+    address->sin6_scope_id = interface;
+    memcpy(&address->sin6_addr, group, 16);
+    return sizeof *address;
+  }
+  struct sockaddr_in *address = (struct sockaddr_in *)storage;
+  address->sin_family = AF_INET;
+  address->sin_port = htons(port);
+  memcpy(&address->sin_addr, group, 4);
+  return sizeof *address;
+}
+
+static int failed(int descriptor) {
+  int code = errno;
+  close(descriptor);
+  return -code;
+}
+
+int cl_multicast_sender(int family, const uint8_t *group, uint16_t port, unsigned interface, int ttl) {
+  int descriptor = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -errno;
+  struct sockaddr_storage address;
+  socklen_t length = group_address(&address, family, group, port, interface);
+  const int none = 0, index = (int)interface;
+  if (family == AF_INET6) {
+    if (setsockopt(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof index) != 0 ||
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, &ttl, sizeof ttl) != 0 ||
+        setsockopt(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_LOOP, &none, sizeof none) != 0)
+      return failed(descriptor);
+  } else {
+    const struct ip_mreqn where = {.imr_ifindex = index};
+    const int fragments = IP_PMTUDISC_DONT;
+    if (setsockopt(descriptor, IPPROTO_IP, IP_MULTICAST_IF, &where, sizeof where) != 0 ||
+        setsockopt(descriptor, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof ttl) != 0 ||
+        setsockopt(descriptor, IPPROTO_IP, IP_MULTICAST_LOOP, &none, sizeof none) != 0 ||
+        setsockopt(descriptor, IPPROTO_IP, IP_MTU_DISCOVER, &fragments, sizeof fragments) != 0)
+      return failed(descriptor);
+  }
+  if (connect(descriptor, (struct sockaddr *)&address, length) != 0) return failed(descriptor);
+  return descriptor;
+}
+
+int cl_multicast_receiver(int family, const uint8_t *group, uint16_t port, const char *interface) {
+  unsigned index = if_nametoindex(interface);
+  if (index == 0) return -errno;
+  int descriptor = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -errno;
+  struct sockaddr_storage address;
+  socklen_t length = group_address(&address, family, group, port, index);
+  const int yes = 1, room = 4 << 20;
+  // The largest that there is, where the process may not have more than others.
+  if (setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
+    setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &room, sizeof room);
+  if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+      setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, interface, strlen(interface)) != 0 ||
+      bind(descriptor, (struct sockaddr *)&address, length) != 0)
+    return failed(descriptor);
+  int code;
+  if (family == AF_INET6) {
+    struct ipv6_mreq membership = {.ipv6mr_interface = index};
+    memcpy(&membership.ipv6mr_multiaddr, group, 16);
+    code = setsockopt(descriptor, IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &membership, sizeof membership);
+  } else {
+    struct ip_mreqn membership = {.imr_ifindex = (int)index};
+    memcpy(&membership.imr_multiaddr, group, 4);
+    code = setsockopt(descriptor, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof membership);
+  }
+  return code == 0 ? descriptor : failed(descriptor);
+}
+
+static void take_source(struct cl_source *source, const struct sockaddr_storage *storage) {
+  memset(source, 0, sizeof *source);
+  source->family = storage->ss_family;
+  if (storage->ss_family == AF_INET6) {
+    const struct sockaddr_in6 *address = (const struct sockaddr_in6 *)storage;
+    memcpy(source->address, &address->sin6_addr, 16);
+    source->port = ntohs(address->sin6_port);
+  } else {
+    const struct sockaddr_in *address = (const struct sockaddr_in *)storage;
+    memcpy(source->address, &address->sin_addr, 4);
+    source->port = ntohs(address->sin_port);
+  }
+}
+
+ssize_t cl_receive_from(int descriptor, void *bytes, size_t size, struct cl_source *source) {
+  struct sockaddr_storage storage = {0};
+  socklen_t length = sizeof storage;
+  ssize_t count = recvfrom(descriptor, bytes, size, 0, (struct sockaddr *)&storage, &length);
+  if (count < 0) return -errno;
+  take_source(source, &storage);
+  return count;
+}
+
+int cl_local_end(int descriptor, struct cl_source *end) {
+  struct sockaddr_storage storage = {0};
+  socklen_t length = sizeof storage;
+  if (getsockname(descriptor, (struct sockaddr *)&storage, &length) != 0) return errno;
+  take_source(end, &storage);
+  return 0;
+}

@@ -51,6 +51,9 @@ public enum API {
   public static let verdicts = Operation<Nothing, VerdictCounts>(.get, "verdicts")
   public static let findings = Operation<Nothing, [Finding]>(.get, "findings")
   public static let examine = Operation<Nothing, [Finding]>(.post, "doctor")
+  public static let sync = Operation<Nothing, SyncStatus>(.get, "sync")
+  public static let startSync = Operation<SyncDaemon, SyncStatus>(.post, "sync/start", in: .body)
+  public static let stopSync = Operation<SyncRole, SyncStatus>(.post, "sync/stop", in: .body)
 
   // Streams.
   static let connections = StreamOperation<ConnectionFilter>("connections")
@@ -76,6 +79,13 @@ public struct NamedVIPs: Hashable, Sendable, Codable {
   public var vips: [IPAddress]
 
   public init(_ vips: [IPAddress]) { self.vips = vips }
+}
+
+/// The sync daemon that is meant.
+public struct SyncRole: Hashable, Sendable, Codable {
+  public var role: SyncDaemon.Role
+
+  public init(_ role: SyncDaemon.Role) { self.role = role }
 }
 
 /// A setting and what it is to be.

@@ -73,5 +73,18 @@ extension ControlCore {
     table.answer(API.verdicts) { _ in try await self.part(\.verdicts, .verdicts)() }
     table.answer(API.findings) { _ in try await self.part(\.doctor, .doctor).findings() }
     table.answer(API.examine) { _ in try await self.part(\.doctor, .doctor).examine() }
+    answerSync(&table)
+  }
+
+  private nonisolated func answerSync(_ table: inout some OperationTable) {
+    table.answer(API.sync) { _ in try await self.part(\.sync, .sync).status() }
+    table.answer(API.startSync) {
+      try await self.part(\.sync, .sync).start($0)
+      return try await self.part(\.sync, .sync).status()
+    }
+    table.answer(API.stopSync) {
+      try await self.part(\.sync, .sync).stop($0.role)
+      return try await self.part(\.sync, .sync).status()
+    }
   }
 }

@@ -29,8 +29,8 @@ public struct ErrorReply: Error, Hashable, Sendable, Codable, CustomStringConver
   var status: Int {
     switch code {
     case "badRequest", "unknownScheduler", "unknownEngine", "outOfRange", "invalid", "notUnicast": 400
-    case "notFound", "noSuchService", "noSuchServer": 404
-    case "serviceExists", "serverExists", "vipContested", "vipOnHost": 409
+    case "notFound", "noSuchService", "noSuchServer", "noSync": 404
+    case "serviceExists", "serverExists", "syncRuns", "vipContested", "vipOnHost": 409
     case "notSupported": 501
     case "unavailable": 503
     case "full": 507
@@ -57,6 +57,8 @@ extension PlaneError {
     case .notSupported: "notSupported"
     case .unavailable: "unavailable"
     case .full: "full"
+    case .syncRuns: "syncRuns"
+    case .noSync: "noSync"
     }
   }
 }

@@ -9,7 +9,7 @@ public struct MetricsText: Sendable {
   public init(
     services: [ServiceStatus] = [], verdicts: VerdictCounts? = nil, workers: [WorkerStatus] = [],
     neighbors: [NeighborStatus] = [], vips: [VIPStatus] = [], findings: [Finding] = [], tables: [TableStatus] = [],
-    health: [ServiceHealth] = []
+    health: [ServiceHealth] = [], sync: SyncStatus? = nil
   ) {
     addServices(services)
     addServers(services)
@@ -18,6 +18,7 @@ public struct MetricsText: Sendable {
     addStates(neighbors: neighbors, vips: vips)
     addTables(tables)
     addHealth(health)
+    if let sync { addSync(sync) }
     add(
       "lvs_finding", "gauge", "1 for each thing found that breaks direct routing.",
       findings.map { ([("kind", $0.kind.name), ("vip", $0.vip ?? ""), ("subject", $0.subject)], "1") })
@@ -157,6 +158,18 @@ public struct MetricsText: Sendable {
           check.latency.map { ([("type", check.type.rawValue)], String($0 / 1000)) }
         }
       })
+  }
+
+  private mutating func addSync(_ sync: SyncStatus) {
+    func each(_ label: String, _ figures: [String: UInt64]) -> [Sample] {
+      figures.sorted { $0.key < $1.key }.map { ([(label, $0.key)], String($0.value)) }
+    }
+    add(
+      "lvs_sync_daemon", "gauge", "1 for each sync daemon that runs.",
+      sync.daemons.map { ([("role", $0.role.description), ("interface", $0.interface)], "1") })
+    add("lvs_sync_sent_total", "counter", "What the sync master sent.", each("what", sync.sent))
+    add("lvs_sync_datagrams_total", "counter", "Sync datagrams that came, by outcome.", each("outcome", sync.datagrams))
+    add("lvs_sync_records_total", "counter", "Records of other directors, by outcome.", each("outcome", sync.records))
   }
 
   private mutating func addStates(neighbors: [NeighborStatus], vips: [VIPStatus]) {

@@ -1,35 +1,5 @@
 import LVS
 
-/// A connection synchronization daemon of the kernel (`ipvsadm --start-daemon`).
-public struct SyncDaemon: Hashable, Sendable {
-  public enum Role: UInt32, Hashable, Sendable {
-    case master = 1
-    case backup = 2
-  }
-
-  public var role: Role
-  /// The interface that the multicast goes out of or comes in by.
-  public var interface: String
-  /// 0 to 255; a backup with one takes only messages of the same.
-  public var syncID: UInt32
-  /// The largest message in bytes; 0: what fits the interface.
-  public var maxLength: UInt16
-  /// nil: 224.0.0.81.
-  public var group: IPAddress?
-  /// 0: 8848.
-  public var port: UInt16
-  /// 0: 1.
-  public var ttl: UInt8
-
-  public init(
-    _ role: Role, interface: String = "", syncID: UInt32 = 0, maxLength: UInt16 = 0, group: IPAddress? = nil,
-    port: UInt16 = 0, ttl: UInt8 = 0
-  ) {
-    (self.role, self.interface, self.syncID) = (role, interface, syncID)
-    (self.maxLength, self.group, self.port, self.ttl) = (maxLength, group, port, ttl)
-  }
-}
-
 /// A daemon as the kernel reads and writes it (`IPVS_DAEMON_ATTR_*`).
 package struct DaemonMessage: AttributeTable {
   package var state: UInt32?

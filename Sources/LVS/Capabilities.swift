@@ -32,6 +32,8 @@ public struct Capabilities: Hashable, Sendable, Codable {
     case checks
     /// Health checks whose packets go to the VIP at one server.
     case vipChecks = "vip_checks"
+    /// Connections that directors tell each other of.
+    case sync
   }
 
   public var plane: Plane
@@ -101,6 +103,7 @@ extension Capabilities.Feature {
     case .capture: "frames to capture"
     case .checks: "health checks"
     case .vipChecks: "way to ask for a VIP at one server (use --via rip)"
+    case .sync: "sync daemons of its own"
     }
   }
 }

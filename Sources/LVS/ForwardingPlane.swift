@@ -78,6 +78,7 @@ public struct Facilities: Sendable {
   public var tables: (@Sendable () async -> [TableStatus])?
   public var verdicts: (@Sendable () async -> VerdictCounts)?
   public var doctor: (any Doctor)?
+  public var sync: (any Synchronization)?
   /// Streams the frames that are handled, with their verdicts, as the bytes of a capture file until the stream is
   /// canceled. The filter is a libpcap expression.
   public var capture: (@Sendable (_ filter: String?) async throws(PlaneError) -> AsyncStream<[UInt8]>)?
@@ -91,7 +92,7 @@ public struct Facilities: Sendable {
     let parts: [(Capabilities.Feature, Bool)] = [
       (.vips, vips != nil), (.takeover, takeover != nil), (.neighbors, neighbors != nil), (.workers, workers != nil),
       (.verdicts, verdicts != nil), (.doctor, doctor != nil), (.capture, capture != nil),
-      (.checks, health != nil), (.vipChecks, health?.asksByVIP == true),
+      (.checks, health != nil), (.vipChecks, health?.asksByVIP == true), (.sync, sync != nil),
     ]
     return Set(parts.filter(\.1).map(\.0))
   }
@@ -111,4 +112,13 @@ public protocol Doctor: Sendable {
   func findings() async -> [Finding]
   /// Looks, on the wire too; takes some seconds.
   func examine() async throws(PlaneError) -> [Finding]
+}
+
+/// Connections that directors tell each other of. There is one master and one backup at most.
+public protocol Synchronization: Sendable {
+  func status() async -> SyncStatus
+  /// - Throws: where a daemon of the role runs already, or its interface or group cannot be had.
+  func start(_ daemon: SyncDaemon) async throws(PlaneError)
+  /// - Throws: where none of the role runs.
+  func stop(_ role: SyncDaemon.Role) async throws(PlaneError)
 }

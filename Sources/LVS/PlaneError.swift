@@ -17,6 +17,9 @@ public enum PlaneError: Error, Hashable, Sendable, Codable {
   case notSupported(String)
   case unavailable(String)
   case full(String)
+  /// A sync daemon of the role runs, or none does.
+  case syncRuns(SyncDaemon.Role)
+  case noSync(SyncDaemon.Role)
 }
 
 extension PlaneError: CustomStringConvertible {
@@ -31,6 +34,8 @@ extension PlaneError: CustomStringConvertible {
     case .unknownEngine(let name): "unknown persistence engine '\(name)' (sip is the only one)"
     case .outOfRange(let what), .invalid(let what), .notSupported(let what), .unavailable(let what), .full(let what):
       what
+    case .syncRuns(let role): "a sync \(role) runs already (ipvsadm --stop-daemon \(role) ends it)"
+    case .noSync(let role): "no sync \(role) runs (ipvsadm --start-daemon \(role) starts one)"
     case .notUnicast(let what, let address): "\(what) \(address) is not a unicast address"
     case .vipContested(let vip, let mac):
       "\(vip) is answered for by \(mac): take it off that host, set arp_ignore=1 there if it is a real server, "

@@ -16,7 +16,8 @@ public struct SyncSignature: Sendable {
   public static let optionLength = 2 + dataLength
 
   private let key: SymmetricKey
-  let sender: UInt64
+  /// Of what this process signs.
+  public let sender: UInt64
 
   /// - Parameter key: any bytes; 32 random ones are as good as it gets.
   public init(key: [UInt8], sender: UInt64 = .random(in: .min ... .max)) {

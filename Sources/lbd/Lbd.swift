@@ -29,6 +29,7 @@ struct Lbd: AsyncParsableCommand {
 
   @OptionGroup(title: "Network") var network: NetworkOptions
   @OptionGroup(title: "VIPs") var vips: VIPOptions
+  @OptionGroup(title: "Synchronization") var sync: SyncOptions
   @OptionGroup(title: "Control") var control: ControlOptions
   @OptionGroup(title: "Replay") var replaying: ReplayOptions
 
@@ -46,6 +47,9 @@ struct Lbd: AsyncParsableCommand {
     if vips.virtualMac != nil { throw ValidationError("--virtual-mac does not go with --data-plane kernel") }
     if vips.standby {
       throw ValidationError("--standby does not go with --data-plane kernel: keepalived has the VIPs then")
+    }
+    if sync.sync != nil {
+      throw ValidationError("--sync does not go with --data-plane kernel: lbctl ipvsadm --start-daemon is its own")
     }
     if vips.noHostGuard { throw ValidationError("--no-host-guard does not go with --data-plane kernel") }
   }

@@ -20,7 +20,8 @@ extension Lbd {
     case .afPacket, .afXDP:
       let kept = KeptDirectory(options: control.state, lock, logger)
       let plane = try UserspacePlane(
-        planeOptions, keptIn: kept?.directory, resuming: kept?.configuration?.forced, events: events)
+        try planeOptions(), keptIn: kept?.directory, resuming: kept?.configuration?.forced, events: events)
+      try await startSync(of: plane)
       var facilities = plane.facilities
       facilities.capture = { filter throws(PlaneError) in try await plane.capture(filter: filter) }
       let path = DirectPathOptions(
@@ -37,7 +38,7 @@ extension Lbd {
       }
       return (plane, core)
     case .kernel:
-      let plane = try await KernelPlane(planeOptions, events: events)
+      let plane = try await KernelPlane(try planeOptions(), events: events)
       return (plane, try core(of: plane, plane.facilities, .init(broker: broker), logger))
     }
   }
@@ -54,7 +55,16 @@ extension Lbd {
       plane, facilities: facilities, reports: reports, logger: logger, resuming: kept?.configuration, keep: keep)
   }
 
-  private var planeOptions: UserspacePlane.Options {
+  private func startSync(of plane: UserspacePlane) async throws(PlaneError) {
+    do throws(PlaneError) {
+      for daemon in sync.daemons { try await plane.facilities.sync?.start(daemon) }
+    } catch {
+      await plane.stop()
+      throw error
+    }
+  }
+
+  private func planeOptions() throws(PlaneError) -> UserspacePlane.Options {
     var options = UserspacePlane.Options(interface: network.interface ?? "")
     options.address = network.address
     options.vlan = network.vlan
@@ -81,6 +91,7 @@ extension Lbd {
     }
     options.unclaimedReject = vips.unclaimed == .reject
     options.hostGuard = !vips.noHostGuard
+    options.syncKey = try sync.key()
     return options
   }
 }

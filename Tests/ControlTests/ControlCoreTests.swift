@@ -142,7 +142,7 @@ struct ControlCoreTests {
     var facilities = plane.facilities
     facilities.health = MemoryWatch()
     let whole = ControlCore(plane, facilities: facilities, logger: Served.silent)
-    #expect(whole.capabilities.features == Set(Capabilities.Feature.allCases).subtracting([.localServers]))
+    #expect(whole.capabilities.features == Set(Capabilities.Feature.allCases).subtracting([.localServers, .sync]))
   }
 
   private static func call(_ name: String, _ operations: LocalOperations) async throws {

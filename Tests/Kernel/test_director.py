@@ -55,7 +55,8 @@ def lan():
             with open(f"{folder}/index.html", "w") as page:
                 page.write(f"{name}\n")
             servers.append(subprocess.Popen(
-                ["ip", "netns", "exec", name, "/usr/bin/python3", "-m", "http.server", "80", "-b", "::", "-d", folder],
+                ["ip", "netns", "exec", name, "/usr/bin/python3", "-m", "http.server", "80", "-b", "::", "-d", folder,
+                 "-p", "HTTP/1.1"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     yield
     for server in servers:

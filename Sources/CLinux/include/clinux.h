@@ -122,6 +122,26 @@ int cl_accept(int descriptor);
 /// The process at the other end of a Unix socket, as the kernel knows it; 0 or an errno.
 int cl_peer(int descriptor, int *_Nonnull process, unsigned *_Nonnull user);
 
+/// A UDP socket, or a negative errno: it sends to a group out of an interface, or takes what comes to a group there.
+///
+/// `family` is AF_INET or AF_INET6; `group` has 4 or 16 bytes.
+int cl_multicast_sender(int family, const uint8_t *_Nonnull group, uint16_t port, unsigned interface, int ttl);
+int cl_multicast_receiver(int family, const uint8_t *_Nonnull group, uint16_t port, const char *_Nonnull interface);
+
+/// Who sent a datagram, or the end that a socket has: 4 or 16 bytes by its family.
+struct cl_source {
+  int family;
+  uint8_t address[16];
+  uint16_t port;
+};
+
+/// Takes a datagram, whose length it returns, or a negative errno.
+ssize_t cl_receive_from(
+  int descriptor, void *_Nonnull bytes, size_t size, struct cl_source *_Nonnull source);
+
+/// The local end of a socket; 0 or an errno.
+int cl_local_end(int descriptor, struct cl_source *_Nonnull end);
+
 /// Up to 64 frames to transmit with one system call.
 struct cl_batch;
 

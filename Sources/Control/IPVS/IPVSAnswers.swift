@@ -73,7 +73,10 @@ struct IPVSAnswers: Sendable {
       for server in try await servers(of: message) {
         answer.add(.newDestination, IPVSMessage(destination: DestinationMessage(server)))
       }
-    // There are no synchronization daemons to list.
+    case .getDaemon:
+      for daemon in await core.facilities.sync?.status().daemons ?? [] {
+        answer.add(.newDaemon, IPVSMessage(daemon: DaemonMessage(daemon)))
+      }
     default: break
     }
     answer.end()
@@ -110,11 +113,12 @@ struct IPVSAnswers: Sendable {
     case .flush: try await core.flush()
     case .zero where message.service == nil: try await core.plane.zero(nil)
     case .newDaemon:
-      _ = try daemon(message)
-      throw IPVSRefusal.notSupported
+      let daemon = try daemon(message)
+      try await core.part(\.sync, .sync).start(daemon)
     case .deleteDaemon:
-      guard message.daemon?.state != nil else { throw IPVSRefusal.invalid }
-      throw IPVSRefusal(errno: ESRCH)
+      guard let role = message.daemon?.state.flatMap(SyncDaemon.Role.init) else { throw IPVSRefusal.invalid }
+      guard let sync = core.facilities.sync else { throw IPVSRefusal(errno: ESRCH) }
+      try await sync.stop(role)
     case .getService:
       answer.add(.newService, IPVSMessage(service: ServiceMessage(try await status(message))))
     default: try await change(command, message)

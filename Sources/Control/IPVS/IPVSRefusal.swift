@@ -33,8 +33,8 @@ extension PlaneError {
   /// What a kernel would say to the same; where it never would, the nearest that libnl's programs have words for.
   fileprivate var errno: Int32 {
     switch self {
-    case .serviceExists, .serverExists: EEXIST
-    case .noSuchService: ESRCH
+    case .serviceExists, .serverExists, .syncRuns: EEXIST
+    case .noSuchService, .noSync: ESRCH
     case .noSuchServer, .unknownScheduler, .unknownEngine: ENOENT
     case .outOfRange: ERANGE
     case .invalid, .notUnicast: EINVAL

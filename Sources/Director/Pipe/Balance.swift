@@ -133,10 +133,12 @@ extension Director {
   /// Puts a new connection, which its server counts already, into the table.
   ///
   /// - Parameter saysState: whether its first packet says what its state is.
+  /// - Returns: its number.
+  @discardableResult
   mutating func insert(
     _ key: ConnectionKey, _ server: UInt32, _ template: UInt32, _ state: ConnectionState,
     saysState: Bool = true
-  ) {
+  ) -> UInt32 {
     let number = connections.insert(key)
     connections[number].server = server
     connections[number].parent = template
@@ -145,6 +147,7 @@ extension Director {
     connections[number].flags = state.isActive ? [] : .inactive
     connections.time(number, expires: now &+ (saysState ? timeout(state) : Self.firstTimeout), lane: state.lane)
     if template != 0, state.isEstablished { shared.persistence.assure(template) }
+    return number
   }
 
   /// The state after a packet.
@@ -188,7 +191,7 @@ extension Director {
 
   /// A connection enters another state, and its server's counts follow.
   @inline(never)
-  private mutating func enter(_ state: ConnectionState, _ number: UInt32) {
+  mutating func enter(_ state: ConnectionState, _ number: UInt32) {
     let expires = connections[number].expires
     if connections[number].flags.contains(.offloaded) { takeBack(number) }
     connections[number].state = state.rawValue

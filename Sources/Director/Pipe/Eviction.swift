@@ -75,7 +75,7 @@ extension Director {
     return fullest
   }
 
-  private func isQuiet(_ number: UInt32) -> Bool {
+  func isQuiet(_ number: UInt32) -> Bool {
     let connection = connections[number]
     return TimerWheel.reached(connection.expires, by: now)
       || connection.expires &- now &+ Self.quiet <= timeout(ConnectionState(stored: connection.state))

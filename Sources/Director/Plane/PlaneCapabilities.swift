@@ -24,6 +24,7 @@ extension UserspacePlane {
     facilities.tables = { [workers] in workers.tables }
     facilities.verdicts = { [workers, neighborCounters] in await workers.verdicts(beside: neighborCounters) }
     facilities.doctor = self
+    facilities.sync = sync
     return facilities
   }
 }

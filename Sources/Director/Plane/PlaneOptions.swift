@@ -40,6 +40,8 @@ extension UserspacePlane {
     public var unclaimedReject = true
     /// Whether the host's own stack is kept from seeing the VIPs' frames.
     public var hostGuard = true
+    /// What signs sync datagrams; nil for none.
+    public var syncKey: [UInt8]?
 
     public init(interface: String) {
       self.interface = interface

@@ -12,6 +12,7 @@ public final class UserspacePlane: ForwardingPlane {
   /// What the thread counts that speaks ARP.
   let neighborCounters: Counters
   public let workers: WorkerPool
+  let sync: SyncDaemons
   let link: LinkKeeper
   let findings = Findings()
   /// Two looks for trouble at a time would hear each other's answers.
@@ -73,6 +74,7 @@ public final class UserspacePlane: ForwardingPlane {
     workers = try WorkerPool(
       options, shared: shared, mailboxes: mailboxes, tables: tables, seed: seed, on: interface, digest,
       want: { worker.want(shared.servers[$0].endpoint.address) })
+    sync = SyncDaemons(workers, key: options.syncKey) { digest.report(.warning($0)) }
     digest.report(.sized(workers.sizes))
     self.link = LinkKeeper(options, interface, workers.group, guardian, digest)
     if !interface.isUp { worker.link(isUp: false) }
@@ -109,6 +111,7 @@ public final class UserspacePlane: ForwardingPlane {
   /// Gives the VIPs up, to another director where one waits for them, and ends all threads. Nothing stays behind.
   public func stop() async {
     await turns.withTurn {
+      await sync.stop()
       await vips.handOver()
       await beat()
       workers.group.suspendFlows()

@@ -138,6 +138,18 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
     publish(server, servers)
   }
 
+  /// The server that another director's connection or template goes to, as it is known here (`ip_vs_find_dest`): that
+  /// with its port, or of all ports, which a service by mark has first; nil where there is none.
+  func server(for flow: FlowRecord, _ servers: ServerTable) -> UInt32? {
+    guard !isRemoved, definition.persistenceEngine == nil || !flow.isTemplate else { return nil }
+    let ports = flow.mark == 0 ? [flow.server.port, 0] : [0, flow.server.port]
+    for port in ports {
+      let endpoint = Endpoint(flow.server.address, port)
+      for position in 0..<list.count where servers[list[position].id].endpoint == endpoint { return list[position].id }
+    }
+    return nil
+  }
+
   /// Takes an ended connection off its server's counts.
   mutating func unbind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
     if active { servers[server].active &-= 1 } else { servers[server].inactive &-= 1 }

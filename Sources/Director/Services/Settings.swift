@@ -22,6 +22,14 @@ struct Settings: Sendable {
   var lblcrExpiration: UInt32 = 86_400
   /// The slots of `mh`, which the kernel fixes when it is built.
   var mhTableSize: UInt32 = 4_093
+  /// The packet of a connection that other directors are told of, and each so many packets after it; 0: that one only.
+  var syncThreshold: UInt32 = 3
+  var syncPeriod: UInt32 = 50
+  /// Seconds that a connection's end must have moved by before they are told again; 0: any. How often within that.
+  var syncRefreshPeriod: UInt32 = 0
+  var syncRetries: UInt32 = 0
+  /// 1 leaves out connections that a template controls.
+  var syncPersistMode: UInt32 = 0
   var timeouts = StateTimeouts()
   var defense = Defense()
 
@@ -43,6 +51,11 @@ struct Settings: Sendable {
       ("secure_tcp", \.secureTCP, .range(0...3)),
       ("sloppy_sctp", \.sloppySCTP, .range(0...1)),
       ("sloppy_tcp", \.sloppyTCP, .range(0...1)),
+      ("sync_period", \.syncPeriod, .range(0...UInt32(Int32.max))),
+      ("sync_persist_mode", \.syncPersistMode, .range(0...1)),
+      ("sync_refresh_period", \.syncRefreshPeriod, .range(0...21_474_836)),
+      ("sync_retries", \.syncRetries, .range(0...3)),
+      ("sync_threshold", \.syncThreshold, .range(0...UInt32(Int32.max))),
     ]
   }
 

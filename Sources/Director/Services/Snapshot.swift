@@ -32,6 +32,10 @@ final class Snapshot: Sendable {
       moment: 0, vips: [], services: [], entries: [], rules: [], settings: Settings(), link: Link(mac: .zero, mtu: 0))
   }
 
+  func service(_ key: ServiceKey) -> Service? {
+    entries.first { $0.key == key }.flatMap { services[Int($0.match.number)] }
+  }
+
   /// The tables that a worker looks things up in.
   func table() -> ServiceTable {
     ServiceTable(vips: vips, services: entries, rules: rules, hosts: link.addresses)

@@ -54,6 +54,8 @@ struct Connection: BitwiseCopyable {
     static let offloaded = Flags(rawValue: 32)
     /// Written to its end: a record without it is nothing to a process that comes after this one.
     static let whole = Flags(rawValue: 64)
+    /// Another director told of it last. Of a connection this is history once it has had packets of its own.
+    static let synced = Flags(rawValue: 128)
   }
 
   var high: UInt64 = 0

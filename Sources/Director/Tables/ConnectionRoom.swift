@@ -6,6 +6,7 @@ import Synchronization
 final class ConnectionRoom: Sendable {
   /// Connections of all workers together at most.
   let total: Int
+  let workers: Int
   let portion: Int
   /// What a worker keeps free, so that new connections need not wait until another has given up some.
   let reserve: Int
@@ -13,7 +14,7 @@ final class ConnectionRoom: Sendable {
   private let isWanted = Atomic<Bool>(false)
 
   init(total: Int, workers: Int) {
-    self.total = total
+    (self.total, self.workers) = (total, workers)
     // Of what workers have and do not use, at most a thirty-second part lies idle.
     portion = workers == 1 ? total : max(total / (64 * workers), 1)
     reserve = workers == 1 ? 0 : portion / 2

@@ -100,6 +100,7 @@ final class PersistenceTable: Sendable {
         guard number != 0 else { return .full }
       }
       if countsChild { table[number].parent += 1 }
+      table[number].flags.remove(.synced)
       table[number].expires = now &+ table[number].packets
       return .template(number, server: table[number].server)
     }
@@ -169,6 +170,29 @@ final class PersistenceTable: Sendable {
       guard !table[number].flags.contains(.assured) else { return }
       table[number].flags.formUnion(.assured)
       table.time(number, expires: table[number].expires, lane: .assured)
+    }
+  }
+
+  /// Enters a template that another director told of, or puts off the end of the one that is there.
+  ///
+  /// - Parameter lifetime: in hundredths of a second.
+  func take(
+    _ key: ConnectionKey, server: UInt32, lifetime: UInt32, isAssured: Bool, _ now: UInt32
+  ) -> SyncOutcome {
+    table.withLock { table in
+      var number = table.find(key)
+      let isKnown = number != 0 && !end(number, &table, now)
+      if !isKnown {
+        guard table.count < capacity / 8 * 7 else { return .full }
+        number = insert(key, &table, callID: 0, server: server, lifetime: lifetime, now)
+        guard number != 0 else { return .full }
+      }
+      guard table[number].server == server else { return .conflict }
+      let isAssured = isAssured || table[number].flags.contains(.assured)
+      table[number].flags.formUnion(isAssured ? [.synced, .assured] : .synced)
+      table[number].packets = lifetime
+      table.time(number, expires: now &+ lifetime, lane: isAssured ? .assured : .unassured)
+      return isKnown ? .updated : .entered
     }
   }
 
@@ -243,12 +267,18 @@ final class PersistenceTable: Sendable {
 
   /// Copies of some templates, with their clients' addresses; where to go on, or 0 at the end.
   func slice(from start: UInt32, limit: UInt32) -> ([Connection], next: UInt32) {
+    let (templates, next) = numbered(from: start, limit: limit)
+    return (templates.map(\.1), next)
+  }
+
+  /// The same with their numbers.
+  func numbered(from start: UInt32, limit: UInt32) -> ([(UInt32, Connection)], next: UInt32) {
     table.withLock { table in
       callIDs.withLock { callIDs in
-        var templates: [Connection] = []
+        var templates: [(UInt32, Connection)] = []
         let next = table.visit(from: start, limit: limit) { number, template in
-          templates.append(template)
-          templates[templates.count - 1].high ^= callIDs[Int(number)]
+          templates.append((number, template))
+          templates[templates.count - 1].1.high ^= callIDs[Int(number)]
         }
         return (templates, next)
       }

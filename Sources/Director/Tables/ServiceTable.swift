@@ -132,6 +132,11 @@ struct ServiceTable: ~Copyable {
       let marked = marks.first { $0.rule.matches(packet.source, packet.destination, transport, port) }
       if let marked, marked.match != .none { return marked.match }
     }
+    return service(vip, transport, port)
+  }
+
+  /// The same for what no mark is known of.
+  func service(_ vip: UInt16, _ transport: UInt8, _ port: UInt16) -> Match {
     let found = exact(vip, transport, port)
     if found != .none { return found }
     if hasFTP, transport == TCP.number, port == 20 || port >= 1024 {

@@ -10,6 +10,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   private static var settleLimit: Int { 2_048 }
   /// Steps in which memory is given back after each batch.
   private static var shrinkLimit: Int { 2_048 }
+  /// Records of other directors' that are entered after each batch.
+  private static var syncLimit: Int { 128 }
   /// Milliseconds a worker sleeps at most, so that connections end in time.
   private static var nap: Int32 { 50 }
 
@@ -22,6 +24,8 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   /// Asks for the Ethernet address of a server.
   private let want: @Sendable (UInt32) -> Void
   private var held = HoldQueue()
+  /// What other directors told and is yet to be entered.
+  private var synced: SyncedFlows?
   private var meter = LoadMeter()
   /// Who waits until all is counted that the kernel forwarded.
   private var settlements: [@Sendable () -> Void] = []
@@ -179,8 +183,19 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
     let isDropping = director.dropEntries(limit: Self.dropLimit)
     let isShrinking = director.shrink(limit: Self.shrinkLimit)
     let isHelping = director.makeRoomForOthers()
+    let isTaking = takeSynced()
     let isSettling = (director.isOffloading || mailbox.hasToSettle || !settlements.isEmpty) && settle()
-    return isExpiring || isSweeping || isDropping || isShrinking || isHelping || isSettling
+    return isExpiring || isSweeping || isDropping || isShrinking || isHelping || isTaking || isSettling
+  }
+
+  /// Enters some of what other directors told; whether there was anything.
+  private mutating func takeSynced() -> Bool {
+    if synced == nil { synced = mailbox.takeSynced() }
+    guard let flows = synced else { return false }
+    director.take(SyncedFlows(records: flows.records.prefix(Self.syncLimit), figures: flows.figures))
+    synced?.records = flows.records.dropFirst(Self.syncLimit)
+    if flows.records.count <= Self.syncLimit { synced = nil }
+    return true
   }
 
   /// Keeps the counts of what the kernel forwards; whether there are more to be fetched now.

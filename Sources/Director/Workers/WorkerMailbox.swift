@@ -15,6 +15,8 @@ final class WorkerMailbox: Sendable {
   private let hasMovedServers = Atomic<Bool>(false)
   private let adoption = Mutex(Adoption())
   private let questions = Mutex<[@Sendable (borrowing ConnectionTable, UInt32) -> Void]>([])
+  private let synced = Mutex<SyncedFlows?>(nil)
+  private let isSynced = Atomic<Bool>(false)
   private let settlements = Mutex<[@Sendable () -> Void]>([])
   private let isAwaited = Atomic<Bool>(false)
 
@@ -55,6 +57,34 @@ final class WorkerMailbox: Sendable {
     questions.withLock { questions in
       defer { questions = [] }
       return questions
+    }
+  }
+
+  /// Records of other directors' that may wait: some 14 MB of them, and what the worker enters in a second.
+  private static let mostSynced = 1 << 16
+
+  /// Has the worker enter what another director told; whether there was room for it to wait.
+  func take(_ flows: SyncedFlows) -> Bool {
+    let isTaken = synced.withLock { synced in
+      var waiting = synced ?? SyncedFlows(records: [], figures: flows.figures)
+      synced = nil
+      defer { synced = waiting }
+      guard waiting.records.count + flows.records.count <= Self.mostSynced else { return false }
+      waiting.records += flows.records
+      isSynced.store(true, ordering: .relaxed)
+      return true
+    }
+    if isTaken { bell.ring() }
+    return isTaken
+  }
+
+  /// All of that which waits; nil where nothing does.
+  func takeSynced() -> SyncedFlows? {
+    guard isSynced.load(ordering: .relaxed) else { return nil }
+    return synced.withLock { synced in
+      isSynced.store(false, ordering: .relaxed)
+      defer { synced = nil }
+      return synced
     }
   }
 

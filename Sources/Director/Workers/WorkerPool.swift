@@ -163,6 +163,17 @@ public final class WorkerPool: Sendable {
     } while next != 0
   }
 
+  /// Some connections of a worker with their numbers, and its time; where to go on, or 0 at the end.
+  func numbered(_ worker: Int, from start: UInt32) async -> ([(UInt32, Connection)], next: UInt32, now: UInt32) {
+    await withCheckedContinuation { continuation in
+      mailboxes[worker].ask { table, now in
+        var records: [(UInt32, Connection)] = []
+        let next = table.visit(from: start, limit: Self.slice) { records.append(($0, $1)) }
+        continuation.resume(returning: (records, next, now))
+      }
+    }
+  }
+
   private func deliver(
     _ rows: [ConnectionStatus], _ body: @Sendable ([ConnectionStatus]) async -> Bool
   ) async -> Bool {

@@ -73,26 +73,25 @@ struct IpvsadmPlane {
   /// - Returns: of each why it was refused; nil where it is in force.
   func attempt(_ changes: [Change]) throws -> [(any Error)?] { try wait { try await client.attempt(changes) } }
 
-  /// The synchronization daemons are the kernel's alone.
   func daemons() throws -> [SyncDaemon] {
-    guard let kernel else { return [] }
+    guard let kernel else { return try call(API.sync).daemons }
     return try wait { try await kernel.ask { table throws(KernelError) in try table.daemons() } }
   }
 
   func start(_ daemon: SyncDaemon) throws {
-    try askKernel { table throws(KernelError) in try table.start(daemon) }
+    guard let kernel else {
+      _ = try call(API.startSync, daemon)
+      return
+    }
+    try wait { try await kernel.ask { table throws(KernelError) in try table.start(daemon) } }
   }
 
   func stop(_ daemon: SyncDaemon) throws {
-    try askKernel { table throws(KernelError) in try table.stop(daemon) }
-  }
-
-  private func askKernel(_ question: @escaping @Sendable (IPVSTable) throws(KernelError) -> Void) throws {
     guard let kernel else {
-      throw PlaneError.notSupported(
-        "the synchronization daemon is the kernel plane's (--plane kernel): lbd has none")
+      _ = try call(API.stopSync, SyncRole(daemon.role))
+      return
     }
-    try wait { try await kernel.ask(question) }
+    try wait { try await kernel.ask { table throws(KernelError) in try table.stop(daemon) } }
   }
 }
 

@@ -53,6 +53,8 @@ enum KernelWords {
     case "noSuchService": return isAboutServers ? "Service not defined" : "No such service"
     case "serverExists": return "Destination already exists"
     case "noSuchServer": return "No such destination"
+    case "syncRuns": return "Daemon has already run"
+    case "noSync": return "No daemon is running"
     case "unknownScheduler", "unknownEngine": return "Scheduler or persistence engine not found"
     case "notUnicast": return "Invalid operation.  Possibly wrong module version, address not unicast, ..."
     case "outOfRange": return "Numerical result out of range"

@@ -108,6 +108,16 @@ final class TestDirector {
     return (verdict, frame)
   }
 
+  /// Enters what another director told; what became of the records.
+  func take(_ flows: FlowRecord...) -> [SyncOutcome: Int] { take(flows) }
+
+  func take(_ flows: [FlowRecord]) -> [SyncOutcome: Int] {
+    let figures = SyncFigures()
+    director.take(SyncedFlows(records: flows[...], figures: figures))
+    let counted = figures.status([]).records.filter { $0.value > 0 }
+    return Dictionary(uniqueKeysWithValues: counted.map { (SyncOutcome(rawValue: $0)!, Int($1)) })
+  }
+
   /// What became of a frame, in the words of the recorded answers: a server's number, `unreach`, `rst`, `drop`.
   func outcome(_ frame: [UInt8]) -> String {
     let (verdict, result) = process(frame)

@@ -1,0 +1,121 @@
+import LVS
+import Sync
+import Synchronization
+
+/// Takes what other directors tell of their connections, on a thread of its own, and hands each record to the worker
+/// that owns the client.
+final class SyncBackup: Sendable {
+  let daemon: SyncDaemon
+  private let bell: Bell
+  private let isStopping = Atomic<Bool>(false)
+  private let thread: Mutex<Thread?>
+
+  /// - Parameter own: where the datagrams of this director's own master come from.
+  init(
+    _ daemon: SyncDaemon, _ reception: consuming SyncReceiver, warn: @escaping @Sendable (String) -> Void
+  ) throws(SystemError) {
+    self.daemon = daemon
+    let bell = try Bell()
+    self.bell = bell
+    thread = Mutex(nil)
+    let box = ReceiverBox(reception)
+    let isStopping = { @Sendable [weak self] in self?.isStopping.load(ordering: .relaxed) ?? true }
+    let started = try Thread(name: "sync backup") { box.run(daemon, bell, isStopping, warn) }
+    thread.withLock { $0 = started }
+  }
+
+  func stop() {
+    isStopping.store(true, ordering: .relaxed)
+    bell.ring()
+    thread.withLock { thread in
+      thread?.join()
+      thread = nil
+    }
+  }
+}
+
+/// A receiver that a thread's closure can take along. Only that thread ever touches it.
+private final class ReceiverBox: @unchecked Sendable {
+  private var receiver: SyncReceiver
+
+  init(_ receiver: consuming SyncReceiver) { self.receiver = receiver }
+
+  func run(
+    _ daemon: SyncDaemon, _ bell: Bell, _ isStopping: () -> Bool, _ warn: (String) -> Void
+  ) {
+    while !isStopping() { receiver.turn(daemon, bell, warn) }
+  }
+}
+
+/// What is done with each datagram that comes.
+struct SyncReceiver: ~Copyable {
+  /// Milliseconds between two looks whether the interface is still the one that was joined.
+  private static let nap: Int32 = 1_000
+  /// Datagrams in a row without a look.
+  private static let turn = 256
+
+  private var socket: SyncSocket?
+  private var bytes = [UInt8](repeating: 0, count: 1 << 16)
+  private var replays = ReplayGuard()
+  private let signature: SyncSignature?
+  private let mailboxes: [WorkerMailbox]
+  private let figures: SyncFigures
+  private let isOwn: @Sendable (SyncSocket.End) -> Bool
+
+  init(
+    _ daemon: SyncDaemon, _ signature: SyncSignature?, _ mailboxes: [WorkerMailbox], _ figures: SyncFigures,
+    isOwn: @escaping @Sendable (SyncSocket.End) -> Bool
+  ) throws(SystemError) {
+    socket = try SyncSocket(daemon)
+    (self.signature, self.mailboxes, self.figures, self.isOwn) = (signature, mailboxes, figures, isOwn)
+  }
+
+  /// Waits for datagrams, and takes what is there.
+  mutating func turn(_ daemon: SyncDaemon, _ bell: Bell, _ warn: (String) -> Void) {
+    reopen(daemon, warn)
+    Descriptor.wait([socket?.descriptor.number, bell.descriptor].compactMap { $0 }, milliseconds: Self.nap)
+    for _ in 0..<Self.turn {
+      guard let (length, source) = socket?.receive(&bytes) else { return }
+      take(Array(bytes[0..<length]), from: source, id: UInt8(truncatingIfNeeded: daemon.syncID))
+    }
+  }
+
+  /// The interface may be another one by the same name.
+  private mutating func reopen(_ daemon: SyncDaemon, _ warn: (String) -> Void) {
+    guard socket?.index != SyncSocket.index(of: daemon.interface) else { return }
+    socket = nil
+    do throws(SystemError) { socket = try SyncSocket(daemon) } catch { warn("sync backup: \(error)") }
+  }
+
+  /// - Parameter id: the sync ID that is listened to.
+  private mutating func take(_ datagram: [UInt8], from source: SyncSocket.End, id: UInt8) {
+    guard !isOwn(source) else { return figures.receive(.own) }
+    if let refusal = refusal(of: datagram) { return figures.receive(refusal) }
+    do throws(SyncDatagram.Refusal) {
+      let content = try SyncDatagram.parse(datagram, id: id)
+      figures.receive(content.isDamaged ? .damaged : .taken)
+      if content.rejected > 0 { figures.take(.rejected, content.rejected) }
+      deliver(content.records)
+    } catch {
+      figures.receive(error == .otherID ? .otherID : .wrongSize)
+    }
+  }
+
+  /// Why a datagram is not believed, where there is a key.
+  private mutating func refusal(of datagram: [UInt8]) -> SyncReception? {
+    guard let signature else { return nil }
+    guard let (sender, time) = signature.verify(datagram) else { return .unsigned }
+    guard sender != signature.sender else { return .own }
+    return replays.isNew(sender: sender, time: time, now: Clock.epochMicroseconds) ? nil : .replayed
+  }
+
+  private func deliver(_ records: [FlowRecord]) {
+    let count = UInt32(mailboxes.count)
+    let ownership = Ownership(worker: 0, workers: count)
+    // Templates are everybody's.
+    for (owner, records) in Dictionary(grouping: records, by: { ownership.owner(of: $0.client.address) }) {
+      let isTaken = mailboxes[Int(owner)].take(SyncedFlows(records: records[...], figures: figures))
+      if !isTaken { figures.take(.overrun, records.count) }
+    }
+  }
+}

@@ -1,0 +1,103 @@
+import LVS
+import Serial
+import Sync
+import Synchronization
+
+/// The sync daemons of a plane.
+final class SyncDaemons: Synchronization {
+  private struct Running {
+    var master: (teller: SyncMaster, task: Task<Void, Never>)?
+    var backup: SyncBackup?
+    /// Where the master's datagrams come from.
+    var end: SyncSocket.End?
+  }
+
+  private let running = Mutex(Running())
+  private let turns = Turnstile()
+  private let workers: WorkerPool
+  private let signature: SyncSignature?
+  private let figures = SyncFigures()
+  private let warn: @Sendable (String) -> Void
+
+  /// - Parameters:
+  ///   - key: what signs datagrams, and without which none is taken; nil for IPVS's own way.
+  ///   - warn: tells the operator a line.
+  init(_ workers: WorkerPool, key: [UInt8]?, warn: @escaping @Sendable (String) -> Void) {
+    (self.workers, self.warn) = (workers, warn)
+    signature = key.map { SyncSignature(key: $0) }
+  }
+
+  func status() async -> SyncStatus {
+    figures.status(running.withLock { [$0.master?.teller.daemon, $0.backup?.daemon].compactMap { $0 } })
+  }
+
+  func start(_ daemon: SyncDaemon) async throws(PlaneError) {
+    try await turns.withTurn { () async throws(PlaneError) in
+      do throws(SystemError) {
+        switch daemon.role {
+        case .master: try startMaster(daemon)
+        case .backup: try startBackup(daemon)
+        }
+      } catch {
+        throw error.code == SystemError.exists ? .syncRuns(daemon.role) : .unavailable("sync \(daemon.role): \(error)")
+      }
+    }
+  }
+
+  private func startMaster(_ daemon: SyncDaemon) throws(SystemError) {
+    try require(running.withLock { $0.master == nil })
+    let master = try SyncMaster(daemon, signature, workers, figures, warn: warn)
+    let task = Task { await master.run() }
+    running.withLock { running in
+      running.master = (master, task)
+      running.end = master.end
+    }
+  }
+
+  private func startBackup(_ daemon: SyncDaemon) throws(SystemError) {
+    try require(running.withLock { $0.backup == nil })
+    let receiver = try SyncReceiver(daemon, signature, workers.mailboxes, figures) { [weak self] source in
+      self?.running.withLock { $0.end == source } ?? false
+    }
+    let backup = try SyncBackup(daemon, receiver, warn: warn)
+    running.withLock { $0.backup = backup }
+  }
+
+  private func require(_ isFree: Bool) throws(SystemError) {
+    guard isFree else { throw SystemError("start", code: SystemError.exists) }
+  }
+
+  func stop(_ role: SyncDaemon.Role) async throws(PlaneError) {
+    try await turns.withTurn { () async throws(PlaneError) in
+      guard end(role) else { throw .noSync(role) }
+    }
+  }
+
+  /// Ends those that run.
+  func stop() async {
+    await turns.withTurn { for role in SyncDaemon.Role.allCases { _ = end(role) } }
+  }
+
+  private func end(_ role: SyncDaemon.Role) -> Bool {
+    switch role {
+    case .master:
+      let master = running.withLock { running in
+        defer { (running.master, running.end) = (nil, nil) }
+        return running.master
+      }
+      master?.task.cancel()
+      return master != nil
+    case .backup:
+      let backup = running.withLock { running in
+        defer { running.backup = nil }
+        return running.backup
+      }
+      backup?.stop()
+      return backup != nil
+    }
+  }
+}
+
+extension SystemError {
+  fileprivate static let exists: Int32 = 17
+}

@@ -1,0 +1,77 @@
+import LVS
+import Synchronization
+
+/// What became of a record that another director sent.
+enum SyncOutcome: String, CaseIterable {
+  /// There is a new connection or template.
+  case entered
+  /// It was known: its state, its end.
+  case updated
+  /// No VIP, service or server here is the one that it names.
+  case unknown
+  /// It goes to another server than the one that is live here.
+  case conflict
+  /// It cannot be had here: no client can have such a connection, or IPVS has it and this director has not.
+  case unfit
+  /// There is no room that live connections do not need.
+  case full
+  /// More came than the worker had time for.
+  case overrun
+  /// IPVS itself would not take it.
+  case rejected
+}
+
+/// What became of a datagram.
+enum SyncReception: String, CaseIterable {
+  case taken
+  /// Our own master sent it.
+  case own
+  /// Whoever signed it, if anybody did, does not have the key.
+  case unsigned
+  /// It was sent before.
+  case replayed
+  case wrongSize = "wrong_size"
+  case otherID = "other_id"
+  /// Taken up to where it cannot be read.
+  case damaged
+}
+
+/// What the sync daemons count. Whoever has a hand in it adds.
+final class SyncFigures: Sendable {
+  /// One figure for each case of a kind.
+  private struct Row: ~Copyable {
+    private let figures = Mutex<[String: UInt64]>([:])
+
+    func add(_ name: String, _ count: UInt64) { figures.withLock { $0[name, default: 0] &+= count } }
+
+    func now(_ names: [String]) -> [String: UInt64] {
+      figures.withLock { figures in Dictionary(uniqueKeysWithValues: names.map { ($0, figures[$0] ?? 0) }) }
+    }
+  }
+
+  private let sent = Row()
+  private let datagrams = Row()
+  private let records = Row()
+
+  func send(datagrams count: UInt64, records: UInt64) {
+    sent.add("datagrams", count)
+    sent.add("records", records)
+  }
+
+  func failToSend() { sent.add("errors", 1) }
+  func receive(_ reception: SyncReception) { datagrams.add(reception.rawValue, 1) }
+  func take(_ outcome: SyncOutcome, _ count: Int = 1) { records.add(outcome.rawValue, UInt64(count)) }
+
+  func status(_ daemons: [SyncDaemon]) -> SyncStatus {
+    SyncStatus(
+      daemons: daemons, sent: sent.now(["datagrams", "records", "errors"]),
+      datagrams: datagrams.now(SyncReception.allCases.map(\.rawValue)),
+      records: records.now(SyncOutcome.allCases.map(\.rawValue)))
+  }
+}
+
+/// Records on their way to the worker that owns their clients' connections.
+struct SyncedFlows: Sendable {
+  var records: ArraySlice<FlowRecord>
+  let figures: SyncFigures
+}
