@@ -99,7 +99,9 @@ def test_a_takeover_is_told_as_it_came_out_at_both(lab, pair):
 
 
 def test_a_takeover_from_one_that_does_not_know_us_says_that_it_failed(lab, pair):
-    first, second = pair(first_options=())
+    # The first one has a second to defend it, on a machine however busy.
+    unhurried = ("--probe-interval", 500)
+    first, second = pair(first_options=unhurried, second_options=("--peer", DIP, *unhurried))
     done = second.lbctl("takeover", VIP, check=False)
     assert done.returncode == 1 and done.stdout.splitlines()[1].split() == [VIP, "contested", lab.director.mac]
     assert done.stderr == (f"lbctl: {lab.director.mac} does not let go of {VIP}: name this director there with --peer, "
