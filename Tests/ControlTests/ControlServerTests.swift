@@ -349,6 +349,11 @@ struct ControlServerTests {
         try await Task.sleep(for: .milliseconds(5))
         peer = accept(listener, nil, nil)
       }
+      // An answer that comes before its question is another fault.
+      var question = [UInt8](repeating: 0, count: 4_096)
+      while unsafe recv(peer, &question, question.count, Int32(MSG_DONTWAIT)) < 0, errno == EAGAIN {
+        try await Task.sleep(for: .milliseconds(5))
+      }
       _ = unsafe write(peer, answer, answer.utf8.count)
       close(peer)
       let error = await #expect(throws: ErrorReply.self) { try await asked.value }
