@@ -52,7 +52,7 @@ public struct ControlClient: Sendable {
         var parts = inbound.makeAsyncIterator()
         try await Self.answer({ try await parts.next() }, receive)
       }
-    } catch is IOError, is ChannelError {
+    } catch is IOError, is ChannelError, is HTTPParserError, is NIOHTTPDecoderError {
       throw Self.brokenOff
     }
   }
