@@ -111,19 +111,25 @@ let package = Package(
       ]),
     .testTarget(name: "SerialTests", dependencies: ["Serial"], swiftSettings: strict),
     .testTarget(name: "LVSTests", dependencies: ["LVS"], swiftSettings: strict),
-    .testTarget(name: "SyncTests", dependencies: ["Sync", "LVS"], resources: [.copy("Golden")], swiftSettings: strict),
+    .target(name: "TestSupport", path: "Tests/Support", swiftSettings: strict),
+    .testTarget(
+      name: "SyncTests", dependencies: ["Sync", "LVS", "TestSupport"], resources: [.copy("Golden")],
+      swiftSettings: strict),
     .testTarget(name: "StreamsTests", dependencies: ["Streams"], swiftSettings: strict),
     .testTarget(
       name: "DirectorTests", dependencies: ["Director", "LVS", "Capture", "Sync"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
-      name: "KernelIPVSTests", dependencies: ["KernelIPVS", "IPVSMessages", "LVS"],
+      name: "KernelIPVSTests", dependencies: ["KernelIPVS", "IPVSMessages", "LVS", "TestSupport"],
       resources: [.copy("Golden")], swiftSettings: strict),
     .testTarget(
-      name: "HealthTests", dependencies: ["Health", "LVS"], resources: [.copy("Certificates")], swiftSettings: strict),
+      name: "HealthTests", dependencies: ["Health", "LVS", "TestSupport"], resources: [.copy("Certificates")],
+      swiftSettings: strict),
     .testTarget(
       name: "ControlTests",
-      dependencies: ["Control", "LVS", "IPVSMessages", "lbctl", .product(name: "NIOEmbedded", package: "swift-nio")],
+      dependencies: [
+        "Control", "LVS", "IPVSMessages", "lbctl", "TestSupport", .product(name: "NIOEmbedded", package: "swift-nio"),
+      ],
       resources: [.copy("Golden")],
       swiftSettings: strict),
   ]

@@ -28,42 +28,32 @@ extension Configuration {
   /// A value that cannot be is told with its line, service and server.
   private func validateServices(of root: Node) throws(ConfigurationError) {
     for (index, definition) in services.enumerated() {
-      let (node, place) = (root["services"]?[index], "services[\(index)]")
-      try Self.check(node, "\(place) (\(definition.service.key))", definition.service.validate)
-      for (number, server) in definition.servers.enumerated() {
-        let name = "\(place).servers[\(number)] (\(server.endpoint) of \(definition.service.key))"
-        try Self.check(node?["servers"]?[number], name) { () throws(PlaneError) in
-          try server.validate(in: definition.service.key)
-        }
-        try Self.validate(definition.checks[server.endpoint], of: node?["servers"]?[number], name) {
-          check throws(PlaneError) in try check.validate(in: definition.service.key, of: server)
+      try definition.validate { (part, holds) throws(ConfigurationError) in
+        do throws(PlaneError) {
+          try holds()
+        } catch {
+          let (node, name) = Self.find(part, of: definition, at: index, in: root)
+          throw ConfigurationError(line: node?.mark?.line, problem: "\(name): \(error)")
         }
       }
-      try Self.validate(definition.checks.common, of: node, "\(place) (\(definition.service.key))") {
-        check throws(PlaneError) in try check.validate(in: definition.service.key)
-      }
-      try Self.check(node, place, definition.validate)
     }
   }
 
-  private static func validate(
-    _ checks: [HealthCheck], of node: Node?, _ place: String,
-    _ validate: (HealthCheck) throws(PlaneError) -> Void
-  ) throws(ConfigurationError) {
-    for check in checks {
-      let type = check.kind.name.rawValue
-      let its = node?["checks"]?.sequence?.first { $0["type"]?.string == type }
-      try Self.check(its, "\(place), check \(type)") { () throws(PlaneError) in try validate(check) }
-    }
-  }
-
-  private static func check(
-    _ node: Node?, _ place: String, _ validate: () throws(PlaneError) -> Void
-  ) throws(ConfigurationError) {
-    do throws(PlaneError) {
-      try validate()
-    } catch {
-      throw ConfigurationError(line: node?.mark?.line, problem: "\(place): \(error)")
+  /// Where a part of the service stands, and what it is called.
+  private static func find(
+    _ part: ServiceDefinition.Part, of definition: ServiceDefinition, at index: Int, in root: Node
+  ) -> (Node?, String) {
+    let (node, place, key) = (root["services"]?[index], "services[\(index)]", definition.service.key)
+    switch part {
+    case .whole: return (node, place)
+    case .service: return (node, "\(place) (\(key))")
+    case .server(let number):
+      let endpoint = definition.servers[number].endpoint
+      return (node?["servers"]?[number], "\(place).servers[\(number)] (\(endpoint) of \(key))")
+    case .check(let type, let server):
+      let (owner, name) = find(server.map { .server($0) } ?? .service, of: definition, at: index, in: root)
+      let checks = owner?["checks"]?.sequence
+      return (checks?.first { $0["type"]?.string == type.rawValue }, "\(name), check \(type.rawValue)")
     }
   }
 

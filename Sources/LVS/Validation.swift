@@ -83,17 +83,44 @@ extension RealServer {
 }
 
 extension ServiceDefinition {
+  /// What a fault is of: servers go by their place in the list.
+  public enum Part: Hashable, Sendable {
+    case service
+    case server(Int)
+    /// A check of one server, or of all where none is named.
+    case check(HealthCheck.Kind.Name, of: Int?)
+    /// How the parts go together.
+    case whole
+  }
+
   public func validate() throws(PlaneError) {
-    try service.validate()
+    try validate { (_, holds) throws(PlaneError) in try holds() }
+  }
+
+  /// - Parameter each: called for each part with what must hold of it; it may say where the part stands.
+  public func validate<Failure>(
+    _ each: (Part, () throws(PlaneError) -> Void) throws(Failure) -> Void
+  ) throws(Failure) {
+    let key = service.key
+    try each(.service) { () throws(PlaneError) in try service.validate() }
+    for (place, server) in servers.enumerated() {
+      try each(.server(place)) { () throws(PlaneError) in try server.validate(in: key) }
+      for check in checks[server.endpoint] {
+        try each(.check(check.kind.name, of: place)) { () throws(PlaneError) in try check.validate(in: key, of: server)
+        }
+      }
+    }
+    for check in checks.common {
+      try each(.check(check.kind.name, of: nil)) { () throws(PlaneError) in try check.validate(in: key) }
+    }
+    try each(.whole, validateWhole)
+  }
+
+  private func validateWhole() throws(PlaneError) {
     var seen: Set<Endpoint> = []
-    for server in servers {
-      try server.validate(in: service.key)
-      guard seen.insert(server.endpoint).inserted else { throw .serverExists(server.endpoint, service.key) }
+    for server in servers where !seen.insert(server.endpoint).inserted {
+      throw .serverExists(server.endpoint, service.key)
     }
     try farm.validate(in: service.key)
-    for check in checks.common { try check.validate(in: service.key) }
-    for server in servers {
-      for check in checks[server.endpoint] { try check.validate(in: service.key, of: server) }
-    }
   }
 }

@@ -36,6 +36,8 @@ struct AddServer: AsyncParsableCommand {
     settings.apply(to: &server)
     try checked { () throws(PlaneError) in try server.validate(in: key) }
     let director = try await daemon.director
+    // A plane without next hops refuses before anything has changed.
+    if wait { _ = try await director.call(API.neighbors) }
     try await director.apply([.addServer(server, to: key)])
     let placed = server.placed(in: key).endpoint
     try await lookForNextHop(placed, key, director)

@@ -1,6 +1,7 @@
 import Foundation
 import IPVSMessages
 import LVS
+import TestSupport
 import Testing
 
 @testable import Control
@@ -203,19 +204,6 @@ struct OddRequestTests {
       let answer = await answers.answer(message)
       // Whatever is said is whole messages.
       #expect(messages(answer).reduce(0) { $0 + ($1.count + 3) & ~3 } == answer.count)
-    }
-  }
-
-  /// A generator that gives the same numbers in every run.
-  private struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9e37_79b9_7f4a_7c15
-      var mixed = state
-      mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-      mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-      return mixed ^ (mixed >> 31)
     }
   }
 }

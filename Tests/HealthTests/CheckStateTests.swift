@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Health
@@ -47,7 +48,7 @@ struct CheckStateTests {
 
   @Test("Random histories: as a model that reads the whole history says", arguments: 0..<200)
   func model(seed: UInt64) {
-    var random = SplitMix(seed)
+    var random = Seeded(state: seed)
     let damping = FlapDamping.Rules(
       limit: UInt16.random(in: 0...4, using: &random), halfLife: .random(in: 1...5000, using: &random))
     let rules = CheckState.Rules(

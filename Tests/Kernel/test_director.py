@@ -165,7 +165,8 @@ def test_what_the_kernel_plane_has_works_and_what_it_lacks_is_refused(lbd):
     told = json.loads(steer("--json capabilities")[1])
     assert (told["plane"], set(told["features"])) == ("kernel", {"checks", "vips", "local_servers"})
     for line in ("neighbors", "workers", "verdicts", "doctor", "takeover", "release", "mark list", "capture -w /dev/null",
-                 f"add-rs -t {VIP}:80 -r 10.77.0.23 --mac 02:00:00:00:00:01"):
+                 f"add-rs -t {VIP}:80 -r 10.77.0.23 --mac 02:00:00:00:00:01",
+                 f"add-rs -t {VIP}:80 -r 10.77.0.23 --wait"):
         status, output, error = steer(line)
         assert (status, output, error.count("\n")) == (1, "", 1), line
         assert error.startswith("lbctl: the kernel data plane has no ") and "lbctl capabilities" in error, line

@@ -110,19 +110,21 @@ def ours():
     return inside(SECOND, LBCTL, "ipvsadm", "--plane", "userspace", "--socket", SOCKET, "-Lnc")[1]
 
 
-def forget_neighbors():
+def established():
+    """A session of as many packets as the kernel tells others after, the server's name and the client's port."""
     inside("client", "ip", "neigh", "flush", "all")
+    session = Session()
+    name, port = session.get()
+    for _ in range(3):
+        session.get()
+    return session, name, port
 
 
 def test_what_a_kernel_tells_goes_on_through_lbd(kernel, lbd):
     inside("director", "ip", "addr", "add", f"{VIP}/32", "dev", "eth0")
     kernel("master")
-    forget_neighbors()
     lbd("--sync", "backup", "--standby")
-    session = Session()
-    name, port = session.get()
-    for _ in range(3):
-        session.get()
+    session, name, port = established()
     until(lambda: row(ours(), port), 60)
     assert row(ours(), port) == row(kernels(), port) and row(ours(), port)[0] == "ESTABLISHED"
     inside("director", "ip", "addr", "del", f"{VIP}/32", "dev", "eth0")
@@ -137,11 +139,7 @@ def test_what_lbd_tells_a_kernel_has_too(kernel, lbd):
     kernel("backup")
     lbd("--sync", "master")
     until(lambda: " owned " in steer("vips")[1])
-    forget_neighbors()
-    session = Session()
-    name, port = session.get()
-    for _ in range(3):
-        session.get()
+    session, _, port = established()
     until(lambda: row(kernels(), port), 60)
     assert row(kernels(), port) == row(ours(), port) and row(kernels(), port)[0] == "ESTABLISHED"
     session.close()
@@ -155,11 +153,7 @@ def test_a_kernel_takes_what_is_signed(kernel, lbd):
     kernel("backup")
     lbd("--sync", "master", "--sync-key", "/run/key")
     until(lambda: " owned " in steer("vips")[1])
-    forget_neighbors()
-    session = Session()
-    _, port = session.get()
-    for _ in range(3):
-        session.get()
+    session, _, port = established()
     until(lambda: row(kernels(), port), 60)
     assert row(kernels(), port) == row(ours(), port)
     session.close()

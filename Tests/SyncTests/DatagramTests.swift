@@ -1,5 +1,6 @@
 import Foundation
 import LVS
+import TestSupport
 import Testing
 
 @testable import Sync

@@ -1,4 +1,5 @@
 import LVS
+import TestSupport
 import Testing
 
 @testable import Sync

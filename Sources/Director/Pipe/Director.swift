@@ -61,7 +61,8 @@ struct Director: ~Copyable {
 
   /// - Parameter table: the worker's connections, where some were found; nil for an empty table of its own.
   init(
-    shared: SharedTables, counters: Counters, seed: UInt64, ownership: Ownership = .sole, _ table: TableBox? = nil
+    shared: SharedTables, counters: Counters, seed: UInt64, ownership: Ownership = .sole,
+    _ table: Parcel<ConnectionTable>? = nil
   ) throws(SystemError) {
     self.shared = shared
     servers = shared.servers
@@ -82,7 +83,7 @@ struct Director: ~Copyable {
   }
 
   private static func connections(
-    _ table: TableBox?, capacity: Int, seed: UInt64
+    _ table: Parcel<ConnectionTable>?, capacity: Int, seed: UInt64
   ) throws(SystemError) -> ConnectionTable {
     if let found = table?.take() { return found }
     return try ConnectionTable(capacity: capacity, seed: seed)

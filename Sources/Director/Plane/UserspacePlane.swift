@@ -45,7 +45,7 @@ public final class UserspacePlane: ForwardingPlane {
     (self.options, self.digest, self.state) = (options, digest, state)
     let guardian = options.hostGuard ? try HostGuard(interface: options.interface, vlan: options.vlan) : nil
     let (shared, mailboxes): (SharedTables, [WorkerMailbox])
-    var tables: [TableBox] = []
+    var tables: [Parcel<ConnectionTable>] = []
     do throws(SystemError) {
       shared = try SharedTables(
         connections: options.room, workers: options.workers, templates: options.templates ?? options.room, seed: seed,

@@ -5,7 +5,7 @@ import Synchronization
 /// How workers are connected to an interface: a port for each of them, and a say in which frames they get.
 struct Attachment<P: Port & ~Copyable>: Sendable {
   /// One for each worker. They get nothing before the first `filter`.
-  let ports: [PortBox<P>]
+  let ports: [Parcel<P>]
   /// Whether a frame may come to a worker that does not own its connection.
   let isUnsorted: Bool
   /// In words, where there is something to tell.
@@ -17,7 +17,7 @@ struct Attachment<P: Port & ~Copyable>: Sendable {
   /// Whether what it forwards by itself goes out now.
   var transmits: @Sendable () -> Bool = { false }
   /// Ports for the time in which the interface can have no others; nil where new ports may be opened beside the old.
-  var idle: (@Sendable (Interface) throws(SystemError) -> [PortBox<P>])?
+  var idle: (@Sendable (Interface) throws(SystemError) -> [Parcel<P>])?
   /// Has the kernel hand over frames for these VIPs, and no others where it can tell so many apart.
   let filter: @Sendable (OwnedVIPs) throws(SystemError) -> FilterReach
 }
@@ -39,24 +39,10 @@ struct OwnedVIPs: Sendable {
   var link: Link
 }
 
-/// A port on its way to a worker, which takes it out once.
-final class PortBox<P: Port & ~Copyable>: @unchecked Sendable {
-  private var port: P?
-
-  init(_ port: consuming P) {
-    self.port = consume port
-  }
-
-  func take() -> P? {
-    let taken = port.take()
-    return taken
-  }
-}
-
 /// Another port for a worker, left there by whoever opened it.
 final class Replacement<P: Port & ~Copyable>: Sendable {
   private struct State {
-    var box: PortBox<P>?
+    var box: Parcel<P>?
     /// The worker is gone.
     var isClosed = false
     var waiting: [CheckedContinuation<Void, Never>] = []
@@ -64,7 +50,7 @@ final class Replacement<P: Port & ~Copyable>: Sendable {
 
   private let state = Mutex(State())
 
-  func put(_ port: PortBox<P>) { state.withLock { $0.box = port } }
+  func put(_ port: Parcel<P>) { state.withLock { $0.box = port } }
 
   /// Returns when the worker has taken the port that was put, or takes none any more.
   func taken() async {
@@ -79,7 +65,7 @@ final class Replacement<P: Port & ~Copyable>: Sendable {
   }
 
   /// For the worker: the port that was put, once.
-  func take() -> PortBox<P>? {
+  func take() -> Parcel<P>? {
     let (box, waiting) = state.withLock { state in
       defer { (state.box, state.waiting) = (nil, []) }
       return (state.box, state.waiting)
@@ -101,12 +87,12 @@ extension Attachment where P == PacketRing {
 
   /// Packet sockets, in a group that shares the frames out by the client's address.
   static func packetRings(_ interface: Interface, _ options: UserspacePlane.Options) throws(PlaneError) -> Attachment {
-    var (boxes, sockets) = ([PortBox<PacketRing>](), [Int32]())
+    var (boxes, sockets) = ([Parcel<PacketRing>](), [Int32]())
     do throws(SystemError) {
       for _ in 0..<options.workers {
         let port = try open(interface, count: options.workers)
         sockets.append(port.socket.descriptor.number)
-        boxes.append(PortBox(port))
+        boxes.append(Parcel(port))
       }
     } catch {
       throw .unavailable(error.description)

@@ -18,7 +18,8 @@ struct KeptState: Sendable {
 
   /// Takes over what is found, before workers begin; what became of it, in words.
   func resume(
-    _ services: Services, _ tables: inout [TableBox], _ configuration: DesiredState, link: Link, now: UInt32
+    _ services: Services, _ tables: inout [Parcel<ConnectionTable>], _ configuration: DesiredState, link: Link,
+    now: UInt32
   ) throws(PlaneError) -> String {
     let shared = services.shared
     let judge = services.recall(now)
@@ -28,7 +29,7 @@ struct KeptState: Sendable {
       guard var table = box.take() else { return box }
       refused += table.recover(now) { shared.admit(&$0, judge) }
       count += table.count
-      return TableBox(table)
+      return Parcel(table)
     }
     try services.resume(configuration, link: link, freePages: Memory.freePages, now: now)
     let damaged = refused == 0 ? "" : "; \(refused) damaged ones were dropped"

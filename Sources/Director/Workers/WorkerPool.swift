@@ -23,11 +23,11 @@ public final class WorkerPool: Sendable {
   /// The connections of each worker, none of them yet.
   static func tables(
     _ options: UserspacePlane.Options, seed: UInt64, in state: KeptState?
-  ) throws(SystemError) -> [TableBox] {
-    var tables: [TableBox] = []
+  ) throws(SystemError) -> [Parcel<ConnectionTable>] {
+    var tables: [Parcel<ConnectionTable>] = []
     for worker in 0..<options.workers {
       let name = state?.manifest.connections(worker) ?? ""
-      tables.append(TableBox(try ConnectionTable(capacity: options.room, seed: seed, in: state?.directory, name)))
+      tables.append(Parcel(try ConnectionTable(capacity: options.room, seed: seed, in: state?.directory, name)))
     }
     return tables
   }
@@ -37,7 +37,8 @@ public final class WorkerPool: Sendable {
   /// - Parameters:
   ///   - want: asks for the Ethernet address of a server.
   init(
-    _ options: UserspacePlane.Options, shared: SharedTables, mailboxes: [WorkerMailbox], tables: [TableBox],
+    _ options: UserspacePlane.Options, shared: SharedTables, mailboxes: [WorkerMailbox],
+    tables: [Parcel<ConnectionTable>],
     seed: UInt64, on interface: Interface, _ digest: EventDigest, want: @escaping @Sendable (UInt32) -> Void
   ) throws(PlaneError) {
     (self.shared, self.mailboxes, self.digest) = (shared, mailboxes, digest)

@@ -26,7 +26,7 @@ struct WorkerContext: Sendable {
   let options: UserspacePlane.Options
   let mailboxes: [WorkerMailbox]
   /// The connections of each.
-  let tables: [TableBox]
+  let tables: [Parcel<ConnectionTable>]
   let shared: SharedTables
   let tap: Tap
   let seed: UInt64

@@ -141,7 +141,7 @@ struct RestartTests {
       let counters = try (0..<workers).map { try Counters(in: directory, kept.manifest.traffic($0)) }
       let services = Services(shared: shared, counters: counters, seed: 1)
       var tables = try (0..<workers).map { worker in
-        TableBox(try ConnectionTable(capacity: connections, seed: 1, in: directory, kept.manifest.connections(worker)))
+        Parcel(try ConnectionTable(capacity: connections, seed: 1, in: directory, kept.manifest.connections(worker)))
       }
       _ = try kept.resume(services, &tables, director.services.desired, link: director.link, now: director.now)
       var count = 0

@@ -22,7 +22,7 @@ final class TestDirector {
     let counters = try Counters(in: state, kept?.manifest.traffic(0) ?? "")
     services = Services(shared: shared, counters: [counters], seed: 1)
     var tables = [
-      TableBox(try ConnectionTable(capacity: connections, seed: 1, in: state, kept?.manifest.connections(0) ?? ""))
+      Parcel(try ConnectionTable(capacity: connections, seed: 1, in: state, kept?.manifest.connections(0) ?? ""))
     ]
     if let kept, kept.isFound, let desired {
       _ = try kept.resume(services, &tables, desired, link: link, now: now)

@@ -55,11 +55,11 @@ extension Attachment where P == XDPPort {
   }
 
   /// Ports that leave the interface free for others, of workers that wait for these.
-  private static func idle(_ interface: Interface, bells: [Bell]) throws(SystemError) -> [PortBox<XDPPort>] {
+  private static func idle(_ interface: Interface, bells: [Bell]) throws(SystemError) -> [Parcel<XDPPort>] {
     try open(interface, .copy, queues: 0, bells: bells, nil).map(\.box)
   }
 
-  private typealias Opened = [(box: PortBox<XDPPort>, sockets: [(queue: UInt32, socket: Int32)])]
+  private typealias Opened = [(box: Parcel<XDPPort>, sockets: [(queue: UInt32, socket: Int32)])]
 
   /// Without copying where the mode lets it and the driver can; what else is wrong shows when it is tried with copying.
   private static func open(
@@ -82,7 +82,7 @@ extension Attachment where P == XDPPort {
       let own = (0..<queues).filter { Int($0) % bells.count == worker }
       let port = try XDPPort(interface, queues: own, mode: mode, worker: worker, inboxes: inboxes, flows: flows)
       let sockets = port.descriptors(own)
-      opened.append((PortBox(port), sockets))
+      opened.append((Parcel(port), sockets))
     }
     return opened
   }
