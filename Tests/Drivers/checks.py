@@ -11,12 +11,12 @@ from contextlib import contextmanager
 
 from director import service
 from frames import ACK, ETHERTYPE_IPV4, SYN, ethernet, tcp, udp
-from guest import GuestDirector, Refused
+from ipv6 import ADVERTISEMENT, is_ndp, solicitation
 from lab import STRANGER_MAC, VIP
-from test_ipv6 import ADVERTISEMENT, is_ndp, solicitation
 from traffic import sha256, spread
 from waiting import until
 from wire import Wire, gather
+from guest import GuestDirector, Refused
 
 VIRTUAL_MAC = "00:00:5e:00:01:07"
 ASKER, SERVER, VLAN = "10.77.0.50", "10.77.0.70", 7

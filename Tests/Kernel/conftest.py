@@ -1,5 +1,6 @@
 import pytest
 
+from lan import hosts_on_a_lan
 from programs import link_names, theirs
 
 
@@ -14,3 +15,9 @@ def empty_table():
     theirs("-C")
     yield
     theirs("-C")
+
+
+@pytest.fixture(scope="module")
+def lan():
+    with hosts_on_a_lan():
+        yield

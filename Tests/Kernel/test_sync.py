@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from programs import LBCTL, LBD
-from test_director import RULES, VIP, inside, ip, lan, until  # noqa: F401
+from lan import RULES, VIP, inside, ip, until
 
 SECOND, SOCKET = "director2", "/run/second.sock"
 # Asks on one connection each time that a line comes in, and prints the answer.
@@ -19,7 +19,7 @@ for _ in sys.stdin:
 
 
 @pytest.fixture(scope="module")
-def second(lan):  # noqa: F811
+def second(lan):
     """A second director's namespace on the same bridge."""
     ip("netns", "add", SECOND)
     ip("link", "add", SECOND, "type", "veth", "peer", "name", "eth0", "netns", SECOND)
@@ -54,7 +54,7 @@ def lbd(second):
 
 
 @pytest.fixture
-def kernel(lan):  # noqa: F811
+def kernel(lan):
     """The kernel's director, with a sync daemon."""
     roles = []
 

@@ -3,7 +3,8 @@
 import pytest
 
 from director import Director
-from lab import Lab
+from ipv6 import with_ipv6
+from lab import CLIENTS, SECOND_DIP, SECOND_MAC, Lab
 
 # Where a test is not about probing, a VIP should be there at once.
 QUICK_PROBES = ("--probe-interval", "20")
@@ -76,6 +77,28 @@ def forwarding_host(lab):
     lab.director.sysctl("net.ipv4.ip_forward", 1)
     yield
     lab.director.sysctl("net.ipv4.ip_forward", 0)
+
+
+@pytest.fixture
+def clients(lab):
+    for address in CLIENTS:
+        lab.client.ip("address", "add", f"{address}/24", "dev", "eth0")
+    yield CLIENTS
+    for address in CLIENTS:
+        lab.client.ip("address", "delete", f"{address}/24", "dev", "eth0")
+
+
+@pytest.fixture
+def second_host(lab, data_plane):
+    with lab.host_with_queues("director2", SECOND_MAC, SECOND_DIP, 1) as host:
+        lab.transmits_from_xdp(data_plane == "af-xdp", "director2")
+        yield host
+
+
+@pytest.fixture(scope="module")
+def lab6(lab):
+    with with_ipv6(lab) as lab:
+        yield lab
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -26,6 +26,11 @@ BINARIES = Path(os.environ.get("LVS_BIN", PROJECT / ".build/debug"))
 VIP, OTHER_VIP = "10.77.0.100", "10.77.0.101"
 UNUSED_ADDRESS = "10.77.0.102"
 CLIENT, DIP = "10.77.0.11", "10.77.0.2"
+SECOND_DIP, SECOND_MAC = "10.77.0.3", "02:00:00:00:02:02"
+# More addresses of the client, for tests that need several.
+CLIENTS = ("10.77.0.12", "10.77.0.13", "10.77.0.14")
+# Addresses that no host of the lab has: a sender's, a server's.
+ASKER, ABSENT = "10.77.0.50", "10.77.0.60"
 STRANGER_MAC = "02:00:00:00:04:01"
 
 NGINX = """\

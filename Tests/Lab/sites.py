@@ -8,7 +8,6 @@ from lab import PROJECT, VIP
 
 EXAMPLE = PROJECT / "examples/keepalived"
 VRRP = 112
-SECOND_DIP, SECOND_MAC = "10.77.0.3", "02:00:00:00:02:02"
 
 
 class Site:

@@ -1,32 +1,19 @@
 """Each misconfiguration is built on purpose: `doctor` finds it, names who is at fault and the fix, and the fix cures it."""
 
-import json
 import shlex
 import threading
 import time
 from contextlib import contextmanager
 
 import pytest
+from answers import Answers
 from director import service
+from findings import assert_cured, doctor
 from frames import ARP_REQUEST, BROADCAST, ETHERTYPE_IPV4, NO_MAC, arp, ethernet
-from lab import OTHER_VIP, STRANGER_MAC, VIP
-from test_neighbors import ABSENT
-from test_vip import Owner
+from lab import ABSENT, OTHER_VIP, STRANGER_MAC, VIP
 from traffic import web as requests
 from waiting import until
 from wire import Wire
-
-FIELDS = {"kind", "vip", "subject", "seen", "why", "fix"}
-
-
-def doctor(director):
-    """The findings; the exit status must say whether there are any."""
-    result = director.lbctl("doctor", "--json", check=False)
-    found = json.loads(result.stdout)
-    assert result.returncode == (1 if found else 0), result.stderr
-    for finding in found:
-        assert set(finding) <= FIELDS and all(finding[field] for field in FIELDS - {"vip"}), finding
-    return found
 
 
 def finding(director, kind, subject):
@@ -41,10 +28,6 @@ def finding(director, kind, subject):
     text = director.lbctl("doctor", check=False).stdout
     assert found[0]["why"] in text and found[0]["fix"] in text
     return found[0]
-
-
-def assert_cured(director):
-    until(lambda: not doctor(director), 40, lambda: doctor(director))
 
 
 def run(host, line):
@@ -119,7 +102,7 @@ def test_a_server_that_announces_the_vip_is_found(lab, watched):
 
 
 def test_a_stranger_that_answers_for_the_vip_is_found(lab, watched):
-    with Owner(lab):
+    with Answers(lab.stranger, VIP):
         found = finding(watched, "vipAnswered", STRANGER_MAC)
         assert "proxy_arp" in found["fix"]
     assert_cured(watched)
@@ -216,7 +199,7 @@ def test_a_server_on_another_lan_is_found(watched):
 
 def test_a_server_whose_address_two_hosts_have_is_found(lab, watched):
     server = lab.servers[0]
-    with Owner(lab, server.address):
+    with Answers(lab.stranger, server.address):
         found = finding(watched, "serverDuplicate", server.address)
         assert server.mac in found["seen"] and STRANGER_MAC in found["seen"]
         assert watched.json("neighbors")[0]["mac"] == server.mac

@@ -7,12 +7,11 @@ from collections import Counter
 import pytest
 from director import ON_EVERY_DATA_PLANE, service
 from frames import ETHERTYPE_IPV4, SYN, TIME_EXCEEDED, ethernet, parse, tcp, udp
-from lab import STRANGER_MAC, VIP
+from lab import ASKER, STRANGER_MAC, VIP
 from traffic import Traffic, UdpEcho, connect, spread, web as requests
 from waiting import until
 from wire import Wire
 
-ASKER = "10.77.0.50"
 ports = itertools.count(20000)
 
 pytestmark = ON_EVERY_DATA_PLANE

@@ -5,10 +5,8 @@ from pathlib import Path
 import pytest
 from director import ON_EVERY_DATA_PLANE, service
 from frames import ACK, ETHERTYPE_IPV4, FIN, SYN, UDP, ethernet, ipv4, tcp, udp
-from lab import CLIENT, STRANGER_MAC, VIP
-from test_neighbors import ABSENT, ASKER
-from test_persistence import CLIENTS, clients, servers_of  # noqa: F401 (a fixture)
-from traffic import Session, UdpEcho, web as requests
+from lab import ABSENT, ASKER, CLIENT, STRANGER_MAC, VIP
+from traffic import Session, UdpEcho, servers_of, web as requests
 from waiting import until
 from wire import Wire
 
@@ -128,7 +126,7 @@ def test_ordinary_connections_that_are_over_make_room(lab, start, wire):
     until(lambda: table(director)["evicted"]["closing"] > 0)
 
 
-def test_a_flood_of_one_workers_clients_leaves_room_for_those_of_the_other(lab, start, wire, clients):  # noqa: F811
+def test_a_flood_of_one_workers_clients_leaves_room_for_those_of_the_other(lab, start, wire, clients):
     director = start("--connections", ROOM, "--workers", 2)
     director.add_web()
     for _ in range(3):
@@ -142,7 +140,7 @@ def test_a_flood_of_one_workers_clients_leaves_room_for_those_of_the_other(lab, 
     assert [str(ROOM)] == [row[2] for row in rows if row[:1] == ["connections"]], "of the whole table"
 
 
-def test_templates_of_half_open_connections_make_room_for_real_clients(lab, start, wire, clients):  # noqa: F811
+def test_templates_of_half_open_connections_make_room_for_real_clients(lab, start, wire, clients):
     director = start("--connections", 4 * ROOM, "--templates", ROOM)
     director.add_web(options=("-p", "300"))
     for turn in range(2):

@@ -1,6 +1,5 @@
 """Health checks of real servers: who is out, who is back, and what it costs clients."""
 
-import json
 import signal
 import socket
 import threading

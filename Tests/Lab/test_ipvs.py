@@ -8,35 +8,12 @@ import time
 from contextlib import contextmanager
 
 import pytest
+from answers import Answers
 from director import BINARIES
 from host import command
 from lab import OTHER_VIP, VIP
+from tools import IPVSADM, ipvs_socket, ipvsadm, ours, preloaded
 from traffic import spread
-
-IPVSADM = "/usr/sbin/ipvsadm"
-LIBRARY = BINARIES / "libipvs-lbd.so"
-
-
-def ipvs_socket(director):
-    return director.socket.with_suffix(".ipvs.sock")
-
-
-def preloaded(director):
-    """The environment that `lbctl with-ipvs` gives a program."""
-    return dict(os.environ, LD_PRELOAD=str(LIBRARY), LBD_IPVS_SOCKET=str(ipvs_socket(director)), LC_ALL="C.UTF-8")
-
-
-def ipvsadm(director, line, **options):
-    """Debian's: exit status, standard output and standard error."""
-    done = command(BINARIES / "lbctl", "--socket", director.socket, "with-ipvs", IPVSADM, *line.split(), check=False,
-                   **options)
-    return done.returncode, done.stdout, done.stderr
-
-
-def ours(director, line):
-    done = command(BINARIES / "lbctl", "ipvsadm", "--socket", director.socket, *line.split(), check=False)
-    return done.returncode, done.stdout, done.stderr
-
 
 # ipvsadm
 
@@ -430,14 +407,12 @@ def test_clients_that_say_nothing_hold_up_nobody_but_their_like(director):
 
 def test_a_new_vip_is_probed_for_before_the_answer(lab, director_as_shipped, request):
     """As with lbctl: on return the VIP is owned; one that another host has is refused."""
-    from test_vip import Owner
-
     director = director_as_shipped
     begin = time.monotonic()
     assert ipvsadm(director, f"-A -t {VIP}:80 -s rr") == (0, "", "")
     assert time.monotonic() - begin > 0.5, "probed for"
     assert [vip["state"] for vip in director.json("vips")] == ["owned"]
-    with Owner(lab, OTHER_VIP):
+    with Answers(lab.stranger, OTHER_VIP):
         status, out, error = ipvsadm(director, f"-A -t {OTHER_VIP}:80")
     assert (status, out, error) == (255, "", "Device or resource busy\n")
     assert "is answered for by" in director.output()

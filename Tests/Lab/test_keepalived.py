@@ -7,9 +7,9 @@ import farm
 import pytest
 from director import BINARIES, Director
 from frames import ARP_REQUEST
-from lab import DIP, VIP
-from sites import SECOND_DIP, SECOND_MAC, VRRP, Site
-from test_ipvs import ipvsadm
+from lab import DIP, SECOND_DIP, SECOND_MAC, VIP
+from sites import VRRP, Site
+from tools import ipvsadm
 from traffic import Traffic, connect, spread
 from waiting import until
 from wire import Wire, is_arp

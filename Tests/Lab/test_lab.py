@@ -2,11 +2,9 @@
 
 import pytest
 from frames import ARP_REPLY, SYN, arp_request, checksum, echo_request, ethernet, parse, tcp, udp
-from lab import STRANGER_MAC, VIP
+from lab import ASKER, STRANGER_MAC, VIP
 from traffic import web
 from wire import Wire, is_arp
-
-ASKER = "10.77.0.50"
 
 
 def test_every_real_server_answers_at_its_own_address(lab):

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import ExitStack
 
 import pytest
-from director import BINARIES, service
+from director import BINARIES
 from frames import ARP_REPLY, REDIRECT, UNREACHABLE, arp_request
 from host import command
 from lab import STRANGER_MAC, VIP

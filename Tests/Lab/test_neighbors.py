@@ -1,41 +1,15 @@
 """The director finds its real servers by ARP, and is not led astray."""
 
-import threading
 
 import pytest
+from answers import Answers
 from director import ON_EVERY_DATA_PLANE, service
-from frames import (ARP_REPLY, ARP_REQUEST, BROADCAST, ETHERTYPE_IPV4, SYN, arp, arp_reply, ethernet, tcp)
-from lab import DIP, STRANGER_MAC, VIP
-from test_own import without_broadcasts_of
+from frames import ARP_REPLY, ARP_REQUEST, BROADCAST, ETHERTYPE_IPV4, SYN, arp, arp_reply, ethernet, tcp
+from lab import ABSENT, ASKER, DIP, STRANGER_MAC, VIP
+from switch import without_broadcasts_of
 from traffic import connect, spread, web as requests
 from waiting import until
 from wire import Wire, is_arp
-
-# An address that no host of the lab has.
-ABSENT = "10.77.0.60"
-ASKER = "10.77.0.50"
-
-
-class Answers:
-    """A real server answers ARP requests for one more address, from entering on also those that came before."""
-
-    def __init__(self, server, address):
-        self.wire, self.mac, self.address = Wire(server), server.mac, address
-        self.leaving, self.thread = threading.Event(), threading.Thread(target=self._run)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.leaving.set()
-        self.thread.join()
-        self.wire.socket.close()
-
-    def _run(self):
-        while not self.leaving.is_set():
-            if request := self.wire.wait(is_arp(ARP_REQUEST, target=self.address), 0.05):
-                self.wire.send(arp_reply(self.mac, self.address, request.arp.sender_mac, request.arp.sender))
 
 
 def test_a_real_server_is_asked_for_in_the_hosts_own_name(lab, director):

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import captures
 import pytest
-from frames import ACK, BROADCAST, ETHERTYPE_ARP, ETHERTYPE_IPV4, FIN, SYN, UDP, arp_request, ethernet, ipv4, tcp, udp
+from frames import ACK, BROADCAST, ETHERTYPE_IPV4, FIN, SYN, UDP, arp_request, ethernet, ipv4, tcp, udp
 from host import command
 from lab import BINARIES, STRANGER_MAC, VIP
 from waiting import until

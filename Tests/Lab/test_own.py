@@ -1,14 +1,14 @@
 """The VIP stays the director's for everybody on the LAN: caches, bridges, rivals, and an interface that changes."""
 
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import pytest
+from answers import Answers
 from director import service
-from frames import (ARP_REPLY, ARP_REQUEST, BROADCAST, ETHERTYPE_ARP, ETHERTYPE_IPV4, NO_MAC, arp, arp_reply, arp_request,
-                    ethernet, udp)
-from lab import CLIENT, DIP, OTHER_VIP, STRANGER_MAC, VIP
-from test_vip import ASKER, Owner
+from frames import ARP_REPLY, ARP_REQUEST, BROADCAST, ETHERTYPE_IPV4, NO_MAC, arp, arp_reply, arp_request, ethernet, udp
+from lab import ASKER, CLIENT, DIP, OTHER_VIP, STRANGER_MAC, VIP
+from switch import without_broadcasts_of
 from traffic import spread, web as requests
 from waiting import until
 from wire import Wire, is_arp
@@ -55,18 +55,6 @@ def test_a_stale_arp_cache_is_corrected_by_the_announcement_at_once(lab, directo
     assert lab.client.neighbor(VIP) == STRANGER_MAC
     director.lbctl("add-service", *service())
     until(lambda: lab.client.neighbor(VIP) == lab.director.mac)
-
-
-@contextmanager
-def without_broadcasts_of(lab, name):
-    """A switch that suppresses what one of its ports broadcasts."""
-    lab.lan.run("nft", "add table bridge storm; add chain bridge storm forward "
-                "{ type filter hook forward priority 0; }; "
-                f"add rule bridge storm forward iifname {name} ether daddr {BROADCAST} drop")
-    try:
-        yield
-    finally:
-        lab.lan.run("nft", "delete table bridge storm")
 
 
 def test_a_stale_arp_cache_is_corrected_by_the_unicast_answer_where_announcements_are_filtered(lab, director):
@@ -179,7 +167,7 @@ def test_one_contested_vip_does_not_hold_up_the_rest_of_a_configuration(lab, sta
     path = lab.directory / "two.yaml"
     path.write_text(director.lbctl("save").stdout)
     assert director.stop() == 0
-    with Owner(lab):
+    with Answers(lab.stranger, VIP):
         configured = start("--config", path)
         states = {row["address"]: row for row in configured.json("vips")}
         assert states[OTHER_VIP]["state"] == "owned"
@@ -197,7 +185,7 @@ def test_apply_refuses_a_vip_that_a_stranger_has_and_loses_nothing(lab, director
     saved = director.lbctl("save").stdout
     wanted = saved.replace(OTHER_VIP, VIP)
     for way in (("apply", "-f", "-"), ("restore",)):
-        with Owner(lab):
+        with Answers(lab.stranger, VIP):
             refused = director.lbctl(*way, input=wanted, check=False)
         assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
         assert VIP in refused.stderr and STRANGER_MAC in refused.stderr
@@ -283,7 +271,7 @@ def test_a_vip_that_was_added_while_the_link_was_down_is_probed_for_when_it_is_u
     lab.lan.ip("link", "set", "director", "down")
     until(lambda: "interface eth0 is down" in director.output())
     director.add_web()
-    with Owner(lab) if is_contested else nullcontext():
+    with Answers(lab.stranger, VIP) if is_contested else nullcontext():
         lab.lan.ip("link", "set", "director", "up")
         assert wire.wait(is_arp(ARP_REQUEST, sender="0.0.0.0", target=VIP), 5), "probed for"
         if is_contested:
@@ -296,7 +284,7 @@ def test_a_vip_that_was_added_while_the_link_was_down_is_probed_for_when_it_is_u
 def test_a_vip_that_somebody_took_while_the_link_was_down_is_told_of(lab, balancing):
     lab.lan.ip("link", "set", "director", "down")
     until(lambda: "interface eth0 is down" in balancing.output())
-    with Owner(lab):
+    with Answers(lab.stranger, VIP):
         lab.lan.ip("link", "set", "director", "up")
         until(lambda: f"VIP {VIP} is answered for by {STRANGER_MAC}" in balancing.output())
 

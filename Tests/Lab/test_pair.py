@@ -1,20 +1,10 @@
 """Two directors that stand in for each other: one ends, one takes over, and each says what became of it."""
 
 import pytest
-from lab import DIP, VIP
-from test_vip import Owner
+from answers import Answers
+from lab import DIP, SECOND_DIP, SECOND_MAC, VIP
 from traffic import Session, Traffic, spread, web
 from waiting import until
-
-SECOND_DIP, SECOND_MAC = "10.77.0.3", "02:00:00:00:02:02"
-
-
-@pytest.fixture
-def second_host(lab, data_plane):
-    with lab.host_with_queues("director2", SECOND_MAC, SECOND_DIP, 1) as host:
-        lab.transmits_from_xdp(data_plane == "af-xdp", "director2")
-        yield host
-
 
 @pytest.fixture
 def pair(lab, second_host, request):
@@ -111,7 +101,7 @@ def test_a_takeover_from_one_that_does_not_know_us_says_that_it_failed(lab, pair
 
 def test_a_takeover_from_a_host_that_goes_on_answering_names_it(lab, director):
     director.add_web()
-    with Owner(lab):
+    with Answers(lab.stranger, VIP):
         done = director.lbctl("takeover", check=False)
     assert done.returncode == 1 and "still answers for" in done.stderr
     assert done.stderr.count("\n") == 1 and VIP in done.stderr

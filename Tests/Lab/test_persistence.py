@@ -1,29 +1,8 @@
 """`-p` keeps a client on its real server, `-M` a whole network of them."""
 
-import pytest
 from director import service
 from lab import VIP
-from traffic import spread
-
-CLIENTS = ("10.77.0.12", "10.77.0.13", "10.77.0.14")
-
-
-@pytest.fixture
-def clients(lab):
-    for address in CLIENTS:
-        lab.client.ip("address", "add", f"{address}/24", "dev", "eth0")
-    yield CLIENTS
-    for address in CLIENTS:
-        lab.client.ip("address", "delete", f"{address}/24", "dev", "eth0")
-
-
-def servers_of(lab, address, count=4):
-    """The names of all real servers that answered requests from one client address."""
-    result = lab.client.run("curl", "--silent", "--max-time", 20, "--interface", address,
-                            "--header", "Connection: close", f"http://{VIP}/?[1-{count}]")
-    assert len(result.stdout.split()) == count
-    return set(result.stdout.split())
-
+from traffic import servers_of, spread
 
 def test_a_client_stays_on_its_server(lab, director, clients):
     director.add_web(options=("-p", "60"))

@@ -7,7 +7,7 @@ import pytest
 from director import BINARIES
 from host import command
 from lab import VIP
-from test_tools import Tools
+from tools import Tools
 
 HAS_IPVS = Path("/proc/net/ip_vs").exists() or command(
     "/sbin/modprobe", "--dry-run", "--quiet", "ip_vs", check=False).returncode == 0

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from findings import assert_cured, doctor
 from lab import OTHER_VIP, VIP
-from test_doctor import assert_cured, doctor
 from waiting import until
 
 PLACE = ("--vip", VIP, "--interface", "eth0")

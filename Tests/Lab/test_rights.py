@@ -2,7 +2,6 @@
 
 import errno
 import grp
-import os
 import platform
 import pwd
 import resource
@@ -11,7 +10,6 @@ import signal
 import pytest
 from director import BINARIES, ON_EVERY_DATA_PLANE
 from host import command
-from lab import VIP
 from threads import Ended, call, standing_still, status, threads
 from traffic import spread
 

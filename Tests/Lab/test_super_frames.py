@@ -12,48 +12,16 @@ import threading
 from contextlib import contextmanager
 
 import pytest
+from ipv6 import VIP as VIP6, add_web
 from lab import VIP
-from test_ipv6 import VIP as VIP6, add_web, lab6  # noqa: F401 (a fixture)
+from switch import features, merging
 from traffic import UdpEcho, sha256
 from wire import ETH_P_ALL, SOL_PACKET, SO_RCVBUFFORCE
 
 SIZE, SEGMENT = 20 << 20, 1000
 PACKET_VNET_HDR, HEADERS = 15, 128
-MERGING = {"gro_flush_timeout": 200000, "napi_defer_hard_irqs": 5}
 
 pytestmark = pytest.mark.usefixtures("packet_sockets")
-
-
-@contextmanager
-def features(host, interface="eth0", **wanted):
-    """Features of an interface as ethtool names them; the other way round afterwards."""
-    def switch(states):
-        words = [word for name, state in states.items() for word in (name.replace("_", "-"), state)]
-        host.run("ethtool", "-K", interface, *words)
-
-    switch(wanted)
-    try:
-        yield
-    finally:
-        switch({name: "off" if state == "on" else "on" for name, state in reversed(wanted.items())})
-
-
-@contextmanager
-def merging(lab, **more):
-    """The director's interface waits for more packets of a flow before it hands them over.
-
-    A veth merges only what comes from a port that does not take super-frames itself.
-    """
-    def settings(values):
-        for name, value in values.items():
-            lab.director.run("sh", "-c", f"echo {value} >/sys/class/net/eth0/{name}")
-
-    with features(lab.lan, "director", tso="off"), features(lab.director, gro="on", **more):
-        settings(MERGING)
-        try:
-            yield
-        finally:
-            settings(dict.fromkeys(MERGING, 0))
 
 
 class Metadata:
@@ -127,7 +95,7 @@ def test_an_upload_in_linear_super_frames_arrives_whole(lab, plain_client, file,
     assert web.dropped("packet_too_big") == 0 and web.dropped("transmit_failed") == 0
 
 
-def test_an_upload_in_linear_super_frames_arrives_whole_over_ipv6(lab6, plain_client, file, director):  # noqa: F811
+def test_an_upload_in_linear_super_frames_arrives_whole_over_ipv6(lab6, plain_client, file, director):
     add_web(director, lab6)
     with merging(lab6), Metadata(lab6.director) as seen:
         answer = upload(plain_client, file, f"[{VIP6}]")

@@ -9,8 +9,7 @@ import struct
 import subprocess
 
 import pytest
-from lab import BINARIES, CLIENT, DIP, VIP
-from test_pair import SECOND_DIP, second_host  # noqa: F401
+from lab import BINARIES, CLIENT, DIP, SECOND_DIP, VIP
 from traffic import Session, sha256, web
 from waiting import until
 
@@ -21,7 +20,7 @@ ESTABLISHED, FIN_WAIT = (0x83, 1), (0x183, 4)
 
 
 @pytest.fixture
-def directors(lab, second_host, request):  # noqa: F811
+def directors(lab, second_host, request):
     """A master that has the VIP, and a backup of the same configuration that stands by."""
     start = request.getfixturevalue("start")
 
@@ -123,7 +122,7 @@ def test_templates_are_told_of_and_keep_a_client_at_its_server(lab, directors):
     assert set(web(lab.client, 4)) == answers
 
 
-def test_what_a_peer_told_is_not_told_back(lab, second_host, start):  # noqa: F811
+def test_what_a_peer_told_is_not_told_back(lab, second_host, start):
     first = start("--sync", "both", *SYNC, "--peer", SECOND_DIP)
     first.add_web(options=("-p", "300"))
     second = start("--sync", "both", *SYNC, "--peer", DIP, "--standby", host=second_host,

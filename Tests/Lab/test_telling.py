@@ -5,7 +5,7 @@ import signal
 
 import captures
 import pytest
-from director import BINARIES, service
+from director import BINARIES
 from frames import ETHERTYPE_IPV4, SYN, TCP, echo_request, ethernet, ipv4, tcp, udp
 from host import command
 from lab import DIP, STRANGER_MAC, VIP

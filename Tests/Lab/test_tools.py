@@ -3,71 +3,18 @@ led to lbd by `lbctl with-ipvs`."""
 
 import os
 import re
-import signal
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from director import BINARIES
 from host import command
 from lab import OTHER_VIP, VIP
+from tools import Tools
 from traffic import spread, web as requests
 from waiting import until
 
 PAGE = "uploads/alive.html"
-
-
-class Tools:
-    """A folder with a program under ipvsadm's names, and the environment that leads it to a director's lbd."""
-
-    def __init__(self, lab, director, ours=True):
-        """`ours`: the program is lbctl, else Debian's ipvsadm."""
-        self.lab, self.director, self.ours = lab, director, ours
-        self.folder = lab.directory / "tools"
-        self.folder.mkdir(exist_ok=True)
-        for name in ("ipvsadm", "ipvsadm-save", "ipvsadm-restore"):
-            program = self.folder / name
-            program.unlink(missing_ok=True)
-            if ours:
-                program.symlink_to(BINARIES / "lbctl")
-            else:
-                program.write_text(f'#!/bin/sh\nPATH=/usr/sbin:/sbin:$PATH\nexec {BINARIES}/lbctl '
-                                   f'--socket {director.socket} with-ipvs /usr/sbin/{name} "$@"\n')
-                program.chmod(0o755)
-        self.environment = dict(
-            os.environ, LBCTL_PLANE="userspace", LBCTL_SOCKET=str(director.socket), LC_ALL="C.UTF-8",
-            PATH=f"{self.folder}:{os.environ['PATH']}:/usr/sbin:/sbin")
-
-    def ipvsadm(self, line, name="ipvsadm", **options):
-        """Exit status, standard output and standard error."""
-        done = command(self.folder / name, *line.split(), check=False, env=self.environment, **options)
-        return done.returncode, done.stdout, done.stderr
-
-    def servers(self):
-        """The weights of the VIP's servers, by name."""
-        names = {f"{server.address}:80": server.name for server in self.lab.servers}
-        rules = [line.split() for line in self.ipvsadm("-Sn")[1].splitlines()]
-        return {names[words[4]]: int(words[7]) for words in rules if words[:3] == ["-a", "-t", f"{VIP}:80"]}
-
-    @contextmanager
-    def running(self, *words):
-        """A tool on the director's host, until the block is left."""
-        log = self.lab.directory / "tool.log"
-        with open(log, "w") as output:
-            process = subprocess.Popen(
-                ["ip", "netns", "exec", self.lab.director.namespace, *map(str, words)], env=self.environment,
-                cwd=self.folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
-        try:
-            yield
-        except AssertionError as failure:
-            raise AssertionError(f"{failure}\n{log.read_text()[-4000:]}") from failure
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(30)
-
-    def until(self, servers):
-        until(lambda: self.servers() == servers, 60, lambda: f"{self.servers()}, not {servers}")
 
 
 @pytest.fixture(params=["lbctl", "ipvsadm"])

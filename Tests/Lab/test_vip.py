@@ -1,18 +1,16 @@
 """The director owns the VIP: ARP, ping, and what it says to packets that nobody wants."""
 
 import socket
-import threading
 import time
 
 import pytest
-from frames import (ACK, ARP_REPLY, ARP_REQUEST, BROADCAST, ECHO_REPLY, ETHERTYPE_IPV4, NO_MAC, RST, SYN, UNREACHABLE,
-                    arp_reply, arp_request, echo_request, ethernet, tcp, udp)
+from answers import Answers
 from director import service
-from lab import DIP, OTHER_VIP, STRANGER_MAC, UNUSED_ADDRESS, VIP
+from frames import (ACK, ARP_REPLY, ARP_REQUEST, BROADCAST, ECHO_REPLY, ETHERTYPE_IPV4, NO_MAC, RST, SYN, UNREACHABLE,
+                    arp_request, echo_request, ethernet, tcp, udp)
+from lab import ASKER, DIP, OTHER_VIP, STRANGER_MAC, UNUSED_ADDRESS, VIP
 from traffic import connect, web as requests
 from wire import Wire, is_arp
-
-ASKER = "10.77.0.50"
 
 
 @pytest.fixture
@@ -23,28 +21,6 @@ def wire(lab):
 
 def to_director(lab, packet):
     return ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, packet)
-
-
-class Owner:
-    """The stranger answers ARP requests for an address, RFC 5227's probes too."""
-
-    def __init__(self, lab, address=VIP):
-        self.wire, self.address, self.leaving = Wire(lab.stranger), address, threading.Event()
-        self.thread = threading.Thread(target=self._run)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.leaving.set()
-        self.thread.join()
-        self.wire.socket.close()
-
-    def _run(self):
-        while not self.leaving.is_set():
-            if request := self.wire.wait(is_arp(ARP_REQUEST, target=self.address), 0.05):
-                self.wire.send(arp_reply(STRANGER_MAC, self.address, request.arp.sender_mac, request.arp.sender))
 
 
 # ARP
@@ -118,7 +94,7 @@ def test_a_second_service_at_a_vip_is_added_without_another_probe(director_as_sh
 
 
 def test_a_vip_that_another_host_answers_for_is_refused_with_its_mac(lab, director):
-    with Owner(lab):
+    with Answers(lab.stranger, VIP):
         refused = director.lbctl("add-service", *service(), check=False)
     assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
     assert VIP in refused.stderr and STRANGER_MAC in refused.stderr
@@ -128,7 +104,7 @@ def test_a_vip_that_another_host_answers_for_is_refused_with_its_mac(lab, direct
 
 
 def test_force_takes_a_vip_that_another_host_answers_for(lab, director):
-    with Owner(lab):
+    with Answers(lab.stranger, VIP):
         director.lbctl("add-service", *service(), "--force")
     with Wire(lab.stranger) as wire:
         reply = wire.ask(arp_request(STRANGER_MAC, ASKER, VIP), is_arp(ARP_REPLY, to=STRANGER_MAC))

@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from director import Director, service
+from director import Director
 from frames import (ACK, ARP_REPLY, ECHO_REPLY, ETHERTYPE_IPV4, SYN, UDP, arp_request, echo_request, ethernet,
                     icmp_error, ipv4, tcp, udp)
 from lab import BINARIES, OTHER_VIP, STRANGER_MAC, VIP

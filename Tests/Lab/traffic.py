@@ -30,6 +30,14 @@ def connect(host, vip=VIP, port=80, timeout=20, source_port=0):
     return connection
 
 
+def servers_of(lab, address, count=4):
+    """The names of all real servers that answered requests from one client address."""
+    result = lab.client.run("curl", "--silent", "--max-time", 20, "--interface", address,
+                            "--header", "Connection: close", f"http://{VIP}/?[1-{count}]")
+    assert len(result.stdout.split()) == count
+    return set(result.stdout.split())
+
+
 class Session:
     """One HTTP connection that stays open for request after request."""
 
