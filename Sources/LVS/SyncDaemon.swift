@@ -51,7 +51,8 @@ extension SyncDaemon.Role: TextCodable {
 public struct SyncStatus: Hashable, Sendable, Codable {
   /// Those that run.
   public var daemons: [SyncDaemon]
-  /// What the master sent: `records`, `datagrams`, and `errors` where the system would not send.
+  /// What the master sent: `records`, `datagrams`, `errors` where the system would not send, and datagrams
+  /// that were `dropped` since too many waited.
   public var sent: [String: UInt64]
   /// What became of the datagrams that came.
   public var datagrams: [String: UInt64]

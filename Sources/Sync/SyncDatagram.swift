@@ -7,13 +7,21 @@ import LVS
 ///     |  reserved 0   |    sync ID    |             size              |
 ///     | record count  |   version 1   |            spare 0            |
 ///
-/// Version 0, which is read only:
+/// Version 0, which old kernels speak:
 ///
 ///     | record count  |    sync ID    |             size              |
 public enum SyncDatagram {
-  static let headerLength = 8
-  static let headerLengthV0 = 4
-  private static let version: UInt8 = 1
+  /// Of the protocol (`sync_version`).
+  public enum Version: UInt8, Sendable {
+    case zero, one
+
+    var headerLength: Int { self == .zero ? 4 : 8 }
+
+    func header(id: UInt8, count: UInt8, size: UInt16) -> [UInt8] {
+      let size = [UInt8(size >> 8), UInt8(truncatingIfNeeded: size)]
+      return self == .zero ? [count, id] + size : [0, id] + size + [count, rawValue, 0, 0]
+    }
+  }
 
   /// What a datagram brought.
   public struct Content: Equatable, Sendable {
@@ -34,18 +42,18 @@ public enum SyncDatagram {
 
   /// - Parameter id: the sync ID that is listened to; 0 listens to all.
   public static func parse(_ bytes: [UInt8], id: UInt8) throws(Refusal) -> Content {
-    guard bytes.count >= headerLengthV0, Int(bytes[2]) << 8 | Int(bytes[3]) == bytes.count else { throw .wrongSize }
+    guard bytes.count >= Version.zero.headerLength, Int(bytes[2]) << 8 | Int(bytes[3]) == bytes.count else { throw .wrongSize }
     guard id == 0 || bytes[1] == id else { throw .otherID }
     return isVersion1(bytes) ? parseVersion1(bytes) : parseVersion0(bytes)
   }
 
   private static func isVersion1(_ bytes: [UInt8]) -> Bool {
-    bytes.count >= headerLength && bytes[0] == 0 && bytes[5] == version && bytes[6] == 0 && bytes[7] == 0
+    bytes.count >= Version.one.headerLength && bytes[0] == 0 && bytes[5] == Version.one.rawValue && bytes[6] == 0 && bytes[7] == 0
   }
 
   private static func parseVersion1(_ bytes: [UInt8]) -> Content {
     var content = Content()
-    var at = headerLength
+    var at = Version.one.headerLength
     for _ in 0..<bytes[4] {
       guard let size = at < bytes.count ? SyncRecord.size(bytes[at...]) : nil,
         content.take(SyncRecord.parse(bytes[at..<at + size]))
@@ -60,7 +68,7 @@ public enum SyncDatagram {
 
   private static func parseVersion0(_ bytes: [UInt8]) -> Content {
     var content = Content()
-    var at = headerLengthV0
+    var at = Version.zero.headerLength
     for _ in 0..<bytes[0] {
       guard let size = at < bytes.count ? SyncRecordV0.size(bytes[at...]) : nil,
         content.take(SyncRecordV0.parse(bytes[at..<at + size]))
@@ -71,10 +79,6 @@ public enum SyncDatagram {
       at += size
     }
     return content
-  }
-
-  static func header(id: UInt8, count: UInt8, size: UInt16) -> [UInt8] {
-    [0, id, UInt8(size >> 8), UInt8(truncatingIfNeeded: size), count, version, 0, 0]
   }
 }
 

@@ -10,7 +10,7 @@ public struct SyncPolicy: Hashable, Sendable {
   public var retries: UInt32 = 0
   /// Leave out connections that a template controls (`sync_persist_mode`).
   public var templatesOnly = false
-  /// Beyond IPVS: tell of every flow at its first packet and at each change of its state.
+  /// Beyond IPVS: tell of every flow when it is first asked about, and at each change of its state.
   public var isComplete = false
 
   public init() {}
@@ -57,11 +57,11 @@ public struct SyncPolicy: Hashable, Sendable {
   public func tells(_ flow: Flow, packets: UInt32, told: inout UInt32, now: UInt32) -> Bool {
     if flow.kind != .template, templatesOnly, flow.isControlled { return false }
     var end = (now &+ flow.timeout) & ~3
+    if flow.kind != .template, isComplete, flow.isChanged || told == 0 {
+      told = end
+      return true
+    }
     if flow.kind == .stateful {
-      if isComplete, flow.isChanged || packets == 1 {
-        told = end
-        return true
-      }
       guard flow.isToldState else { return false }
       if flow.isChanged, !flow.isEstablished {
         told = end
@@ -78,7 +78,6 @@ public struct SyncPolicy: Hashable, Sendable {
   }
 
   private func isDue(_ flow: Flow, _ packets: UInt32) -> Bool {
-    if isComplete, packets == 1 { return true }
     if period > 0 { return flow.kind == .template || packets % period == threshold }
     return refreshPeriod > 0 || packets == threshold
   }

@@ -1,6 +1,6 @@
 import LVS
 
-/// One record of a version 0 datagram (`struct ip_vs_sync_conn_v0`), which old masters send: 24 bytes, IPv4 only.
+/// One record of a version 0 datagram (`struct ip_vs_sync_conn_v0`), as old kernels have it: 24 bytes, IPv4 only.
 ///
 ///     |    reserved   |    protocol   |          client port          |
 ///     |         virtual port          |          server port          |
@@ -38,5 +38,17 @@ enum SyncRecordV0 {
       flags: known.subtracting([.outSequence, .inSequence]), state: state,
       timeLeft: known.contains(.template) ? templateLifetime : 0)
     return record.isAcceptable ? .record(record) : .rejected
+  }
+
+  /// - Parameter record: of IPv4. Shifts of its sequence numbers, which direct routing has none of, are left out.
+  static func write(_ record: FlowRecord) -> [UInt8] {
+    var writer = WireWriter()
+    writer.append([0, record.transport])
+    for port in [record.client.port, record.virtual.port, record.server.port] { writer.append(port) }
+    for address in [record.client.address, record.virtual.address, record.server.address] { writer.append(address) }
+    let flags = record.flags.subtracting([.outSequence, .inSequence]).rawValue | UInt32(record.method.rawValue)
+    writer.append(UInt16(truncatingIfNeeded: flags))
+    writer.append(record.state)
+    return writer.bytes
   }
 }

@@ -147,6 +147,30 @@ def test_what_lbd_tells_a_kernel_has_too(kernel, lbd):
     assert row(ours(), port) == row(kernels(), port)
 
 
+def test_a_kernel_reads_version_0_of_lbd(kernel, lbd):
+    kernel("backup")
+    lbd("--sync", "master")
+    assert steer("set sync_version 0")[0] == 0
+    until(lambda: " owned " in steer("vips")[1])
+    session, _, port = established()
+    until(lambda: row(kernels(), port), 60)
+    assert row(kernels(), port) == row(ours(), port) and row(kernels(), port)[0] == "ESTABLISHED"
+    session.close()
+
+
+def test_several_ports_reach_a_kernel(kernel, lbd):
+    inside("director", "sysctl", "-qw", "net.ipv4.vs.sync_ports=4")
+    kernel("backup")
+    lbd("--sync", "master")
+    assert steer("set sync_ports 4")[0] == 0
+    until(lambda: " owned " in steer("vips")[1])
+    sessions = [established() for _ in range(8)]
+    until(lambda: all(row(kernels(), port) for _, _, port in sessions), 60)
+    for session, _, _ in sessions:
+        session.close()
+    inside("director", "sysctl", "-qw", "net.ipv4.vs.sync_ports=1")
+
+
 def test_a_kernel_takes_what_is_signed(kernel, lbd):
     with open("/run/key", "w") as key:
         key.write("0123456789abcdef0123456789abcdef\n")

@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import subprocess
+from contextlib import contextmanager
 
 import pytest
 from lab import BINARIES, CLIENT, DIP, SECOND_DIP, VIP
@@ -135,8 +136,53 @@ def test_what_a_peer_told_is_not_told_back(lab, second_host, start):
     session.get()
     session.close()
     until(lambda: figures(first)["sent"]["records"] > before and "FIN_WAIT" in [row[3] for row in rows(second)])
-    assert figures(second)["sent"] == {"datagrams": 0, "records": 0, "errors": 0}
+    assert figures(second)["sent"] == {"datagrams": 0, "records": 0, "errors": 0, "dropped": 0}
     assert figures(first)["datagrams"] == dict.fromkeys(figures(first)["datagrams"], 0)
+
+
+def test_several_ports_share_the_telling(lab, directors, second_host):  # noqa: F811
+    first, second = directors()
+    for director in (first, second):
+        director.lbctl("set", "sync_ports", "4")
+        director.lbctl("set", "sync_sock_size", "65536")
+    until(lambda: f":{PORT + 3:04X} " in second_host.run("cat", "/proc/net/udp").stdout)
+    sessions = [Session(lab.client) for _ in range(12)]
+    with socketed(lab.client, (PORT + 1, PORT + 2, PORT + 3)) as others:
+        for session in sessions:
+            session.get()
+        for other in others:
+            assert other.recv(65536)
+    until(lambda: len(rows(first)) == 12 and rows(second) == rows(first))
+    for session in sessions:
+        session.close()
+
+
+def test_version_0_tells_what_an_old_kernel_reads(lab, directors):
+    first, second = directors()
+    first.lbctl("set", "sync_version", "0")
+    with socketed(lab.client, (PORT,)) as (old,):
+        session = Session(lab.client)
+        session.get()
+        heard = old.recv(65536)
+    assert heard[:4] == struct.pack(">BBH", 1, 0, len(heard)) and len(heard) == 28
+    until(lambda: rows(second) == rows(first) != [])
+    session.close()
+
+
+@contextmanager
+def socketed(host, ports):
+    """Sockets of the group, one a port."""
+    sockets = []
+    for port in ports:
+        listener = host.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        listener.bind((GROUP, port))
+        listener.settimeout(30)
+        listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
+                            socket.inet_aton(GROUP) + socket.inet_aton(CLIENT))
+        sockets.append(listener)
+    yield sockets
+    for listener in sockets:
+        listener.close()
 
 
 def test_a_backup_of_another_sync_id_takes_nothing(lab, directors):

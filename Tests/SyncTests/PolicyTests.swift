@@ -76,6 +76,7 @@ struct PolicyTests {
     policy.isComplete = true
     #expect(told(policy, established, through: 53) == [1, 3, 53])
     #expect(told(policy, SyncPolicy.Flow(kind: .stateless, timeout: 30_000), through: 53) == [1, 3, 53])
+    #expect(tells(policy, SyncPolicy.Flow(kind: .stateless, timeout: 30_000), packets: 7), "asked about late")
     let half = SyncPolicy.Flow(kind: .stateful, isToldState: false, isChanged: true, timeout: 6_000)
     #expect(tells(policy, half, packets: 2))
   }

@@ -30,6 +30,13 @@ struct Settings: Sendable {
   var syncRetries: UInt32 = 0
   /// 1 leaves out connections that a template controls.
   var syncPersistMode: UInt32 = 0
+  /// The version of the protocol that is sent.
+  var syncVersion: UInt32 = 1
+  /// Over how many ports, from the daemon's on.
+  var syncPorts: UInt32 = 1
+  /// Datagrams that may wait for room in a socket, and the bytes that sockets have room for; 0: what they have anyway.
+  var syncQueueLength: UInt32 = 4_096
+  var syncSocketSize: UInt32 = 0
   var timeouts = StateTimeouts()
   var defense = Defense()
 
@@ -53,9 +60,13 @@ struct Settings: Sendable {
       ("sloppy_tcp", \.sloppyTCP, .range(0...1)),
       ("sync_period", \.syncPeriod, .range(0...UInt32(Int32.max))),
       ("sync_persist_mode", \.syncPersistMode, .range(0...1)),
+      ("sync_ports", \.syncPorts, .choice([1, 2, 4, 8, 16, 32, 64])),
+      ("sync_qlen_max", \.syncQueueLength, .range(1...65_536)),
       ("sync_refresh_period", \.syncRefreshPeriod, .range(0...21_474_836)),
       ("sync_retries", \.syncRetries, .range(0...3)),
+      ("sync_sock_size", \.syncSocketSize, .range(0...UInt32(Int32.max / 2))),
       ("sync_threshold", \.syncThreshold, .range(0...UInt32(Int32.max))),
+      ("sync_version", \.syncVersion, .range(0...1)),
     ]
   }
 

@@ -49,42 +49,48 @@ private final class ReceiverBox: @unchecked Sendable {
 
 /// What is done with each datagram that comes.
 struct SyncReceiver: ~Copyable {
-  /// Milliseconds between two looks whether the interface is still the one that was joined.
+  /// Milliseconds between two looks whether the interface and the settings are still what was joined by.
   private static let nap: Int32 = 1_000
   /// Datagrams in a row without a look.
   private static let turn = 256
 
-  private var socket: SyncSocket?
+  private var plan: SyncSocket.Plan
+  private var sockets: [SyncSocket]
   private var bytes = [UInt8](repeating: 0, count: 1 << 16)
   private var replays = ReplayGuard()
   private let signature: SyncSignature?
   private let mailboxes: [WorkerMailbox]
+  private let publication: Publication
   private let figures: SyncFigures
   private let isOwn: @Sendable (SyncSocket.End) -> Bool
 
   init(
-    _ daemon: SyncDaemon, _ signature: SyncSignature?, _ mailboxes: [WorkerMailbox], _ figures: SyncFigures,
+    _ daemon: SyncDaemon, _ signature: SyncSignature?, _ workers: WorkerPool, _ figures: SyncFigures,
     isOwn: @escaping @Sendable (SyncSocket.End) -> Bool
   ) throws(SystemError) {
-    socket = try SyncSocket(daemon)
-    (self.signature, self.mailboxes, self.figures, self.isOwn) = (signature, mailboxes, figures, isOwn)
+    (mailboxes, publication) = (workers.mailboxes, workers.shared.publication)
+    plan = SyncSocket.Plan(daemon, publication.snapshot.settings)
+    sockets = try plan.open(daemon)
+    (self.signature, self.figures, self.isOwn) = (signature, figures, isOwn)
   }
 
   /// Waits for datagrams, and takes what is there.
   mutating func turn(_ daemon: SyncDaemon, _ bell: Bell, _ warn: (String) -> Void) {
     reopen(daemon, warn)
-    Descriptor.wait([socket?.descriptor.number, bell.descriptor].compactMap { $0 }, milliseconds: Self.nap)
-    for _ in 0..<Self.turn {
-      guard let (length, source) = socket?.receive(&bytes) else { return }
-      take(Array(bytes[0..<length]), from: source, id: UInt8(truncatingIfNeeded: daemon.syncID))
+    Descriptor.wait(sockets.map { $0.descriptor.number } + [bell.descriptor], milliseconds: Self.nap)
+    for socket in sockets {
+      for _ in 0..<Self.turn {
+        guard let (length, source) = socket.receive(&bytes) else { break }
+        take(Array(bytes[0..<length]), from: source, id: UInt8(truncatingIfNeeded: daemon.syncID))
+      }
     }
   }
 
-  /// The interface may be another one by the same name.
   private mutating func reopen(_ daemon: SyncDaemon, _ warn: (String) -> Void) {
-    guard socket?.index != SyncSocket.index(of: daemon.interface) else { return }
-    socket = nil
-    do throws(SystemError) { socket = try SyncSocket(daemon) } catch { warn("sync backup: \(error)") }
+    let present = SyncSocket.Plan(daemon, publication.snapshot.settings)
+    guard present != plan || sockets.isEmpty else { return }
+    (plan, sockets) = (present, [])
+    do throws(SystemError) { sockets = try plan.open(daemon) } catch { warn("sync backup: \(error)") }
   }
 
   /// - Parameter id: the sync ID that is listened to.

@@ -8,8 +8,6 @@ final class SyncDaemons: Synchronization {
   private struct Running {
     var master: (teller: SyncMaster, task: Task<Void, Never>)?
     var backup: SyncBackup?
-    /// Where the master's datagrams come from.
-    var end: SyncSocket.End?
   }
 
   private let running = Mutex(Running())
@@ -17,6 +15,7 @@ final class SyncDaemons: Synchronization {
   private let workers: WorkerPool
   private let signature: SyncSignature?
   private let figures = SyncFigures()
+  private let ends = OwnEnds()
   private let warn: @Sendable (String) -> Void
 
   /// - Parameters:
@@ -46,19 +45,16 @@ final class SyncDaemons: Synchronization {
 
   private func startMaster(_ daemon: SyncDaemon) throws(SystemError) {
     try require(running.withLock { $0.master == nil })
-    let master = try SyncMaster(daemon, signature, workers, figures, warn: warn)
+    let master = try SyncMaster(daemon, signature, workers, figures, ends, warn: warn)
     let task = Task { await master.run() }
     running.withLock { running in
       running.master = (master, task)
-      running.end = master.end
     }
   }
 
   private func startBackup(_ daemon: SyncDaemon) throws(SystemError) {
     try require(running.withLock { $0.backup == nil })
-    let receiver = try SyncReceiver(daemon, signature, workers.mailboxes, figures) { [weak self] source in
-      self?.running.withLock { $0.end == source } ?? false
-    }
+    let receiver = try SyncReceiver(daemon, signature, workers, figures) { [ends] in ends.has($0) }
     let backup = try SyncBackup(daemon, receiver, warn: warn)
     running.withLock { $0.backup = backup }
   }
@@ -82,10 +78,11 @@ final class SyncDaemons: Synchronization {
     switch role {
     case .master:
       let master = running.withLock { running in
-        defer { (running.master, running.end) = (nil, nil) }
+        defer { running.master = nil }
         return running.master
       }
       master?.task.cancel()
+      ends.set([])
       return master != nil
     case .backup:
       let backup = running.withLock { running in
@@ -96,6 +93,14 @@ final class SyncDaemons: Synchronization {
       return backup != nil
     }
   }
+}
+
+/// Where the datagrams of this director's own master come from.
+final class OwnEnds: Sendable {
+  private let ends = Mutex<Set<SyncSocket.End>>([])
+
+  func set(_ now: some Sequence<SyncSocket.End>) { ends.withLock { $0 = Set(now) } }
+  func has(_ end: SyncSocket.End) -> Bool { ends.withLock { $0.contains(end) } }
 }
 
 extension SystemError {

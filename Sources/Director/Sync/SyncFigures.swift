@@ -36,6 +36,13 @@ enum SyncReception: String, CaseIterable {
   case damaged
 }
 
+/// What a master counts of what it sends.
+enum SyncSending: String, CaseIterable {
+  case datagrams, records
+  /// Datagrams that the system would not send, and those that found no room to wait.
+  case errors, dropped
+}
+
 /// What the sync daemons count. Whoever has a hand in it adds.
 final class SyncFigures: Sendable {
   /// One figure for each case of a kind.
@@ -53,18 +60,13 @@ final class SyncFigures: Sendable {
   private let datagrams = Row()
   private let records = Row()
 
-  func send(datagrams count: UInt64, records: UInt64) {
-    sent.add("datagrams", count)
-    sent.add("records", records)
-  }
-
-  func failToSend() { sent.add("errors", 1) }
+  func send(_ what: SyncSending) { sent.add(what.rawValue, 1) }
   func receive(_ reception: SyncReception) { datagrams.add(reception.rawValue, 1) }
   func take(_ outcome: SyncOutcome, _ count: Int = 1) { records.add(outcome.rawValue, UInt64(count)) }
 
   func status(_ daemons: [SyncDaemon]) -> SyncStatus {
     SyncStatus(
-      daemons: daemons, sent: sent.now(["datagrams", "records", "errors"]),
+      daemons: daemons, sent: sent.now(SyncSending.allCases.map(\.rawValue)),
       datagrams: datagrams.now(SyncReception.allCases.map(\.rawValue)),
       records: records.now(SyncOutcome.allCases.map(\.rawValue)))
   }

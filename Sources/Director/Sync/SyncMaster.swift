@@ -6,15 +6,17 @@ import Synchronization
 /// kernel's master lets its datagrams wait.
 actor SyncMaster {
   nonisolated let daemon: SyncDaemon
-  /// Where its datagrams come from.
-  nonisolated let end: SyncSocket.End?
-  private var socket: SyncSocket?
-  private var packer: SyncPacker
+  private let ends: OwnEnds
+  private let signature: SyncSignature?
+  private var plan: SyncSocket.Plan
+  private var lines: [SyncLine] = []
   private var toldByWorker: [ToldFlows]
   private var toldTemplates: ToldFlows
   private let workers: WorkerPool
   private let figures: SyncFigures
   private let warn: @Sendable (String) -> Void
+  /// Datagrams that may wait on a line.
+  private var queueLimit: UInt32 = 1
   /// Datagrams since the last rest.
   private var burst = 0
   private static let longestBurst = 32
@@ -23,19 +25,35 @@ actor SyncMaster {
 
   init(
     _ daemon: SyncDaemon, _ signature: SyncSignature?, _ workers: WorkerPool, _ figures: SyncFigures,
-    warn: @escaping @Sendable (String) -> Void
+    _ ends: OwnEnds, warn: @escaping @Sendable (String) -> Void
   ) throws(SystemError) {
     (self.daemon, self.workers, self.figures, self.warn) = (daemon, workers, figures, warn)
-    let socket = try SyncSocket(daemon)
-    end = socket.end
-    self.socket = socket
-    let headers = daemon.group?.family == .v6 ? Self.packet.v6 : Self.packet.v4
-    let wanted = daemon.maxLength == 0 ? Self.packet.mtu - headers : Int(daemon.maxLength)
-    let limit = min(max(wanted, SyncPacker.lengths.lowerBound), SyncPacker.lengths.upperBound)
-    packer = SyncPacker(id: UInt8(truncatingIfNeeded: daemon.syncID), limit: limit, signature: signature)
+    (self.signature, self.ends) = (signature, ends)
+    let settings = workers.shared.publication.snapshot.settings
+    plan = SyncSocket.Plan(daemon, settings)
     let nothing = ToldFlows(SyncPolicy())
     toldByWorker = workers.mailboxes.map { _ in nothing }
     toldTemplates = nothing
+    lines = try Self.lines(plan, daemon, ends, Self.packer(daemon, settings, signature))
+  }
+
+  private static func lines(
+    _ plan: SyncSocket.Plan, _ daemon: SyncDaemon, _ ends: OwnEnds, _ packer: SyncPacker
+  ) throws(SystemError) -> [SyncLine] {
+    let sockets = try plan.open(daemon)
+    ends.set(sockets.compactMap(\.end))
+    return sockets.map { SyncLine(packer, $0.send) }
+  }
+
+  private static func packer(
+    _ daemon: SyncDaemon, _ settings: Settings, _ signature: SyncSignature?
+  ) -> SyncPacker {
+    let headers = daemon.group?.family == .v6 ? packet.v6 : packet.v4
+    let wanted = daemon.maxLength == 0 ? packet.mtu - headers : Int(daemon.maxLength)
+    let limit = min(max(wanted, SyncPacker.lengths.lowerBound), SyncPacker.lengths.upperBound)
+    return SyncPacker(
+      id: UInt8(truncatingIfNeeded: daemon.syncID), limit: limit, version: settings.syncVersion == 0 ? .zero : .one,
+      signature: signature)
   }
 
   /// Until the task is canceled.
@@ -44,23 +62,28 @@ actor SyncMaster {
   }
 
   private func round() async {
-    reopen()
     let snapshot = workers.shared.publication.snapshot
+    reopen(snapshot.settings)
     let (policy, records) = (SyncPolicy(snapshot.settings), FlowRecords(snapshot, workers.shared.servers))
+    queueLimit = snapshot.settings.syncQueueLength
     await workers.settle()
     for worker in toldByWorker.indices {
       toldByWorker[worker] = ToldFlows(policy, after: toldByWorker[worker])
       await tell(worker, records)
     }
     await tellTemplates(records)
-    await send(packer.finish(now: Clock.epochMicroseconds))
+    await finish()
   }
 
-  /// The interface may be another one by the same name.
-  private func reopen() {
-    guard socket?.index != SyncSocket.index(of: daemon.interface) else { return }
-    socket = nil
-    do throws(SystemError) { socket = try SyncSocket(daemon) } catch { warn("sync master: \(error)") }
+  private func reopen(_ settings: Settings) {
+    let (present, packer) = (SyncSocket.Plan(daemon, settings), Self.packer(daemon, settings, signature))
+    if present != plan || lines.isEmpty {
+      (plan, lines) = (present, [])
+      do throws(SystemError) { lines = try Self.lines(plan, daemon, ends, packer) } catch {
+        warn("sync master: \(error)")
+      }
+    }
+    for line in lines.indices { lines[line].packer = packer }
   }
 
   private func tell(_ worker: Int, _ records: FlowRecords) async {
@@ -72,7 +95,7 @@ actor SyncMaster {
       for (number, record) in slice {
         let timeout = records.timeout(record)
         guard toldByWorker[worker].tells(connection: record, number, timeout: timeout, now: now) else { continue }
-        if let flow = records.connection(record) { await tell(flow) }
+        if let flow = records.connection(record) { await tell(flow, number) }
       }
     } while next != 0
   }
@@ -83,20 +106,39 @@ actor SyncMaster {
       let (slice, end) = workers.shared.persistence.numbered(from: next, limit: WorkerPool.slice)
       next = end
       for (number, record) in slice where toldTemplates.tells(template: record, number) {
-        if let flow = records.template(record) { await tell(flow) }
+        if let flow = records.template(record) { await tell(flow, number) }
       }
     } while next != 0
   }
 
-  private func tell(_ flow: FlowRecord) async {
-    figures.send(datagrams: 0, records: 1)
-    await send(packer.add(flow, now: Clock.epochMicroseconds))
+  /// - Parameter number: of the record, by which all that is told of it takes one line, and so stays in order.
+  private func tell(_ flow: FlowRecord, _ number: UInt32) async {
+    guard !lines.isEmpty else { return }
+    // There are as many as a power of two.
+    let line = Int(number) & (lines.count - 1)
+    guard lines[line].packer.takes(flow) else { return }
+    figures.send(.records)
+    guard let full = lines[line].packer.add(flow, now: Clock.epochMicroseconds) else { return }
+    lines[line].send(full, limit: queueLimit, figures)
+    await rest()
   }
 
-  /// Sends not too many at once, so that they find room where they arrive.
-  private func send(_ datagram: [UInt8]?) async {
-    guard let datagram else { return }
-    if socket?.send(datagram) == true { figures.send(datagrams: 1, records: 0) } else { figures.failToSend() }
+  /// Sends what was begun, and waits for what waits, for a second at most.
+  private func finish() async {
+    for line in lines.indices {
+      if let last = lines[line].packer.finish(now: Clock.epochMicroseconds) {
+        lines[line].send(last, limit: queueLimit, figures)
+      }
+    }
+    for _ in 0..<1_000 where lines.contains(where: \.isWaiting) && !Task.isCancelled {
+      // Canceled is as good as rested.
+      try? await Task.sleep(for: .milliseconds(1))
+      for line in lines.indices { lines[line].flush(figures) }
+    }
+  }
+
+  /// Not too many are sent at once, so that they find room where they arrive.
+  private func rest() async {
     burst += 1
     guard burst >= Self.longestBurst else { return }
     burst = 0

@@ -16,18 +16,39 @@ final class SyncSocket: Sendable {
     }
   }
 
+  /// What a daemon's sockets are made by. They are made anew where that is another than it was: the interface may be
+  /// another one by the same name.
+  struct Plan: Hashable {
+    /// The interface's number; 0 where there is none of the name.
+    private var index: UInt32
+    private var ports: UInt32
+    private var room: UInt32
+
+    init(_ daemon: SyncDaemon, _ settings: Settings) {
+      index = unsafe if_nametoindex(daemon.interface)
+      (ports, room) = (settings.syncPorts, settings.syncSocketSize)
+    }
+
+    /// One for each port (`sync_ports`), in their order.
+    func open(_ daemon: SyncDaemon) throws(SystemError) -> [SyncSocket] {
+      let first = daemon.port == 0 ? SyncDaemon.standardPort : daemon.port
+      var sockets: [SyncSocket] = []
+      for port in 0..<UInt16(ports) { sockets.append(try SyncSocket(daemon, first &+ port, index, room)) }
+      return sockets
+    }
+  }
+
+  /// What the system does with a datagram.
+  enum Sending {
+    case taken, full, refused
+  }
+
   let descriptor: Descriptor
-  /// The interface's number when it was opened.
-  let index: UInt32
 
-  /// The present number of an interface; 0 where there is none of the name.
-  static func index(of interface: String) -> UInt32 { unsafe if_nametoindex(interface) }
-
-  init(_ daemon: SyncDaemon) throws(SystemError) {
+  /// - Parameter room: bytes of datagrams that the socket holds (`sync_sock_size`); 0 for what it has by itself.
+  private init(_ daemon: SyncDaemon, _ port: UInt16, _ index: UInt32, _ room: UInt32) throws(SystemError) {
     let group = daemon.group ?? SyncDaemon.standardGroup
     let family = group.family == .v4 ? AF_INET : AF_INET6
-    let port = daemon.port == 0 ? SyncDaemon.standardPort : daemon.port
-    index = Self.index(of: daemon.interface)
     let call = "multicast to \(group) on \(daemon.interface)"
     guard index != 0 else { throw SystemError(call, code: ENODEV) }
     let number =
@@ -37,6 +58,9 @@ final class SyncSocket: Sendable {
       }
     guard number >= 0 else { throw SystemError(call, code: -number) }
     descriptor = try Descriptor(number, call: call)
+    guard room > 0 else { return }
+    let kind = daemon.role == .master ? SO_SNDBUF : SO_RCVBUF
+    try Descriptor.set(number, SOL_SOCKET, kind, Int32(clamping: room), call: call)
   }
 
   /// Where its datagrams come from; nil where that cannot be told.
@@ -45,9 +69,9 @@ final class SyncSocket: Sendable {
     return unsafe cl_local_end(descriptor.number, &end) == 0 ? End(end) : nil
   }
 
-  /// Whether the system took the datagram.
-  func send(_ datagram: [UInt8]) -> Bool {
-    unsafe Glibc.send(descriptor.number, datagram, datagram.count, 0) == datagram.count
+  func send(_ datagram: [UInt8]) -> Sending {
+    if unsafe Glibc.send(descriptor.number, datagram, datagram.count, 0) == datagram.count { return .taken }
+    return errno == EAGAIN || errno == ENOBUFS ? .full : .refused
   }
 
   /// The next datagram that waits, which is put at the front of `bytes`, and who sent it; nil where there is none.
