@@ -42,13 +42,16 @@ public enum SyncDatagram {
 
   /// - Parameter id: the sync ID that is listened to; 0 listens to all.
   public static func parse(_ bytes: [UInt8], id: UInt8) throws(Refusal) -> Content {
-    guard bytes.count >= Version.zero.headerLength, Int(bytes[2]) << 8 | Int(bytes[3]) == bytes.count else { throw .wrongSize }
+    guard bytes.count >= Version.zero.headerLength, Int(bytes[2]) << 8 | Int(bytes[3]) == bytes.count else {
+      throw .wrongSize
+    }
     guard id == 0 || bytes[1] == id else { throw .otherID }
     return isVersion1(bytes) ? parseVersion1(bytes) : parseVersion0(bytes)
   }
 
   private static func isVersion1(_ bytes: [UInt8]) -> Bool {
-    bytes.count >= Version.one.headerLength && bytes[0] == 0 && bytes[5] == Version.one.rawValue && bytes[6] == 0 && bytes[7] == 0
+    bytes.count >= Version.one.headerLength && bytes[0] == 0 && bytes[5] == Version.one.rawValue && bytes[6] == 0
+      && bytes[7] == 0
   }
 
   private static func parseVersion1(_ bytes: [UInt8]) -> Content {

@@ -5,7 +5,8 @@ import LVS
 /// Whoever owns it decides when what is begun goes out: IPVS lets a datagram wait for two seconds at most.
 public struct SyncPacker {
   /// The least that a datagram must hold, and the most: a record's count has eight bits, a datagram's size sixteen.
-  public static let lengths = SyncDatagram.Version.one.headerLength + SyncRecord.largest + SyncSignature.optionLength...65_507
+  public static let lengths =
+    SyncDatagram.Version.one.headerLength + SyncRecord.largest + SyncSignature.optionLength...65_507
   private static let mostRecords = 255
 
   private let id: UInt8

@@ -49,4 +49,4 @@ def test_settings_has_the_values_that_are_taken(director):
         status, refusal = director.type(f"lbctl set {name} nonsense")
         assert status == 1
         first, last = re.search(r"takes (?:one of )?(\d+)(?: to |, .*, )(\d+)", refusal).groups()
-        assert re.fullmatch(rf"(a prime of )?{first}(, | to ){last}", values), f"{name}: {refusal}"
+        assert re.fullmatch(rf"(a (prime|power of two) of )?{first}(, | to ){last}", values), f"{name}: {refusal}"
