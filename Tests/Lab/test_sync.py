@@ -140,7 +140,7 @@ def test_what_a_peer_told_is_not_told_back(lab, second_host, start):
     assert figures(first)["datagrams"] == dict.fromkeys(figures(first)["datagrams"], 0)
 
 
-def test_several_ports_share_the_telling(lab, directors, second_host):  # noqa: F811
+def test_several_ports_share_the_telling(lab, directors, second_host):
     first, second = directors()
     for director in (first, second):
         director.lbctl("set", "sync_ports", "4")
