@@ -1,7 +1,9 @@
 """A running director, `lbd`, and its command, `lbctl`."""
 
+import http.client
 import json
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -93,9 +95,17 @@ class Director:
         return self.json_at("/v1/verdicts")["dropped"][reason]
 
     def json_at(self, path):
-        return json.loads(self.curl(path))
+        return json.loads(self.get(path))
 
-    def curl(self, path):
-        """A request to the API socket."""
-        return command("curl", "--silent", "--show-error", "--fail", "--unix-socket", self.socket,
-                       f"http://lbd{path}").stdout
+    def get(self, path):
+        """The answer of the API socket."""
+        connection = http.client.HTTPConnection("lbd")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(60)
+        with connection.sock:
+            connection.sock.connect(str(self.socket))
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        assert answer.status < 400, f"{path}: {answer.status} {text}"
+        return text

@@ -75,7 +75,7 @@ def test_a_server_that_answers_arp_for_the_vip_is_found_everywhere(lab, watched,
     assert found["vip"] == VIP and server.mac in found["seen"]
     assert f"lbctl real-server setup --vip {VIP}" in found["fix"] and "arp_ignore=1" in found["fix"]
     assert server.address in watched.lbctl("list").stderr
-    assert f'lvs_finding{{kind="vip_answered",vip="{VIP}",subject="{server.address}"}} 1' in watched.curl("/../metrics")
+    assert f'lvs_finding{{kind="vip_answered",vip="{VIP}",subject="{server.address}"}} 1' in watched.get("/metrics")
     until(lambda: "found: " in watched.output() and f"the real server {server.address}" in watched.output())
     set_up(lab, server)
     assert_cured(watched)

@@ -1,16 +1,20 @@
-"""Nothing left of something: descriptors, memory for a reader. What lbd does and says meanwhile, and that it recovers."""
+"""Nothing left of something, or nothing that can be relied on: descriptors, memory, room in the kernel, ports, the time.
+What lbd does and says meanwhile, and that it recovers."""
 
 import os
 import resource
+import signal
 import socket
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from frames import ARP_REPLY, ETHERTYPE_IPV4, arp_request, ethernet, udp
-from lab import STRANGER_MAC, VIP
-from traffic import web as requests
+from flood import pour, spoofed
+from frames import ARP_REPLY, ETHERTYPE_IPV4, SYN, arp_request, ethernet, tcp, udp
+from host import command
+from lab import BINARIES, STRANGER_MAC, VIP
+from traffic import Session, web as requests
 from waiting import until
 from wire import Wire, is_arp
 
@@ -107,3 +111,135 @@ def test_a_capture_that_nobody_reads_costs_bounded_memory_and_says_what_it_lost(
             until(lambda: director.json("verdicts")["forwarded"] >= forwarded + (number - 1) * 500)
         assert megabytes(director) - before < 100
     until(lambda: "a capture lost" in director.output())
+
+
+# Memory
+
+
+@contextmanager
+def no_more_memory(director, more):
+    """It may map so many bytes more than it has mapped."""
+    pid = director.process.pid
+    limits = resource.prlimit(pid, resource.RLIMIT_AS)
+    mapped = int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.prlimit(pid, resource.RLIMIT_AS, (mapped + more, limits[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_AS, limits)
+
+
+def test_when_no_more_memory_can_be_mapped_connections_and_changes_go_on(lab, web):
+    """The tables' room was set aside at the start; requests take what there is in small pieces."""
+    session = Session(lab.client)
+    server = session.get()
+    with no_more_memory(web, 16 << 20), Wire(lab.stranger) as wire:
+        pour(lab, web, wire, (tcp(spoofed(number), 1024, VIP, 80, SYN) for number in range(400_000)))
+        # Not all that were sent: some are lost where frames come faster than they are taken in.
+        until(lambda: web.json_at("/v1/tables")[0]["entries"] > 300_000)
+        assert session.get() == server
+        assert len(requests(lab.client, 20)) == 20
+        web.lbctl("edit-rs", "-t", f"{VIP}:80", "-r", f"{lab.servers[0].address}:80", "-w", 2)
+        assert f"{VIP}:80" in web.listing()
+    assert session.get() == server
+
+
+def test_without_memory_for_its_tables_it_does_not_start_and_says_so(lab):
+    done = lab.director.run("prlimit", f"--as={300 << 20}", BINARIES / "lbd", "--interface", "eth0", "--state", "none",
+                            "--socket", lab.directory / "poor.sock", "--connections", 100_000_000, check=False)
+    assert done.returncode == 1 and "memory" in done.stderr and done.stderr.count("\n") == 1
+
+
+# Room in the kernel
+
+
+@contextmanager
+def kernel_setting(host, key, value):
+    before = host.sysctl(key)
+    host.sysctl(key, value)
+    try:
+        yield
+    finally:
+        host.sysctl(key, before)
+
+
+def test_a_filter_that_the_kernel_has_no_room_for_becomes_a_wider_one_and_is_told_of(lab, start):
+    with kernel_setting(lab.director, "net.core.optmem_max", 4096):
+        director = start()
+        vips = [f"10.77.1.{number}" for number in range(1, 81)]
+        for vip in vips:
+            director.lbctl("add-service", "-t", f"{vip}:80")
+        director.add_web()
+        with Wire(lab.stranger) as wire:
+            for vip in vips:
+                assert wire.ask(arp_request(STRANGER_MAC, "10.77.0.50", vip), is_arp(ARP_REPLY, vip, "10.77.0.50")), vip
+        assert len(requests(lab.client, 6)) == 6
+        assert "net.core.optmem_max" in director.output()
+
+
+def test_more_netlink_messages_than_wait_for_it_do_not_hide_what_comes_after(lab, web):
+    """While it stands still, more happens to addresses than a socket keeps."""
+    batch = lab.directory / "addresses"
+    web.process.send_signal(signal.SIGSTOP)
+    try:
+        for word in ("add", "del"):
+            batch.write_text("".join(f"address {word} 10.78.{number >> 8}.{number & 255}/32 dev lo\n"
+                                     for number in range(5000)))
+            lab.director.run("ip", "-batch", batch)
+    finally:
+        web.process.send_signal(signal.SIGCONT)
+    assert len(requests(lab.client, 3)) == 3
+    lab.lan.ip("link", "set", "director", "down")
+    until(lambda: "interface eth0 is down" in web.output())
+    lab.lan.ip("link", "set", "director", "up")
+    until(lambda: web.json("vips")[0]["state"] == "owned")
+    assert len(requests(lab.client, 3)) == 3
+
+
+def test_a_check_for_which_no_port_is_left_says_nothing_about_the_server(lab, web):
+    with kernel_setting(lab.director, "net.ipv4.ip_local_port_range", "61000 61001"), ExitStack() as stack:
+        for port in (61000, 61001):
+            taken = stack.enter_context(lab.director.socket(socket.AF_INET, socket.SOCK_STREAM))
+            taken.bind(("0.0.0.0", port))
+        web.lbctl("add-check", "-t", f"{VIP}:80", "--type", "tcp", "--via", "rip", "--interval", "200ms", "--fall", 1)
+
+        def counts():
+            servers = web.json("list", "--health", "-t", f"{VIP}:80")[0]["servers"]
+            return [server["checks"][0]["counts"] for server in servers]
+
+        until(lambda: all(count["unclear"] > 2 for count in counts()))
+        assert all(count["bad"] == 0 for count in counts())
+        assert len(requests(lab.client, 6)) == 6
+
+
+# Time
+
+
+@pytest.fixture(scope="module")
+def clock(lab):
+    """A file that says by how many seconds the clock of the day is wrong, and how a program is started that believes it."""
+    library, file = lab.directory / "clock.so", lab.directory / "clock"
+    command("cc", "-shared", "-fPIC", "-o", library, Path(__file__).with_name("clock.c"))
+    return file, ("env", f"LD_PRELOAD={library}", f"CLOCK_JUMP={file}")
+
+
+@pytest.mark.parametrize("jump", [172_800, -172_800])
+def test_a_clock_of_the_day_that_is_set_ends_nothing(lab, start, clock, jump):
+    file, believing = clock
+    file.write_text("0")
+    director = start(seccomp="on", under=believing)
+    director.add_web()
+    director.lbctl("add-check", "-t", f"{VIP}:80", "--type", "tcp", "--interval", "200ms")
+    session = Session(lab.client)
+    server = session.get()
+    file.write_text(str(jump))
+    director.lbctl("edit-rs", "-t", f"{VIP}:80", "-r", f"{lab.servers[0].address}:80", "-w", 2)
+    days = {line[:10] for line in director.output().splitlines() if line[:2] == "20"}
+    assert len(days) > 1, f"it noticed, or the test shows nothing: {days}"
+    for _ in range(3):
+        assert session.get() == server
+        assert len(requests(lab.client, 6)) == 6
+    assert director.json("vips")[0]["state"] == "owned"
+    assert sum(active for active, _ in director.connections().values()) >= 1
+    servers = director.json("list", "--health", "-t", f"{VIP}:80")[0]["servers"]
+    assert {server["state"] for server in servers} == {"up"}

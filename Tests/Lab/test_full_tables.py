@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from director import ON_EVERY_DATA_PLANE, service
-from frames import ACK, ETHERTYPE_IPV4, FIN, SYN, UDP, ethernet, ipv4, tcp, udp
-from lab import ABSENT, ASKER, CLIENT, STRANGER_MAC, VIP
+from flood import pour, spoofed
+from frames import ACK, FIN, SYN, UDP, ipv4, tcp, udp
+from lab import ABSENT, ASKER, CLIENT, VIP
 from traffic import Session, UdpEcho, servers_of, web as requests
 from waiting import until
 from wire import Wire
@@ -21,26 +22,6 @@ def wire(lab):
         yield wire
 
 
-def spoofed(number):
-    """The address of a client that nobody has."""
-    return f"198.18.{number >> 8 & 255}.{number & 255}"
-
-
-def seen(director):
-    return sum(worker["frames"] + worker["ringDrops"] for worker in director.json("workers"))
-
-
-def pour(lab, director, wire, packets):
-    """Sends packets to the director, no faster than it takes them in."""
-    sent, before = 0, seen(director)
-    for packet in packets:
-        wire.send(ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, packet))
-        sent += 1
-        if sent % 1000 == 0:
-            until(lambda: seen(director) >= before + sent)
-    until(lambda: seen(director) >= before + sent)
-
-
 def syns(numbers, *flags, port=80):
     """Of each of these clients a segment with each of these flags, SYN first."""
     return (tcp(spoofed(number), 1024, VIP, port, flag) for number in numbers for flag in (SYN, *flags))
@@ -51,7 +32,7 @@ def table(director, name="connections"):
 
 
 def metric(director, name):
-    return next(float(line.split()[-1]) for line in director.curl("/metrics").splitlines() if line.startswith(name))
+    return next(float(line.split()[-1]) for line in director.get("/metrics").splitlines() if line.startswith(name))
 
 
 def crowded(director):

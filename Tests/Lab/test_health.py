@@ -327,7 +327,7 @@ def test_health_is_told_in_metrics_and_once_a_change_in_the_log(lab, director, f
     until_state(director, lab.servers, "up")
     farm[0].mood = "error"
     until_state(director, lab.servers[:1], "down")
-    metrics = director.curl("/metrics")
+    metrics = director.get("/metrics")
     labels = f'service="tcp:{VIP}:{PORT}",server="{lab.servers[0].address}:{PORT}"'
     assert f'lvs_server_health{{{labels},state="down"}} 1' in metrics
     assert f'lvs_server_weight{{{labels}}} 0' in metrics

@@ -27,7 +27,7 @@ def test_metrics_count_what_was_forwarded(lab, web):
     assert len(requests(lab.client, 6)) == 6
     # What a client says last nobody answers: it may be on its way when curl has ended.
     until(lambda: web.json_at("/v1/verdicts")["forwarded"] >= 24)
-    text = web.curl("/metrics")
+    text = web.get("/metrics")
     assert all(SAMPLE.match(line) for line in text.splitlines() if not line.startswith("#"))
     values = samples(text)
     assert values[f'lvs_service_connections_total{{service="tcp:{VIP}:80"}}'] == 6
@@ -57,7 +57,7 @@ DROPS = {
 @pytest.mark.parametrize("reason", DROPS)
 def test_every_drop_is_counted_under_its_reason(lab, web, reason):
     def dropped():
-        return samples(web.curl("/metrics"))[f'lvs_dropped_frames_total{{reason="{reason}"}}']
+        return samples(web.get("/metrics"))[f'lvs_dropped_frames_total{{reason="{reason}"}}']
 
     before = dropped()
     with Wire(lab.stranger) as wire:
@@ -70,7 +70,7 @@ def test_metrics_are_served_over_tcp_too(lab, start):
     director = start("--metrics", "127.0.0.1:9100")
     director.add_web()
     text = lab.director.run("curl", "--silent", "--fail", "http://127.0.0.1:9100/metrics").stdout
-    assert samples(text).keys() == samples(director.curl("/metrics")).keys()
+    assert samples(text).keys() == samples(director.get("/metrics")).keys()
     refused = lab.director.run("curl", "--silent", "--fail", "http://127.0.0.1:9100/v1/services", check=False)
     assert refused.returncode == 22, "only metrics may be had without the socket's permission"
 

@@ -48,8 +48,7 @@ def machine(lab, package, next_package):
             (project / place).mkdir(parents=True)
             command("cp", file, project / place)
         machine.prepare("apt-get", "update", "-qq")
-        machine.prepare("sh", "-c", "apt-get install -qqy --download-only --no-install-recommends "
-                        "/root/project/.build/package/*.deb ipvsadm")
+        machine.prepare("sh", "-c", "apt-get install -qqy --download-only /root/project/.build/package/*.deb ipvsadm")
         machine.boot(lab.director)
         if machine.why_not:
             print(f"systemd does not run here, so the package's scripts are followed step by step: {machine.why_not}")

@@ -25,6 +25,7 @@ def follow(machine, session):
     """Types what the operator's guide has; its addresses are the lab's here."""
     for step in session.steps:
         result = machine.shell(as_in_the_lab(step.command), check=False)
+        assert result.returncode == 0, f"{step.command}\n{result.stdout}{result.stderr}"
         step.answer = [as_in_the_lab(line) for line in step.answer]
         assert step.mismatch(result.stdout + result.stderr) is None, step.mismatch(result.stdout + result.stderr)
 

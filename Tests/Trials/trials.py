@@ -15,6 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Lab"))
 
 from director import Director
+from flood import pour, spoofed
 from frames import (ACK, ARP_REPLY, ARP_REQUEST, ETHERTYPE_IPV4, FIN, SYN, arp_reply, arp_request, echo_request,
                     ethernet, tcp, udp)
 from host import command
@@ -34,25 +35,6 @@ def trial(name, before):
         TRIALS.append((name, before, work))
         return work
     return register
-
-
-def pour(lab, wire, director, packets):
-    """Sends packets to the director, no faster than it takes them in."""
-    def seen():
-        return sum(worker["frames"] + next(worker[key] for key in ("ring_drops", "ringDrops") if key in worker)
-                   for worker in director.json("workers"))
-
-    sent, before = 0, seen()
-    for packet in packets:
-        wire.send(ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, packet))
-        sent += 1
-        if sent % 1000 == 0:
-            until(lambda: seen() >= before + sent - 1000)
-    until(lambda: seen() >= before + sent)
-
-
-def spoofed(number):
-    return f"198.{18 + (number >> 16 & 1)}.{number >> 8 & 255}.{number & 255}"
 
 
 def answered(lab, count, seconds=3):
@@ -115,7 +97,7 @@ def ordinary(lab, start):
     director = start("--connections", 16384)
     director.add_web()
     with Wire(lab.stranger) as wire:
-        pour(lab, wire, director, (tcp(spoofed(number), 1024, VIP, 80, flag)
+        pour(lab, director, wire, (tcp(spoofed(number), 1024, VIP, 80, flag)
                                    for number in range(100_000) for flag in (SYN, ACK, FIN | ACK)))
     refused = director.dropped("connection_table_full")
     good = answered(lab, 20)
@@ -127,7 +109,7 @@ def half_open(lab, start):
     director = start("--connections", 1024)
     director.add_web()
     with Wire(lab.stranger) as wire:
-        pour(lab, wire, director, (tcp(spoofed(number), 1024, VIP, 80, SYN) for number in range(1200)))
+        pour(lab, director, wire, (tcp(spoofed(number), 1024, VIP, 80, SYN) for number in range(1200)))
     good = answered(lab, 20)
     return f"{good} of 20 clients answered", good == 20
 
@@ -209,7 +191,7 @@ def stalled(lab, start):
         reader.sendall(b"GET /v1/capture HTTP/1.1\r\nHost: lbd\r\n\r\n")
         assert reader.recv(1)
         before = megabytes(director)
-        pour(lab, wire, director, (udp("198.51.100.1", 4000, VIP, 53, bytes(1400)) for _ in range(200_000)))
+        pour(lab, director, wire, (udp("198.51.100.1", 4000, VIP, 53, bytes(1400)) for _ in range(200_000)))
         grown = megabytes(director) - before
     return f"{grown} MB more", grown < 100
 
