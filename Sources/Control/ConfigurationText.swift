@@ -82,7 +82,7 @@ extension Configuration {
 }
 
 /// Which keys may stand where; `Codable` by itself would pass over the ones it does not know.
-private struct Schema {
+struct Schema {
   let name: String
   let keys: [String]
   var nested: [String: Schema] = [:]

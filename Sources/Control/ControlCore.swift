@@ -88,6 +88,14 @@ public actor ControlCore {
     try await present().service(key)
   }
 
+  /// As they are in the plane, and the one that is not the plane's.
+  func settings() async throws(PlaneError) -> [String: String] {
+    var settings = try await plane.settings()
+    let rule = SettingRule.failedNeighbor
+    if capabilities.settings.contains(rule) { settings[rule.name] = try await present().setting(rule) }
+    return settings
+  }
+
   public func configuration() async throws(PlaneError) -> Configuration { try await present().configuration }
 
   /// What is wanted now.

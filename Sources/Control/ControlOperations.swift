@@ -49,10 +49,10 @@ extension ControlCore {
       try await self.apply([.setTimeouts(timeouts)])
       return try await self.plane.timeouts()
     }
-    table.answer(API.settings) { _ in try await self.plane.settings() }
+    table.answer(API.settings) { _ in try await self.settings() }
     table.answer(API.set) { setting in
       try await self.apply([.set(setting.name, to: setting.value)])
-      return try await self.plane.settings()
+      return try await self.settings()
     }
   }
 

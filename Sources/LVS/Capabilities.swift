@@ -113,6 +113,7 @@ public struct SettingRule: Hashable, Sendable, Codable {
   public enum Values: Hashable, Sendable, Codable {
     case range(ClosedRange<UInt32>)
     case choice([UInt32])
+    case words([String])
     /// What the kernel takes.
     case any
   }
@@ -142,6 +143,11 @@ public struct SettingRule: Hashable, Sendable, Codable {
         throw .outOfRange("\(name) takes one of \(choice.map(String.init).joined(separator: ", ")), not '\(text)'")
       }
       return String(number)
+    case .words(let words):
+      guard words.contains(text) else {
+        throw .outOfRange("\(name) takes \(words.joined(separator: " or ")), not '\(text)'")
+      }
+      return text
     }
   }
 }

@@ -73,6 +73,7 @@ public struct Facilities: Sendable {
   public var vips: (@Sendable () async -> [VIPStatus])?
   public var takeover: (any VIPTakeover)?
   public var neighbors: (@Sendable () async -> [NeighborStatus])?
+  public var failedNeighbors: FailedNeighbors?
   public var workers: (@Sendable () async -> [WorkerStatus])?
   /// How full the tables are that traffic fills; with the workers, whose they are.
   public var tables: (@Sendable () async -> [TableStatus])?

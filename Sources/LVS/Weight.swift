@@ -16,6 +16,8 @@ public struct Weight: Hashable, Sendable {
     case removed
     /// It came back a while ago, and its weight grows.
     case slowStart = "slow-start"
+    /// Nobody answers at its address (ARP, ND): it gets no new connections while another server is there.
+    case neighbor
   }
 
   /// What the operator asked for; 0 quiesces the server.
@@ -24,6 +26,8 @@ public struct Weight: Hashable, Sendable {
   public var isDrained: Bool
   /// What health checks leave of it.
   public internal(set) var standing = Standing.full
+  /// Whether nobody answers at the server's address while another server is there.
+  public internal(set) var isUnreachable = false
   /// What all weights of the service are multiplied by, at least 1: small ones could not grow in steps.
   var scale: Int32 = 1
 
@@ -32,11 +36,14 @@ public struct Weight: Hashable, Sendable {
   }
 
   /// Goes on as health has it.
-  mutating func keep(_ other: Weight?) { (standing, scale) = (other?.standing ?? .full, other?.scale ?? 1) }
+  mutating func keep(_ other: Weight?) {
+    (standing, scale) = (other?.standing ?? .full, other?.scale ?? 1)
+    isUnreachable = other?.isUnreachable ?? false
+  }
 
   /// What schedulers go by.
   public var effective: Int32 {
-    if isDrained || asked == 0 { return 0 }
+    if isDrained || isUnreachable || asked == 0 { return 0 }
     let whole = scale == 1 ? asked : min(asked &* scale, Self.range.upperBound)
     return switch standing {
     case .full: whole
@@ -54,7 +61,7 @@ public struct Weight: Hashable, Sendable {
       case .quiesced: [.health]
       case .removed: [.removed]
       }
-    return (isDrained ? [.drain] : []) + health
+    return (isDrained ? [.drain] : []) + health + (isUnreachable ? [.neighbor] : [])
   }
 }
 

@@ -155,11 +155,11 @@ struct ControlServerTests {
       let timeouts = try await served.client.call(API.setTimeouts, Timeouts(udp: 60))
       #expect(timeouts == Timeouts(tcp: 900, tcpFin: 120, udp: 60))
       let set = try await served.client.call(API.set, Setting("expire_nodest_conn", "1"))
-      #expect(set == ["expire_nodest_conn": "1"])
+      #expect(set == ["expire_nodest_conn": "1", "failed_neighbor": "quiesce"])
       let settings = try await served.client.call(API.settings)
       #expect(settings == set)
       let refusal = await served.refusal { _ = try await $0.call(API.set, Setting("a b/c", "1")) }
-      #expect(refusal?.error == "no setting 'a b/c' (there are expire_nodest_conn)")
+      #expect(refusal?.error == "no setting 'a b/c' (there are expire_nodest_conn, failed_neighbor)")
     }
   }
 

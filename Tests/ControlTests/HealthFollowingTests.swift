@@ -1,5 +1,6 @@
 import LVS
 import Logging
+import Synchronization
 import Testing
 
 @testable import Control
@@ -11,12 +12,14 @@ private struct Farmed {
 
   let plane = MemoryPlane()
   let watch = MemoryWatch()
+  let neighbors = MemoryNeighbors()
   let core: ControlCore
 
   /// A service with four servers of weight 10 that has a check.
   init(_ farm: FarmPolicy = FarmPolicy(), _ onFailure: HealthCheck.Consequence = .quiesce) async throws {
     var facilities = Facilities()
     facilities.health = watch
+    facilities.failedNeighbors = neighbors.facility
     core = ControlCore(plane, facilities: facilities, logger: Served.silent)
     let check = HealthCheck(.tcp(.init()), onFailure: onFailure)
     try await core.apply(
@@ -31,6 +34,12 @@ private struct Farmed {
     _ = await core.follow(targets.map { .changed(TargetStatus($0, health)) })
   }
 
+  /// Nobody answers at the addresses of these servers any more, and at those of all others somebody does.
+  func fail(_ servers: [Int]) async {
+    neighbors.failed.withLock { $0 = Set(servers.map { Self.servers[$0].address }) }
+    _ = await core.follow([])
+  }
+
   /// What the plane has: of each server the weight.
   var weights: [Endpoint: Int32] {
     get async {
@@ -42,6 +51,16 @@ private struct Farmed {
   func weights(_ of: [Int]) async -> [Int32?] {
     let all = await weights
     return of.map { all[Self.servers[$0]] }
+  }
+}
+
+/// Neighbors that fail as a test wants.
+private final class MemoryNeighbors: Sendable {
+  let failed = Mutex<Set<IPAddress>>([])
+  let (changes, changed) = AsyncStream<Void>.makeStream()
+
+  var facility: FailedNeighbors {
+    FailedNeighbors(addresses: { [self] in failed.withLock { $0 } }, changes: changes)
   }
 }
 
@@ -113,6 +132,67 @@ struct HealthFollowingTests {
     #expect(await farmed.weights([0, 1, 2, 3]) == [10, 10, 10, 10])
     await farmed.tell(.up, [1])
     #expect(await farmed.weights([0, 1, 2, 3]) == [0, 10, 0, 10])
+  }
+
+  @Test("A server at whose address nobody answers gets nobody new while another is there, whatever its checks say")
+  func failedNeighbor() async throws {
+    let farmed = try await Farmed()
+    await farmed.fail([0])
+    #expect(await farmed.weights([0, 1]) == [0, 10])
+    let held = try await farmed.core.services()[0].servers.filter { !$0.weightHolds.isEmpty }
+    #expect(held.map(\.weightHolds) == [[.neighbor]])
+    #expect(held.map(\.server.weight.asked) == [10])
+    await farmed.tell(.down, [0])
+    #expect(try await farmed.core.services()[0].servers.contains { $0.weightHolds == [.health, .neighbor] })
+    await farmed.fail([])
+    #expect(await farmed.weights([0, 1]) == [0, 10])
+    await farmed.tell(.up, [0])
+    #expect(await farmed.weights([0, 1]) == [10, 10])
+    #expect(try await farmed.core.configuration().services[0].servers.allSatisfy { $0.weight == 10 })
+  }
+
+  @Test("Where no neighbor answers all servers are used as before, and by the setting always")
+  func allNeighborsFailed() async throws {
+    let farmed = try await Farmed()
+    await farmed.tell(.down, [3])
+    try await farmed.core.apply([.drainServer(Farmed.servers[2], of: Farmed.web)])
+    await farmed.fail([0])
+    #expect(await farmed.weights([0, 1, 2, 3]) == [0, 10, 0, 0])
+    await farmed.fail([0, 1])
+    // A server that is drained or down is nobody to turn to.
+    #expect(await farmed.weights([0, 1, 2, 3]) == [10, 10, 0, 0])
+    await farmed.fail([1])
+    #expect(await farmed.weights([0, 1, 2, 3]) == [10, 0, 0, 0])
+    try await farmed.core.apply([.set("failed_neighbor", to: "keep")])
+    #expect(await farmed.weights([0, 1]) == [10, 10])
+    #expect(try await farmed.core.configuration().settings == ["failed_neighbor": "keep"])
+    #expect(try await farmed.core.settings()["failed_neighbor"] == "keep")
+    try await farmed.core.apply([.set("failed_neighbor", to: "quiesce")])
+    #expect(await farmed.weights([0, 1]) == [10, 0])
+    await #expect(throws: PlaneError.outOfRange("failed_neighbor takes quiesce or keep, not '1'")) {
+      try await farmed.core.apply([.set("failed_neighbor", to: "1")])
+    }
+  }
+
+  @Test("Doubt of the checks is none of neighbors; servers that stand in do so for those that cannot be reached")
+  func failedNeighborsAmongOthers() async throws {
+    let doubting = try await Farmed(FarmPolicy(panic: 50))
+    await doubting.tell(.down, [0, 1, 2])
+    await doubting.fail([0])
+    #expect(await doubting.weights([0, 1, 2, 3]) == [0, 10, 10, 10])
+    let spared = try await Farmed(FarmPolicy(fallback: [RealServer(Self.spare, weight: 2)]))
+    await spared.fail([0, 1, 2, 3])
+    #expect(await spared.weights[Self.spare] == 2)
+    #expect(await spared.weights([0, 1, 2, 3]) == [0, 0, 0, 0])
+    spared.neighbors.failed.withLock { _ = $0.insert(Self.spare.address) }
+    _ = await spared.core.follow([])
+    #expect(await spared.weights[Self.spare] == nil)
+    #expect(await spared.weights([0, 1, 2, 3]) == [10, 10, 10, 10])
+    let mac = MACAddress("02:00:00:00:00:09")
+    try await spared.core.apply([
+      .updateServer(RealServer(Farmed.servers[3], weight: 10, mac: mac), of: Farmed.web)
+    ])
+    #expect(await spared.weights([0, 1, 2, 3]) == [0, 0, 0, 10])
   }
 
   @Test("A server that is back begins with a small share of its weight, small weights included")
@@ -204,7 +284,9 @@ struct HealthFollowingTests {
         case 5: .setFarm(FarmPolicy(fallback: draw(2) == 0 ? [] : [RealServer(Self.spare)]), of: Farmed.web)
         default: nil
         }
-      if let change {
+      if draw(4) == 0 {
+        await farmed.fail((0..<4).filter { _ in draw(2) == 0 })
+      } else if let change {
         try? await farmed.core.apply([change])
       } else {
         let targets = farmed.watch.targets.filter { _ in draw(2) == 0 }

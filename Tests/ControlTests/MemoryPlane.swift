@@ -4,7 +4,7 @@ import LVS
 actor MemoryPlane: ForwardingPlane {
   static let capabilities = Capabilities(
     .userspace, methods: [.route, .masquerade], features: [.marks, .macs],
-    settings: [SettingRule("expire_nodest_conn", .range(0...1), standard: "0")])
+    settings: [SettingRule("expire_nodest_conn", .range(0...1), standard: "0"), .failedNeighbor])
 
   nonisolated var capabilities: Capabilities { Self.capabilities }
 

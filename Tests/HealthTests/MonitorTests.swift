@@ -136,6 +136,8 @@ struct MonitorTests {
         RealServer(Endpoint(IPAddress("127.0.0.1")!, server.port)), of: ServiceKey("fwmark:\(number)")!, check, .rip)
     }
     monitor.watch(targets)
+    // To ask for the state of a thousand takes the time of many checks.
+    try await eventually { visits.count > 2 * targets.count ? true : nil }
     try await eventually { await monitor.status().allSatisfy { $0.counts.good + $0.counts.bad > 1 } ? true : nil }
     #expect(await monitor.status().count == 1000)
     #expect(await monitor.status().allSatisfy { $0.counts.unclear == 0 })

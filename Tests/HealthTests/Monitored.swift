@@ -30,7 +30,9 @@ final class LoopbackServer: Sendable {
   ) async throws {
     let connections = Counter()
     self.connections = connections
+    // A client whose SYN finds no room tries again after seconds, then after more of them.
     channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      .serverChannelOption(.backlog, value: 4096)
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           if let tls { try channel.pipeline.syncOperations.addHandler(tls()) }

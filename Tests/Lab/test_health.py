@@ -81,6 +81,25 @@ def cable(lab, server, state):
     lab.lan.ip("link", "set", server.name, state)
 
 
+def holds(director):
+    """By server's address, what holds its weight down."""
+    servers = director.json("list", *SERVICE)[0]["servers"]
+    return {each["address"].rsplit(":", 1)[0]: each.get("weight_held_by", []) for each in servers}
+
+
+def until_held(lab, director, servers):
+    """Has a client ask until the weights of these servers, and of no others, are held down since nobody answers there.
+    One that nobody uses is missed later."""
+    wanted = {each.address: ["neighbor"] if each in servers else [] for each in lab.servers}
+
+    def is_so():
+        if holds(director) == wanted:
+            return True
+        ask(lab.client, timeout=0.2)
+
+    until(is_so, 60, lambda: holds(director))
+
+
 def crowd_out(moody):
     moody.hang_up()
     moody.listen()
@@ -389,3 +408,52 @@ def test_servers_that_stand_in_doubt_of_checks_and_a_slow_start_are_set_by_edit_
     director.lbctl("edit-service", *SERVICE, "--fallback", "none", "--slow-start", "0s", "--panic", 60)
     until(lambda: weights(director) == {both[0].address: 1, both[1].address: 1})
     assert "panic" in director.lbctl("list", "--health").stdout
+
+
+@pytest.fixture
+def cut(lab):
+    """Cuts servers' cables, until the test is over."""
+    def cut(servers):
+        for server in servers:
+            cable(lab, server, "down")
+
+    yield cut
+    for server in lab.servers:
+        cable(lab, server, "up")
+
+
+@ON_EVERY_DATA_PLANE
+def test_a_server_whose_neighbor_fails_gets_nobody_new_until_it_answers_again(lab, director, farm, cut):
+    until(lambda: {row["state"] for row in director.json("neighbors")} == {"reachable"})
+    cut(lab.servers[:1])
+    until_held(lab, director, lab.servers[:1])
+    assert weights(director) == {each.address: int(each is not lab.servers[0]) for each in lab.servers}
+    assert all(ask(lab.client) for _ in range(6))
+    cut(lab.servers)
+    # Nobody is left without a server: all are used as before.
+    until_held(lab, director, [])
+    assert set(weights(director).values()) == {1}
+    cable(lab, lab.servers[1], "up")
+    until_held(lab, director, [lab.servers[0], lab.servers[2]])
+    assert all(ask(lab.client) for _ in range(3))
+    director.lbctl("set", "failed_neighbor", "keep")
+    assert director.lbctl("get", "failed_neighbor").stdout == "keep\n"
+    assert "failed_neighbor: keep" in director.lbctl("save").stdout
+    assert set(weights(director).values()) == {1}
+    director.lbctl("set", "failed_neighbor", "quiesce")
+    until_held(lab, director, [lab.servers[0], lab.servers[2]])
+    for server in lab.servers:
+        cable(lab, server, "up")
+    until_held(lab, director, [])
+
+
+def test_a_persistent_client_leaves_a_failed_server_as_it_leaves_one_of_weight_0(lab, director, farm, cut):
+    director.lbctl("edit-service", *SERVICE, "-s", "rr", "-p", 300)
+    assert ask(lab.client)
+    served = next(server for server, moody in zip(lab.servers, farm) if moody.visits[CLIENT, VIP])
+    cut([served])
+    until_held(lab, director, [served])
+    # As in IPVS the template keeps it until it is told not to.
+    assert not ask(lab.client, timeout=1)
+    director.lbctl("set", "expire_quiescent_template", 1)
+    assert ask(lab.client)

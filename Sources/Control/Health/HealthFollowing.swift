@@ -52,11 +52,12 @@ extension ControlCore {
   /// - Returns: when a weight grows next; nil where none does.
   private func settle(_ proposal: inout Proposal, by book: HealthBook) -> Duration? {
     let now = now
+    let failed = proposal.next.quiescesFailedNeighbors ? facilities.failedNeighbors?.addresses() ?? [] : []
     var due: Moment?
     for definition in proposal.next.services {
       let key = definition.service.key
-      let isUnwatched = definition.checks.isEmpty && definition.farm.fallback.isEmpty
-      let farm = isUnwatched ? Farm.unwatched : Farm(definition, book.health(of: key), at: now)
+      let isUnwatched = definition.checks.isEmpty && definition.farm.fallback.isEmpty && failed.isEmpty
+      let farm = isUnwatched ? Farm.unwatched : Farm(definition, book.health(of: key), failed: failed, at: now)
       proposal.settle(key, farm)
       if let next = farm.due { due = min(due ?? next, next) }
     }

@@ -1,7 +1,7 @@
 import LVS
 import ServiceLifecycle
 
-/// Has the services follow the health of their servers, as it changes and as weights grow, until the daemon ends.
+/// Has the services follow the health of their servers, as it changes, as neighbors fail and as weights grow, until the daemon ends.
 public struct HealthKeeper: Service {
   private let core: ControlCore
 
@@ -9,6 +9,9 @@ public struct HealthKeeper: Service {
 
   public func run() async {
     let reports = core.reports
+    let neighbors = core.facilities.failedNeighbors
+    let listener = Task { for await _ in neighbors?.changes ?? .finished { reports.ring() } }
+    defer { listener.cancel() }
     var alarm: Task<Void, Never>?
     for await _ in reports.bell.cancelOnGracefulShutdown() {
       alarm?.cancel()
@@ -20,4 +23,9 @@ public struct HealthKeeper: Service {
     }
     alarm?.cancel()
   }
+}
+
+extension AsyncStream {
+  /// Has nothing, and never will.
+  fileprivate static var finished: AsyncStream { AsyncStream { $0.finish() } }
 }

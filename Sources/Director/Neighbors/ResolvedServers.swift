@@ -14,10 +14,17 @@ final class ResolvedServers: Sendable {
 
   private let servers: ServerTable
   private let state = Mutex(State())
+  /// Rings where an address fails, or answers again.
+  let changes: AsyncStream<Void>
+  private let changed: AsyncStream<Void>.Continuation
 
   init(_ servers: ServerTable) {
     self.servers = servers
+    (changes, changed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
+
+  /// The servers' addresses that did not answer when they were last asked for.
+  var failed: Set<IPAddress> { state.withLock(\.silent) }
 
   /// Takes over who follows which address; those at a known address are reachable at once.
   ///
@@ -54,8 +61,9 @@ final class ResolvedServers: Sendable {
   func found(_ address: IPAddress, at mac: MACAddress) {
     state.withLock { state in
       state.known[address] = mac
-      state.silent.remove(address)
+      let isBack = state.silent.remove(address) != nil
       set(address, mac, state)
+      if isBack { changed.yield() }
     }
   }
 
@@ -64,6 +72,7 @@ final class ResolvedServers: Sendable {
       state.known[address] = nil
       state.silent.insert(address)
       set(address, .zero, state)
+      changed.yield()
     }
   }
 

@@ -36,6 +36,8 @@ struct VIPTiming: Sendable {
   var announceRefresh: UInt64 = 60_000
   /// Whether a VIP is given up to somebody who claims it again after it was defended.
   var yields = false
+  /// Whether VIPs are announced at all; where they are not, nobody is to ask for them either (a route leads to them).
+  var announces: Bool { announceCount > 0 || announceRefresh > 0 }
   /// A claim of somebody else is answered with one announcement in this time (RFC 5227, 2.4).
   static let defendInterval: UInt64 = 10_000
   /// Between two attempts to get a VIP that is somebody else's.
@@ -289,7 +291,7 @@ struct VIPTable {
       case .owned:
         if entry.isDoubted { messages.append(.probe(address)) }
         entries[address]?.isDoubted = false
-        messages.append(.announcement(address))
+        if timing.announces { messages.append(.announcement(address)) }
         announced(address, entry, now)
       case .contested where entry.isWaiting:
         entries[address]?.state = .probing

@@ -4,7 +4,7 @@ extension Capabilities {
   /// Of this program's own data plane: direct routing, with marks and settings of its own.
   public static var userspace: Capabilities {
     Capabilities(
-      .userspace, methods: [.route], features: [.marks, .macs], settings: Settings.rules,
+      .userspace, methods: [.route], features: [.marks, .macs], settings: Settings.rules + [.failedNeighbor],
       timeouts: Settings().timeouts.asSet)
   }
 }
@@ -20,6 +20,8 @@ extension UserspacePlane {
     facilities.vips = { [vips] in await vips.listing() }
     facilities.takeover = vips
     facilities.neighbors = { [vips] in await vips.worker.inspect { $0.neighbors.listing($1) } }
+    facilities.failedNeighbors = FailedNeighbors(
+      addresses: { [resolved] in resolved.failed }, changes: resolved.changes)
     facilities.workers = { [workers] in await workers.status() }
     facilities.tables = { [workers] in workers.tables }
     facilities.verdicts = { [workers, neighborCounters] in await workers.verdicts(beside: neighborCounters) }

@@ -11,6 +11,9 @@ public enum Standing: Hashable, Sendable {
   case quiesced
   /// Nothing: the server is down and is taken out of the service.
   case removed
+
+  /// Whether it leaves nothing.
+  var isOut: Bool { self == .quiesced || self == .removed }
 }
 
 /// What the health of all servers makes of their service.
@@ -58,6 +61,8 @@ public struct Farm: Hashable, Sendable {
   public private(set) var state: FarmState
   /// Of those that are not `full`.
   public private(set) var standings: [Endpoint: Standing] = [:]
+  /// Those at whose address nobody answers, as long as another server is there.
+  public private(set) var unreachable: Set<Endpoint> = []
   /// When a weight grows next; nil where none does.
   public private(set) var due: Moment?
   /// What weights are multiplied by while one of them grows, so that a weight of 1 has steps to grow in.
@@ -68,15 +73,32 @@ public struct Farm: Hashable, Sendable {
 
   private init(state: FarmState) { self.state = state }
 
-  public init(_ definition: ServiceDefinition, _ known: [Endpoint: ServerHealth], at now: Moment) {
+  /// - Parameter failed: addresses at which nobody answers.
+  public init(
+    _ definition: ServiceDefinition, _ known: [Endpoint: ServerHealth], failed: Set<IPAddress> = [], at now: Moment
+  ) {
     let wanted = definition.servers.filter { $0.weight.asked > 0 && !$0.weight.isDrained }
     state = FarmState(wanted.map { known[$0.endpoint]?.health ?? .unknown }, panic: definition.farm.panic)
-    if state == .panic { return }
-    for server in definition.servers {
-      guard let health = known[server.endpoint] else { continue }
-      if let standing = standing(health, definition.farm.slowStart, now) { standings[server.endpoint] = standing }
+    if state != .panic {
+      for server in definition.servers {
+        guard let health = known[server.endpoint] else { continue }
+        if let standing = standing(health, definition.farm.slowStart, now) { standings[server.endpoint] = standing }
+      }
+      if due != nil { scale = Self.scale(definition.servers.map(\.weight.asked)) }
     }
-    if due != nil { scale = Self.scale(definition.servers.map(\.weight.asked)) }
+    let used = wanted.filter { standings[$0.endpoint]?.isOut != true }
+    if !failed.isEmpty { avoid(failed, definition, used) }
+  }
+
+  /// Uses no server at whose address nobody answers, while there is another, be it one that stands in. Where there is
+  /// none, all are used as they were: frames for them wait, and one that comes back has them at once.
+  private mutating func avoid(_ failed: Set<IPAddress>, _ definition: ServiceDefinition, _ used: [RealServer]) {
+    func answers(_ server: RealServer) -> Bool { server.mac != nil || !failed.contains(server.endpoint.address) }
+    if !used.contains(where: answers) {
+      guard definition.farm.fallback.contains(where: answers) else { return }
+      state = .empty
+    }
+    unreachable = Set(definition.servers.filter { !answers($0) }.map(\.endpoint))
   }
 
   /// As many as slow start has steps, as far as the largest weight lets it.

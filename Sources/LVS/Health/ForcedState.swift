@@ -6,6 +6,7 @@ extension DesiredState {
     farms[key] = farm == .unwatched ? nil : farm
     for (place, server) in definition.servers.enumerated() {
       byKey[key]?.servers[place].weight.standing = farm.standings[server.endpoint] ?? .full
+      byKey[key]?.servers[place].weight.isUnreachable = farm.unreachable.contains(server.endpoint)
       byKey[key]?.servers[place].weight.scale = farm.scale
     }
   }

@@ -27,6 +27,14 @@ struct VIPTableTests {
     return (sent, changes)
   }
 
+  @Test("Without announcements nothing is said of a VIP that is taken")
+  func silence() {
+    var table = VIPTable(timing: VIPTiming(announceCount: 0, announceRefresh: 0))
+    table.take(IPAddress("192.0.2.100")!, now: 0)
+    for now in stride(from: UInt64(0), through: 600_000, by: 1_000) { #expect(table.tick(now).messages.isEmpty) }
+    #expect(table.owns(IPAddress("192.0.2.100")!))
+  }
+
   @Test("probes three times, then finds the VIP free")
   func probes() {
     var table = table()
