@@ -48,5 +48,5 @@ def test_settings_has_the_values_that_are_taken(director):
     for name, (_, values, _) in rows("settings.md", columns=3).items():
         status, refusal = director.type(f"lbctl set {name} nonsense")
         assert status == 1
-        first, last = re.search(r"takes (?:one of )?(\w+)(?: to |, .*, | or )(\w+)", refusal).groups()
+        first, last = re.search(r"takes (?:one of )?(\w+)(?: to |(?:, \w+)*, | or )(\w+), not", refusal).groups()
         assert re.fullmatch(rf"(a (prime|power of two) of )?{first}(, | to ){last}", values), f"{name}: {refusal}"
