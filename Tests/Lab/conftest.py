@@ -12,6 +12,7 @@ QUICK_PROBES = ("--probe-interval", "20")
 
 def pytest_addoption(parser):
     parser.addoption("--data-plane", default="af-packet", help="what the directors forward with")
+    parser.addoption("--seccomp", default="strict", help="how the directors' system calls are filtered")
 
 
 @pytest.fixture(scope="session")
@@ -33,12 +34,12 @@ def lab():
 
 
 @pytest.fixture
-def start(lab, data_plane):
+def start(lab, data_plane, request):
     """Starts directors with options; each must live until the test is over and then end cleanly. A system call that
     their filter does not know ends them."""
-    running = []
+    running, filtered = [], request.config.getoption("--seccomp")
 
-    def start(*options, probes=QUICK_PROBES, seccomp="strict", **places):
+    def start(*options, probes=QUICK_PROBES, seccomp=filtered, **places):
         director = Director(lab, *probes, "--seccomp", seccomp, "--data-plane", data_plane, *options, **places)
         running.append(director)
         return director.start()

@@ -11,7 +11,7 @@ from lab import Lab  # noqa: E402
 from machine import Machine  # noqa: E402
 
 # What the machine has besides the smallest Debian, as every server has it.
-USUAL = ("systemd", "iproute2", "procps", "curl", "ca-certificates", "init-system-helpers")
+USUAL = ("systemd", "dbus", "iproute2", "procps", "curl", "ca-certificates", "init-system-helpers")
 
 
 @pytest.fixture(scope="session")
