@@ -1,3 +1,4 @@
+import Glibc
 import LVS
 import NIOCore
 import Synchronization
@@ -119,6 +120,33 @@ struct MonitorTests {
     #expect(status.health == .unknown)
     #expect(reports.troubles == ["this data plane has no way to a VIP at one server"])
     #expect(reports.changes.isEmpty)
+  }
+
+  @Test("A thread that comes too late blames no server for it, unless silence is all that ever comes")
+  func lateness() async throws {
+    let (mute, fickle) = (try await LoopbackServer(), LoopbackServer.Counter())
+    let flapping = try await LoopbackServer(greet: { channel in
+      fickle.add()
+      if fickle.count % 2 == 0 { channel.say("ok") } else { channel.close(promise: nil) }
+    })
+    let isHeld = Mutex(false)
+    let monitor = try HealthMonitor { _ in
+      // The thread is held up once, while the mute server is being asked.
+      let holds =
+        mute.connections.count > 0
+        && isHeld.withLock { held in
+          defer { held = true }
+          return !held
+        }
+      if holds { usleep(1_000_000) }
+    }
+    var check = patient(.tcp(.init(expect: Payload("ok"))))
+    check.flapLimit = 0
+    let name = target(hasty(.http(.init())), port: mute.port)
+    monitor.watch([name, target(check, port: flapping.port)])
+    func status() async -> TargetStatus? { await monitor.status().first { $0.name == name.name } }
+    try await eventually { await status()?.counts.unclear ?? 0 > 0 ? true : nil }
+    try await eventually { await status()?.health == .down ? true : nil }
   }
 
   @Test("A flapping farm: a thousand servers that answer every other time are all asked and all told of")

@@ -166,14 +166,17 @@ def test_a_server_that_says_nothing_at_all_is_not_called_one_without_the_vip(lab
     assert_cured(director)
 
 
-def test_a_server_that_drops_one_client_alone_is_found(lab, watched, server):
+@pytest.mark.parametrize("rule, word", [("drop", "answers nothing to"), ("tcp dport 80 reject with tcp reset", "refuses"),
+                                        ("reject", "refuses")])
+def test_a_server_that_turns_one_client_alone_away_is_found(lab, watched, server, rule, word):
     server.run("nft", "add table ip guard; add chain ip guard in { type filter hook input priority 0; }; "
-               f"add rule ip guard in ip saddr {lab.client.address} drop")
+               f"add rule ip guard in ip saddr {lab.client.address} {rule}")
     try:
-        lab.client.run("sh", "-c", f"for i in 1 2 3 4 5 6 7 8 9; do curl -s -m 1 -o /dev/null http://{VIP}/ & done; wait",
+        lab.client.run("sh", "-c", f"for i in 1 2 3 4 5 6 7 8 9; do curl -s -m 4 -o /dev/null http://{VIP}/ & done; wait",
                        check=False)
         found = finding(watched, "serverUnanswering", f"{server.address}:80")
-        assert lab.client.address in found["seen"] and f"--client {lab.client.address}" in found["fix"]
+        assert f"{word} client {lab.client.address}" in found["seen"], found
+        assert f"--client {lab.client.address}" in found["fix"]
     finally:
         server.run("nft", "delete table ip guard")
 

@@ -118,8 +118,7 @@ extension UserspacePlane: Doctor {
 
   private func waiting() async -> [HalfOpenCount.Wait] {
     let count = HalfOpenCount()
-    // A plane that has no table has no connections that wait.
-    _ = try? await connections(ConnectionFilter()) { rows in count.add(rows) }
+    await workers.counted(count.add)
     return count.waits
   }
 

@@ -89,13 +89,24 @@ extension Observation {
   var unansweringFindings: [Finding] {
     waiting.map { wait in
       Finding(
-        .serverUnanswering, vip: wait.virtual.description, subject: wait.server.description,
-        seen: "real server \(wait.server) answers nothing to client \(wait.client), whose other connections to "
-          + "\(wait.virtual) other servers answer: \(wait.count) of its connections wait there",
-        why: "what the client sends arrives there, and nothing of an answer arrives at the client",
+        .serverUnanswering, vip: wait.virtual.description, subject: wait.server.description, seen: seen(wait),
+        why: wait.repeated > 0
+          ? "what the client sends arrives there, and nothing of an answer arrives at the client"
+          : "a reset or an ICMP error of the server's goes past the director, which sees a client that stops at once",
         fix: "on \(wait.server.address): lbctl real-server check --vip \(wait.virtual.address) "
           + "--client \(wait.client), and nft list ruleset")
     }
+  }
+
+  private func seen(_ wait: HalfOpenCount.Wait) -> String {
+    let others = "whose other connections to \(wait.virtual) other servers answer"
+    if wait.repeated > 0 {
+      return "real server \(wait.server) answers nothing to client \(wait.client), \(others): \(wait.count) of its "
+        + "connections wait there"
+    }
+    return
+      "real server \(wait.server) refuses client \(wait.client), \(others), or that waits less than a second: none "
+      + "of \(wait.count) connections there goes on after its first packet, nor is that sent again"
   }
 
   private func smallMTU(_ probe: ProbeResult) -> Finding? {

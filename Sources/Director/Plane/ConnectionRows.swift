@@ -30,7 +30,8 @@ struct ConnectionRows {
     return services.indices.contains(number) && services[number]?.key == service
   }
 
-  private func row(_ record: Connection, _ now: UInt32) -> ConnectionStatus? {
+  /// nil where the VIP is none any more.
+  func row(_ record: Connection, _ now: UInt32) -> ConnectionStatus? {
     let end = servers[record.server].endpoint
     let isMark = record.transport == 0
     let mark = UInt32(record.vip) << 16 | UInt32(record.virtualPort)

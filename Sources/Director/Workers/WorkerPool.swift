@@ -164,6 +164,22 @@ public final class WorkerPool: Sendable {
     } while next != 0
   }
 
+  /// Calls `body` with slices of all connections, each with how many packets it has had, until it returns false.
+  func counted(_ body: ([(row: ConnectionStatus, packets: UInt32)]) -> Bool) async {
+    let listing = ConnectionRows(ConnectionFilter(), shared.publication.snapshot, shared.servers)
+    await settle()
+    for worker in mailboxes.indices {
+      var next: UInt32 = 1
+      repeat {
+        let (records, rest, now) = await numbered(worker, from: next)
+        next = rest
+        let rows = records.compactMap { _, record in listing.row(record, now).map { (row: $0, packets: record.packets) }
+        }
+        guard body(rows) else { return }
+      } while next != 0
+    }
+  }
+
   /// Some connections of a worker with their numbers, and its time; where to go on, or 0 at the end.
   func numbered(_ worker: Int, from start: UInt32) async -> ([(UInt32, Connection)], next: UInt32, now: UInt32) {
     await withCheckedContinuation { continuation in

@@ -16,7 +16,8 @@ final class SocketAttempt {
   private let conversation: (any Conversation)?
   private var unsent: ArraySlice<UInt8> = []
   private var received: [UInt8] = []
-  private var isConnected = false
+  /// Whether the connection stands; datagrams need none.
+  private(set) var isConnected = false
 
   private static let readSize = 4096
 

@@ -12,6 +12,12 @@ final class CheckLoop {
   private static let commandLimit = 16
   /// How often the way to the VIP is set up again, should somebody have taken it away.
   private static let upholdInterval: Moment = 5000
+  /// A thread that comes later than this does not know what came in time.
+  private static let tolerance: Moment = 100
+  /// So many attempts in a row it leaves undecided for that; then silence counts, late or not.
+  private static let indulgence = 3
+  /// How often what is ready is heard before time is declared over.
+  private static let rounds = 16
   private static let tunnelID = Poller.bellID - 1
   private static let brokerID = Poller.bellID - 2
 
@@ -25,6 +31,8 @@ final class CheckLoop {
   private var attemptCount: UInt64 = 0
   private var directPath: DirectPath?
   private var upheld: Moment = 0
+  /// When the thread last came too late, as it does where others have its processor, or the process was stopped.
+  private var late: Moment?
   private var httpClient: HTTPClient?
   private var broker: CommandBroker?
   /// The attempts whose commands run, if only until they have ended for good.
@@ -50,7 +58,8 @@ final class CheckLoop {
   /// Runs until it is told to stop.
   func run(_ takeMail: () -> [HealthMonitor.Message]) {
     while true {
-      poller.wait(delay()) { handle($0) }
+      var hasMore = poller.wait(delay()) { handle($0) }
+      for _ in 0..<Self.rounds where hasMore { hasMore = poller.wait(0) { handle($0) } }
       for message in takeMail() {
         if case .stop(let stopped) = message {
           stop()
@@ -109,6 +118,7 @@ final class CheckLoop {
 
   private func fire() {
     let now = now
+    if let first = timers.min, first.at + Self.grain + Self.tolerance < now { late = now }
     while let timer = timers.min, timer.at <= now {
       timers.removeMin()
       switch timer.kind {
@@ -268,11 +278,21 @@ final class CheckLoop {
 
   private func expire(_ attempt: Attempt) {
     let milliseconds = UInt64(attempt.watch.target.check.timeout.milliseconds)
+    var (outcome, isAnswered) = (Outcome.silence(milliseconds), true)
     if case .socket(let socketAttempt) = attempt.means {
-      finish(attempt, socketAttempt.silence(after: milliseconds))
-    } else {
-      finish(attempt, .silence(milliseconds))
+      (outcome, isAnswered) = (socketAttempt.silence(after: milliseconds), socketAttempt.isConnected)
     }
+    finish(attempt, !outcome.isGood && isAnswered && isExcused(attempt) ? .unclear(Self.lateness) : outcome)
+  }
+
+  private static let lateness = "lbd itself was too late to hear an answer in time"
+
+  /// Whether the thread was late while an attempt was under way, so that silence is not the server's for sure. One that
+  /// has not answered at all is none: the kernel would have heard it.
+  private func isExcused(_ attempt: Attempt) -> Bool {
+    guard let late, late >= attempt.begun / 1_000_000 else { return false }
+    let before = trouble[attempt.watch.target.name]
+    return before?.words != Self.lateness || (before?.times ?? 0) < Self.indulgence
   }
 
   private func finish(_ attempt: Attempt, _ outcome: Outcome) {

@@ -72,7 +72,9 @@ struct CallFailure: Error, Hashable, CustomStringConvertible {
   }
 
   /// Waits so many milliseconds at most; gives what is ready to `body`.
-  func wait(_ milliseconds: Int32, _ body: (Event) -> Void) {
+  ///
+  /// - Returns: whether more may be ready.
+  func wait(_ milliseconds: Int32, _ body: (Event) -> Void) -> Bool {
     let count = unsafe epoll_wait(descriptor, events, Int32(Self.batch), milliseconds)
     for index in 0..<Int(max(count, 0)) {
       let event = unsafe events[index]
@@ -84,6 +86,7 @@ struct CallFailure: Error, Hashable, CustomStringConvertible {
           id: unsafe event.data.u64, canRead: broken || ready & EPOLLIN.rawValue != 0,
           canWrite: broken || ready & EPOLLOUT.rawValue != 0))
     }
+    return count == Self.batch
   }
 }
 

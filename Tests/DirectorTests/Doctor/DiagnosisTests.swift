@@ -104,7 +104,7 @@ struct DiagnosisTests {
       seen: seen {
         $0.waiting = [
           HalfOpenCount.Wait(
-            client: IPAddress("192.0.2.9")!, server: Endpoint(server, 80), virtual: end, count: 3)
+            client: IPAddress("192.0.2.9")!, server: Endpoint(server, 80), virtual: end, count: 3, repeated: 1)
         ]
       }),
     Case(kind: .serverMTU, subject: "10.77.0.21", fix: "mtu 1500", seen: seen { $0.probes[0].answersLarge = false }),
@@ -171,21 +171,33 @@ struct DiagnosisTests {
 
   @Test("A client waits for one server where others answer it, and nobody who is invented waits")
   func waiting() {
-    func row(_ client: String, _ server: UInt32, _ state: String) -> ConnectionStatus {
-      ConnectionStatus(
+    typealias Row = (row: ConnectionStatus, packets: UInt32)
+    func row(
+      _ client: String, _ server: UInt32, _ state: String, packets: UInt32 = 1, expires: UInt32 = 9
+    ) -> Row {
+      let status = ConnectionStatus(
         transport: "tcp", client: Endpoint(IPAddress(client)!, 1024), virtual: Self.end,
-        server: Endpoint(IPAddress(v4: Self.server.v4 + server), 80), state: state, expires: 9, isTemplate: false)
+        server: Endpoint(IPAddress(v4: Self.server.v4 + server), 80), state: state, expires: expires, isTemplate: false)
+      return (status, packets)
     }
     let count = HalfOpenCount()
     let flood = (1...200).map { row("198.51.100.\($0)", 0, "SYN_RECV") }
     let client = [row("192.0.2.9", 1, "ESTABLISHED")] + (0..<3).map { _ in row("192.0.2.9", 0, "SYN_RECV") }
     let busy = [row("192.0.2.8", 0, "FIN_WAIT")] + (0..<5).map { _ in row("192.0.2.8", 0, "SYN_RECV") }
     let unlucky = [row("192.0.2.7", 1, "TIME_WAIT"), row("192.0.2.7", 0, "SYN_RECV"), row("192.0.2.7", 0, "SYN_RECV")]
-    #expect(count.add(flood + client + busy + unlucky))
+    let refused = [row("192.0.2.6", 0, "ESTABLISHED")] + (0..<4).map { _ in row("192.0.2.6", 1, "SYN_RECV") }
+    // A moment ago: they may yet be answered.
+    let young = [row("192.0.2.5", 1, "ESTABLISHED")] + (0..<4).map { _ in row("192.0.2.5", 0, "SYN_RECV", expires: 59) }
+    let again = [row("192.0.2.9", 0, "SYN_RECV", packets: 3)]
+    let rows: [Row] = flood + client + busy + unlucky + refused + young + again
+    #expect(count.add(rows))
     #expect(
       count.waits == [
         HalfOpenCount.Wait(
-          client: IPAddress("192.0.2.9")!, server: Endpoint(Self.server, 80), virtual: Self.end, count: 3)
+          client: IPAddress("192.0.2.9")!, server: Endpoint(Self.server, 80), virtual: Self.end, count: 4, repeated: 1),
+        HalfOpenCount.Wait(
+          client: IPAddress("192.0.2.6")!, server: Endpoint(IPAddress(v4: Self.server.v4 + 1), 80), virtual: Self.end,
+          count: 4, repeated: 0),
       ])
   }
 
