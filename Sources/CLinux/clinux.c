@@ -122,6 +122,49 @@ int cl_peer(int descriptor, int *process, unsigned *user) {
   return 0;
 }
 
+union descriptor_room {
+  struct cmsghdr header;
+  char room[CMSG_SPACE(64 * sizeof(int))];
+};
+
+int cl_send_descriptors(
+  int socket, const struct sockaddr *to, socklen_t length, const void *text, size_t size, const int *descriptors,
+  int count) {
+  if (count < 0 || count > cl_most_descriptors) return EINVAL;
+  union descriptor_room control;
+  memset(&control, 0, sizeof control);
+  struct iovec part = {(void *)text, size};
+  struct msghdr message = {.msg_name = (void *)to, .msg_namelen = length, .msg_iov = &part, .msg_iovlen = 1};
+  if (count > 0) {
+    const size_t bytes = (size_t)count * sizeof(int);
+    message.msg_control = &control;
+    message.msg_controllen = CMSG_SPACE(bytes);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(bytes);
+    memcpy(CMSG_DATA(header), descriptors, bytes);
+  }
+  return sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? errno : 0;
+}
+
+ssize_t cl_receive_descriptors(int socket, void *text, size_t size, int *descriptors, int *count) {
+  union descriptor_room control;
+  struct iovec part = {text, size};
+  struct msghdr message = {
+    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  *count = 0;
+  const ssize_t length = recvmsg(socket, &message, MSG_CMSG_CLOEXEC);
+  if (length < 0) return -errno;
+  for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    const size_t bytes = header->cmsg_len - CMSG_LEN(0);
+    memcpy(descriptors + *count, CMSG_DATA(header), bytes);
+    *count += (int)(bytes / sizeof(int));
+  }
+  return length;
+}
+
 struct cl_batch {
   struct mmsghdr messages[64];
   struct iovec parts[64];

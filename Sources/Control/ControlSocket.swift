@@ -65,6 +65,9 @@ public final class SocketClaim: Sendable {
     (self.socket, self.lock) = (socket, lock)
   }
 
+  /// Gives the path to whoever wants it.
+  public func release() { lock.release() }
+
   func removeSocket() {
     let file = FilePath(path: socket.path)
     if file.isSocket { file.remove() }

@@ -1,9 +1,11 @@
 import Glibc
+import Synchronization
 
 /// A file that one process has at a time. A process that dies has it no longer, however it died.
 final class FileLock: Sendable {
   private let path: String
   private let descriptor: Int32
+  private let isReleased = Atomic<Bool>(false)
 
   /// Takes the lock; at its end the file is removed.
   ///
@@ -38,7 +40,11 @@ final class FileLock: Sendable {
     case cannot(Int32)
   }
 
-  deinit {
+  deinit { release() }
+
+  /// Gives the lock back; once is enough.
+  func release() {
+    guard !isReleased.exchange(true, ordering: .relaxed) else { return }
     unsafe unlink(path)
     close(descriptor)
   }

@@ -1,6 +1,7 @@
 import CLinux
 import Foundation
 import LVS
+import Synchronization
 
 /// The right to be the lbd of an interface, or of a VLAN on it: two of them would both own its VIPs, and reset each
 /// other's clients.
@@ -9,6 +10,7 @@ import LVS
 /// and takes it away with the process, however that ends. Whoever is refused asks it who has it.
 public final class InterfaceLock: Sendable {
   private let descriptor: Int32
+  private let isReleased = Atomic<Bool>(false)
   /// The interface by its own name, and the VLAN on it.
   public let interface: String
   public let vlan: UInt16?
@@ -39,11 +41,15 @@ public final class InterfaceLock: Sendable {
     }
   }
 
-  /// Ends the thread, which then closes the socket.
-  deinit { shutdown(descriptor, Int32(SHUT_RDWR)) }
+  deinit { release() }
+
+  /// Gives the lock back, in a moment; once is enough. Ends the thread, which then closes the socket.
+  public func release() {
+    if !isReleased.exchange(true, ordering: .relaxed) { shutdown(descriptor, Int32(SHUT_RDWR)) }
+  }
 
   /// An interface may have several names, of which one is its own.
-  private static func trueName(of interface: String) -> String {
+  static func trueName(of interface: String) -> String {
     var name = [CChar](repeating: 0, count: Int(IF_NAMESIZE))
     guard unsafe if_indextoname(if_nametoindex(interface), &name) != nil else { return interface }
     return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
@@ -57,9 +63,10 @@ public final class InterfaceLock: Sendable {
   private static func tell(_ answer: String, _ descriptor: Int32) -> Bool {
     let asker = cl_accept(descriptor)
     guard asker >= 0 else {
+      if asker == -EINVAL { return false }
       // Without descriptors to spare it would fail at once again, and again.
       usleep(100_000)
-      return asker != -EINVAL
+      return true
     }
     // There is room for it in any new socket; one who went is not told.
     _ = unsafe send(asker, answer, answer.utf8.count, Int32(MSG_NOSIGNAL | MSG_DONTWAIT))

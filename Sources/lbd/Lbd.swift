@@ -41,6 +41,7 @@ struct Lbd: AsyncParsableCommand {
     if let state = control.state, state != KeptDirectory.none {
       throw ValidationError("--state does not go with --data-plane kernel, which keeps its state itself")
     }
+    if control.replace { throw ValidationError("--replace does not go with --data-plane kernel") }
     // What the kernel decides by itself, and what cannot be had of it.
     if network.vlan != nil { throw ValidationError("--vlan does not go with --data-plane kernel: name its interface") }
     if network.workers != 1 { throw ValidationError("--workers does not go with --data-plane kernel") }

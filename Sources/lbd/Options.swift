@@ -204,6 +204,17 @@ struct ControlOptions: ParsableArguments {
       """, valueName: "directory|none"), completion: .directory)
   var state: String?
 
+  @Flag(help: "Take over from the lbd that runs at this interface and socket, which then ends.")
+  var replace = false
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      How long what is in the kernel goes on alone when lbd has died and nobody starts it again: the host guard, and the \
+      flows that the XDP program forwards where a service manager keeps it.
+      """, valueName: "seconds"))
+  var orphanLease = 30
+
   @Option(
     help: ArgumentHelp("Serve Prometheus metrics over TCP too.", valueName: "address:port"),
     transform: { try text($0, as: Endpoint.self) })
@@ -213,6 +224,12 @@ struct ControlOptions: ParsableArguments {
     help: ArgumentHelp("trace, debug, info, notice, warning, error or critical.", valueName: "level"),
     completion: .list(Logger.Level.allCases.map(\.rawValue)), transform: level)
   var logLevel = Logger.Level.info
+
+  func validate() throws {
+    if !(3...86_400).contains(orphanLease) {
+      throw ValidationError("--orphan-lease \(orphanLease) is not in 3 to 86400")
+    }
+  }
 }
 
 struct ReplayOptions: ParsableArguments {

@@ -11,16 +11,24 @@ extension Lbd {
   ///
   /// - Parameters:
   ///   - lock: the right to the interface.
+  ///   - stored: what the lbd before this one left open.
   ///   - broker: what runs the commands of health checks.
   func openPlane(
-    _ logger: Logger, at lock: InterfaceLock, _ broker: CommandBroker?
+    _ logger: Logger, at lock: InterfaceLock, _ stored: StoredDescriptors, _ broker: CommandBroker?
   ) async throws(PlaneError) -> (any ForwardingPlane, ControlCore) {
     let events: @Sendable (DirectorEvent) -> Void = { $0.log(to: logger) }
     switch network.dataPlane {
     case .afPacket, .afXDP:
       let kept = KeptDirectory(options: control.state, lock, logger)
+      let told: (String) -> Void = { events(.warning($0)) }
+      if kept?.configuration == nil {
+        stored.discard(because: "there is no state that it belongs to (--state)", told: told)
+      }
+      var options = try planeOptions()
+      options.stored = stored
       let plane = try UserspacePlane(
-        try planeOptions(), keptIn: kept?.directory, resuming: kept?.configuration?.forced, events: events)
+        options, keptIn: kept?.directory, resuming: kept?.configuration?.forced, events: events)
+      stored.discard(because: "it belongs to other options", told: told)
       try await startSync(of: plane)
       var facilities = plane.facilities
       facilities.capture = { filter throws(PlaneError) in try await plane.capture(filter: filter) }
@@ -64,7 +72,7 @@ extension Lbd {
     }
   }
 
-  private func planeOptions() throws(PlaneError) -> UserspacePlane.Options {
+  func planeOptions() throws(PlaneError) -> UserspacePlane.Options {
     var options = UserspacePlane.Options(interface: network.interface ?? "")
     options.address = network.address
     options.vlan = network.vlan
@@ -91,6 +99,7 @@ extension Lbd {
     }
     options.unclaimedReject = vips.unclaimed == .reject
     options.hostGuard = !vips.noHostGuard
+    options.orphanLease = control.orphanLease
     options.syncKey = try sync.key()
     return options
   }

@@ -35,12 +35,14 @@ class Director:
         self.log = self.socket.with_suffix(".log") if host else lab.directory / "lbd.log"
         self.process = None
         self.was_ended = False
+        # What it inherits.
+        self.descriptors = ()
 
     def start(self):
         self.log.unlink(missing_ok=True)
         self.process = self.host.start(
             *self.under, BINARIES / "lbd", "--interface", "eth0", "--socket", self.socket, *self.options, log=self.log,
-            detached=self.lab.detached, error=self.error)
+            detached=self.lab.detached, error=self.error, descriptors=self.descriptors)
         end = time.monotonic() + 30
         while self.lbctl("list", check=False).returncode != 0:
             if self.process.poll() is not None or time.monotonic() > end:

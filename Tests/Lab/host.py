@@ -49,12 +49,14 @@ class Host:
     def run(self, *words, **options):
         return command("ip", "netns", "exec", self.namespace, *words, **options)
 
-    def start(self, *words, log, detached=False, error=None):
-        """Starts a process of this host; its output goes to the file `log`, its errors to `error` if there is one."""
+    def start(self, *words, log, detached=False, error=None, descriptors=()):
+        """Starts a process of this host; its output goes to the file `log`, its errors to `error` if there is one. It
+        inherits the `descriptors`."""
         with open(log, "ab") as output:
             return subprocess.Popen(
                 ["ip", "netns", "exec", self.namespace, *map(str, words)], stdin=subprocess.DEVNULL, stdout=output,
-                stderr=output if error is None else error, start_new_session=detached, preexec_fn=None if detached else end_with_parent)
+                stderr=output if error is None else error, start_new_session=detached, pass_fds=descriptors,
+                preexec_fn=None if detached else end_with_parent)
 
     @contextmanager
     def inside(self):

@@ -45,12 +45,15 @@ def test_both_ways_to_end_it_are_quick(start, how):
     assert time.monotonic() - begin < 5
 
 
-def test_a_kill_leaves_no_guard_and_no_address(lab, start):
+def test_a_kill_leaves_no_guard_for_longer_than_its_lease_and_no_address(lab, start):
     before = traces(lab)
-    director = start()
+    director = start("--orphan-lease", 3)
     director.add_web()
     director.stop(signal.SIGKILL)
-    until(lambda: traces(lab) == before)
+    until(lambda: "expires" not in traces(lab)[0])
+    assert traces(lab)[1:] == before[1:]
+    assert start().stop() == 0
+    assert traces(lab) == before
 
 
 def test_the_socket_of_a_killed_director_is_replaced(lab, start):

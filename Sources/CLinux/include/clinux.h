@@ -122,6 +122,20 @@ int cl_accept(int descriptor);
 /// The process at the other end of a Unix socket, as the kernel knows it; 0 or an errno.
 int cl_peer(int descriptor, int *_Nonnull process, unsigned *_Nonnull user);
 
+/// Descriptors that one message carries at most.
+static const int cl_most_descriptors = 64;
+
+/// Sends a message with descriptors for who receives it, without waiting; 0 or an errno. `to` is null on a socket that is
+/// connected.
+int cl_send_descriptors(
+  int socket, const struct sockaddr *_Nullable to, socklen_t length, const void *_Nonnull text, size_t size,
+  const int *_Nonnull descriptors, int count);
+
+/// Takes a message with the descriptors that came along, which are not inherited; its length or a negative errno.
+/// `descriptors` has room for `cl_most_descriptors`.
+ssize_t cl_receive_descriptors(
+  int socket, void *_Nonnull text, size_t size, int *_Nonnull descriptors, int *_Nonnull count);
+
 /// A UDP socket, or a negative errno: it sends to a group out of an interface, or takes what comes to a group there.
 ///
 /// `family` is AF_INET or AF_INET6; `group` has 4 or 16 bytes.

@@ -92,9 +92,12 @@ public struct IPVSServer: Service {
 
 extension ControlSocket {
   /// Where the family `IPVS` is answered: `/run/lbd.ipvs.sock` for `/run/lbd.sock`.
-  public var ipvs: ControlSocket {
+  public var ipvs: ControlSocket { beside("ipvs") }
+
+  /// Another socket beside this one, told from it by a word.
+  func beside(_ word: String) -> ControlSocket {
     let end = ".sock"
-    return ControlSocket(path.hasSuffix(end) ? path.dropLast(end.count) + ".ipvs" + end : path + ".ipvs")
+    return ControlSocket(path.hasSuffix(end) ? path.dropLast(end.count) + ".\(word)" + end : path + ".\(word)")
   }
 }
 

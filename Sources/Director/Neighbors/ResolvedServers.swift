@@ -77,6 +77,6 @@ final class ResolvedServers: Sendable {
   }
 
   private func set(_ address: IPAddress, _ mac: MACAddress, _ state: State) {
-    for server in state.followers[address] ?? [] { servers[server].mac.store(mac.value, ordering: .relaxed) }
+    for server in state.followers[address] ?? [] { servers.setStation(server, mac) }
   }
 }

@@ -130,11 +130,21 @@ import Synchronization
     }
   }
 
-  /// Keeps nothing from the host's stack any more.
-  func stop() {
-    // The guard's table goes with the process in any case.
-    try? guardian?.protect([])
+  /// Has what goes on alone when the process dies go on for a whole lease from now. To be called every second.
+  func extendLease() {
+    workers.extendLease()
+    do throws(PlaneError) {
+      try guardian?.extend()
+    } catch {
+      // While the workers wait for the interface to come back, so does the guard.
+      if unattached == nil { digest.report(.warning("the host's own stack sees the VIPs' frames: \(error)")) }
+    }
   }
+
+  /// Keeps nothing from the host's stack any more.
+  ///
+  /// - Parameter isSucceeded: whether another process will go on; the guard stays for that one.
+  func stop(isSucceeded: Bool) { guardian?.end(isLeft: isSucceeded) }
 }
 
 extension InterfaceWatch.Change {

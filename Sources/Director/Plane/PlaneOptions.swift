@@ -43,6 +43,12 @@ extension UserspacePlane {
     /// What signs sync datagrams; nil for none.
     public var syncKey: [UInt8]?
 
+    /// Seconds for which what is in the kernel goes on alone when the process has died: the host guard, and the flows
+    /// that the XDP program forwards.
+    public var orphanLease = 30
+    /// Where the workers' sockets wait for the process after this one; nil where they end with it.
+    public var stored: StoredDescriptors?
+
     public init(interface: String) {
       self.interface = interface
     }
@@ -78,6 +84,14 @@ extension UserspacePlane.Options {
     Neighborhood(
       mac: interface.mac, virtual: virtualMAC, addresses: interface.addresses, fixedSender: address, timing: timing,
       peers: peers, neighbors: neighbors)
+  }
+
+  /// Whether a plane could be opened, as far as that can be told while another process has the interface.
+  ///
+  /// - Throws: what hinders it.
+  public func check() throws(PlaneError) {
+    _ = try Interface.read(interface)
+    try requireCapabilities()
   }
 
   /// Asked for ahead, since the library behind the host guard has words of its own for it.

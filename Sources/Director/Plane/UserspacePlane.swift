@@ -43,7 +43,11 @@ public final class UserspacePlane: ForwardingPlane {
     }
     let seed = state?.manifest.seed ?? UInt64.random(in: .min ... .max)
     (self.options, self.digest, self.state) = (options, digest, state)
-    let guardian = options.hostGuard ? try HostGuard(interface: options.interface, vlan: options.vlan) : nil
+    let goesOn = configuration != nil && state?.isFound == true
+    let guardian =
+      options.hostGuard
+      ? try HostGuard(
+        interface: options.interface, vlan: options.vlan, lease: options.orphanLease, goesOn: goesOn) : nil
     let (shared, mailboxes): (SharedTables, [WorkerMailbox])
     var tables: [Parcel<ConnectionTable>] = []
     do throws(SystemError) {
@@ -82,6 +86,9 @@ public final class UserspacePlane: ForwardingPlane {
     startUpkeep()
   }
 
+  /// Whether a process after this one could go on with its connections.
+  public var keepsState: Bool { state != nil }
+
   private func startUpkeep() {
     let tasks = [
       Task { [weak self] in await Self.upkeep { self } }, Task { [weak self] in await Self.watch { self } },
@@ -108,18 +115,31 @@ public final class UserspacePlane: ForwardingPlane {
     for mailbox in mailboxes { mailbox.serversMoved() }
   }
 
-  /// Gives the VIPs up, to another director where one waits for them, and ends all threads. Nothing stays behind.
+  /// Gives the VIPs up, to another director where one waits for them, and ends all threads. Nothing stays behind but
+  /// what a service manager keeps for the process after this one.
   public func stop() async {
     await turns.withTurn {
       await sync.stop()
       await vips.handOver()
-      await beat()
-      workers.group.suspendFlows()
-      upkeep.withLock { tasks in for task in tasks { task.cancel() } }
-      vips.stop()
-      workers.stop()
-      await link.stop()
+      await end(isSucceeded: options.stored?.lasts ?? false)
     }
+  }
+
+  /// Ends all threads, for the process that takes over at once: the VIPs, the guard and what is stored stay as they are.
+  public func leave() async {
+    await turns.withTurn {
+      await sync.stop()
+      await end(isSucceeded: true)
+    }
+  }
+
+  private func end(isSucceeded: Bool) async {
+    await beat()
+    if isSucceeded { workers.group.leave() } else { workers.group.suspendFlows() }
+    upkeep.withLock { tasks in for task in tasks { task.cancel() } }
+    vips.stop()
+    workers.stop()
+    await link.stop(isSucceeded: isSucceeded)
   }
 
   /// Once a second until the plane is gone: templates end, rates move on, what was removed is forgotten.
@@ -131,6 +151,7 @@ public final class UserspacePlane: ForwardingPlane {
       plane.digest.tick(Clock.milliseconds)
       plane.workers.expireTemplates()
       await plane.link.lookAtFlows()
+      await plane.link.extendLease()
       if second % 2 == 0 {
         await plane.workers.settle()
         plane.services.withLock { $0.estimate() }

@@ -16,6 +16,10 @@ struct Attachment<P: Port & ~Copyable>: Sendable {
   var flows: FlowTable?
   /// Whether what it forwards by itself goes out now.
   var transmits: @Sendable () -> Bool = { false }
+  /// Has what the kernel does by itself go on for a whole lease from now.
+  var extend: @Sendable () -> Void = {}
+  /// Has it go on when the ports are closed, where somebody keeps it for the next process.
+  var leave: @Sendable () -> Void = {}
   /// Ports for the time in which the interface can have no others; nil where new ports may be opened beside the old.
   var idle: (@Sendable (Interface) throws(SystemError) -> [Parcel<P>])?
   /// Has the kernel hand over frames for these VIPs, and no others where it can tell so many apart.
@@ -85,26 +89,69 @@ extension Attachment where P == PacketRing {
   /// Frames that the kernel can keep for each worker while that is busy.
   private static var slots: Int { 4096 }
 
-  /// Packet sockets, in a group that shares the frames out by the client's address.
+  /// Packet sockets, in a group that shares the frames out by the client's address: those of an earlier process, with
+  /// what came for them meanwhile, where they are there.
   static func packetRings(_ interface: Interface, _ options: UserspacePlane.Options) throws(PlaneError) -> Attachment {
-    var (boxes, sockets) = ([Parcel<PacketRing>](), [Int32]())
-    do throws(SystemError) {
-      for _ in 0..<options.workers {
-        let port = try open(interface, count: options.workers)
-        sockets.append(port.socket.descriptor.number)
-        boxes.append(Parcel(port))
-      }
-    } catch {
-      throw .unavailable(error.description)
+    var description: String?
+    let opened: Opened
+    if let taken = stored(interface, options, told: { description = $0 }) {
+      opened = taken
+    } else {
+      opened = try available { () throws(SystemError) in try open(interface, options) }
     }
-    let (numbers, vlan, station) = (sockets, options.vlan, options.virtualMAC)
-    return Attachment(ports: boxes, isUnsorted: false, description: nil, interface: interface.name) {
-      owned throws(SystemError) in
+    for (worker, ring) in opened.enumerated() { options.stored?.keep(name(worker, interface, options), ring.socket) }
+    let (numbers, vlan, station) = (opened.map(\.socket), options.vlan, options.virtualMAC)
+    return Attachment(
+      ports: opened.map(\.box), isUnsorted: false, description: description, interface: interface.name
+    ) { owned throws(SystemError) in
       try SocketFilter.attach(for: owned.vips.keys.sorted(), vlan: vlan, station: station) {
         filter throws(SystemError) in
         for socket in numbers { try PacketSocket.attach(filter, to: socket) }
       }
     }
+  }
+
+  private typealias Opened = [(box: Parcel<PacketRing>, socket: Int32)]
+
+  /// What a worker's socket is stored as: all that has to agree for it to be taken over.
+  private static func name(_ worker: Int, _ interface: Interface, _ options: UserspacePlane.Options) -> String {
+    "ring-\(worker)-of-\(options.workers)-\(slots)x\(PacketRing.slotSize(mtu: interface.mtu))"
+  }
+
+  /// Ports of an earlier process's sockets; nil where they are not there, or are not what they should be.
+  private static func stored(
+    _ interface: Interface, _ options: UserspacePlane.Options, told: (String) -> Void
+  ) -> Opened? {
+    let names = (0..<options.workers).map { name($0, interface, options) }
+    let isOfGroup = options.workers > 1
+    let sockets = options.stored?.take(
+      names, unless: { PacketSocket.misfit($0, interface: interface.index, isOfGroup: isOfGroup) }, told: told)
+    guard let sockets else { return nil }
+    var opened: Opened = []
+    do throws(SystemError) {
+      for socket in sockets {
+        var port = try PacketRing(
+          PacketSocket(socket, interface: interface.index), slots: slots, mtu: interface.mtu, isStored: true)
+        try port.goOn()
+        opened.append((Parcel(port), socket))
+      }
+    } catch {
+      options.stored?.giveUp(names, sockets.dropFirst(opened.count + 1))
+      told("what an earlier lbd left open is not used: \(names[opened.count]): \(error)")
+      return nil
+    }
+    told("\(interface.name): goes on with the sockets of the lbd before this one")
+    return opened
+  }
+
+  private static func open(_ interface: Interface, _ options: UserspacePlane.Options) throws(SystemError) -> Opened {
+    var opened: Opened = []
+    for _ in 0..<options.workers {
+      let port = try open(interface, count: options.workers)
+      let socket = port.socket.descriptor.number
+      opened.append((Parcel(port), socket))
+    }
+    return opened
   }
 
   private static func open(_ interface: Interface, count: Int) throws(SystemError) -> PacketRing {

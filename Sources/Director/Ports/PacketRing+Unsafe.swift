@@ -12,6 +12,8 @@ import Synchronization
 /// The metadata (`virtio_net_hdr`) lies right before the frame, so both go out again in one piece. A frame larger than
 /// its slot is queued whole beside the ring and is fetched with a call of its own: only super-frames are, for which
 /// the copying costs more than the call.
+///
+/// In the first slot's reserve stands how far the ring has been read (`Mark`): whoever takes the socket over goes on there.
 @safe struct PacketRing: Port, ~Copyable {
   static let batch = Director.batch
   /// The largest frame that a device hands over: 64 KiB and headers.
@@ -36,6 +38,30 @@ import Synchronization
     var metadata = FrameMetadata()
   }
 
+  /// How far the ring has been read, for the process after this one.
+  private struct Mark {
+    /// In the reserve, where neither the kernel nor a tag that is put back ever writes.
+    static let place = 56
+
+    /// The first slot that was not read yet.
+    var head: Int
+    /// Slots before it that are about to be given back: their frames have gone out.
+    var returning = 0
+    /// Whether frames beside the ring have been fetched for slots from `head` on.
+    var isTorn = false
+
+    init(head: Int) { self.head = head }
+
+    init(_ word: UInt64) {
+      head = Int(word & 0xffff_ffff)
+      (returning, isTorn) = (Int(word >> 32 & 0xffff), word >> 48 & 1 != 0)
+    }
+
+    var word: UInt64 {
+      UInt64(head) | UInt64(returning) << 32 | (isTorn ? 1 << 48 : 0)
+    }
+  }
+
   let socket: PacketSocket
   private let ring: Mapping
   private let large: Mapping
@@ -49,13 +75,24 @@ import Synchronization
   private var queued = 0
   private var largeUsed = 0
 
+  /// The size of a slot that an ordinary packet fits into.
+  static func slotSize(mtu: Int) -> Int {
+    var slotSize = 2048
+    while slotSize < mtu + 256 { slotSize *= 2 }
+    return slotSize
+  }
+
   /// - Parameters:
   ///   - slots: how many frames the kernel can keep while the worker is busy; a power of two.
   ///   - mtu: the largest ordinary packet; larger ones take the way beside the ring.
-  init(_ socket: consuming PacketSocket, slots: Int, mtu: Int) throws(SystemError) {
-    var slotSize = 2048
-    while slotSize < mtu + 256 { slotSize *= 2 }
-    let ring = try socket.makeRing(slots: slots, slotSize: slotSize, reserve: 16)
+  ///   - isStored: whether the socket was an earlier process's, and has such a ring; `goOn` has to follow.
+  /// - Throws: where it has none.
+  init(_ socket: consuming PacketSocket, slots: Int, mtu: Int, isStored: Bool = false) throws(SystemError) {
+    let slotSize = Self.slotSize(mtu: mtu)
+    let ring =
+      isStored
+      ? try Mapping(descriptor: socket.descriptor.number, size: slots * slotSize)
+      : try socket.makeRing(slots: slots, slotSize: slotSize)
     let large = try Mapping(size: Self.batch * Self.largest)
     guard let batch = unsafe cl_batch_create() else { throw SystemError("memory for a batch", code: ENOMEM) }
     unsafe outgoing = batch
@@ -103,6 +140,7 @@ import Synchronization
       return unsafe Self.loan(slot + offset, captured, slotSize &- offset, tag)
     }
     guard status & Status.copied != 0 else { return unsafe Loan(start: slot + offset, tag: tag) }
+    if largeUsed == 0 { leave(Mark(head: head), isTorn: true) }
     let place = unsafe large.base + largeUsed &* Self.largest
     largeUsed &+= 1
     // Room in front for a tag.
@@ -181,10 +219,85 @@ import Synchronization
       }
     }
     queued = 0
-    for index in 0..<count { unsafe Self.status(slot(index)).pointee.store(Status.kernel, ordering: .releasing) }
-    head = (head &+ count) & (slots &- 1)
-    count = 0
+    giveBack()
     return Losses(refused: refused)
+  }
+
+  /// Gives the batch's slots to the kernel; a process that dies amid that has the next one do it.
+  @inline(__always)
+  private mutating func giveBack() {
+    let first = head
+    head = (head &+ count) & (slots &- 1)
+    leave(Mark(head: head), returning: count)
+    for index in 0..<count {
+      let slot = unsafe ring.base + ((first &+ index) & (slots &- 1)) &* slotSize
+      unsafe Self.status(slot).pointee.store(Status.kernel, ordering: .releasing)
+    }
+    leave(Mark(head: head))
+    count = 0
+  }
+
+  private var mark: UnsafeMutablePointer<Atomic<UInt64>> {
+    unsafe (ring.base + Mark.place).assumingMemoryBound(to: Atomic<UInt64>.self)
+  }
+
+  @inline(__always)
+  private func leave(_ mark: Mark, returning: Int = 0, isTorn: Bool = false) {
+    var mark = mark
+    (mark.returning, mark.isTorn) = (returning, isTorn)
+    unsafe self.mark.pointee.store(mark.word, ordering: .releasing)
+  }
+
+  // MARK: After another process
+
+  /// Milliseconds in which a frame that the kernel is about to write has been written.
+  private static let patience = 100
+
+  /// Goes on where an earlier process was in the ring. Frames that it was at come again.
+  ///
+  /// - Throws: where what lies there is no such ring's.
+  mutating func goOn() throws(SystemError) {
+    let mark = unsafe Mark(self.mark.pointee.load(ordering: .acquiring))
+    guard mark.head < slots, mark.returning <= Self.batch else { throw Self.strange }
+    head = mark.head
+    for index in 0..<mark.returning {
+      unsafe Self.status(slot(index - mark.returning)).pointee.store(Status.kernel, ordering: .releasing)
+    }
+    // Which of the frames beside the ring belong to which slots is not known any more: they are lost.
+    if mark.isTorn { for _ in 0..<slots { if unsafe socket.receive(into: large.base, Self.largest) == nil { break } } }
+    try readOver(isTorn: mark.isTorn)
+    leave(Mark(head: head))
+  }
+
+  /// Looks at what waits: frames lie one behind the other from `head` on, within their slots.
+  private func readOver(isTorn: Bool) throws(SystemError) {
+    for _ in 0..<Self.patience {
+      let waiting = waiting(from: 0)
+      for index in 0..<waiting {
+        let slot = unsafe slot(index)
+        let captured = unsafe Int(slot.load(fromByteOffset: 8, as: UInt32.self))
+        let offset = unsafe Int(slot.load(fromByteOffset: 12, as: UInt16.self))
+        guard offset > Mark.place + Self.metadata, offset + captured <= slotSize else { throw Self.strange }
+        guard isTorn else { continue }
+        let status = unsafe Self.status(slot).pointee.load(ordering: .relaxed)
+        unsafe Self.status(slot).pointee.store(status & ~Status.copied, ordering: .relaxed)
+      }
+      // One that is behind a gap will be before it: the kernel fills the gap just now.
+      if !(waiting + 1..<slots).contains(where: { isWaiting($0) }) { return }
+      usleep(1_000)
+    }
+    throw Self.strange
+  }
+
+  private static var strange: SystemError { SystemError("a ring that another process left", code: EBADMSG) }
+
+  private func isWaiting(_ index: Int) -> Bool {
+    unsafe Self.status(slot(index)).pointee.load(ordering: .acquiring) & Status.user != 0
+  }
+
+  /// Frames that wait one behind the other.
+  private func waiting(from first: Int) -> Int {
+    (first..<slots).first { !isWaiting($0) } ?? slots
   }
 
   func copy(_ index: Int) -> KeptFrame {

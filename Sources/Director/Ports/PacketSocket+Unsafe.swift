@@ -19,6 +19,12 @@ struct PacketSocket: ~Copyable {
     self.interface = interface
   }
 
+  /// Takes over a socket of an earlier process, with all that was set of it. It has to be one of ours (`misfit`).
+  init(_ descriptor: Int32, interface: UInt32) throws(SystemError) {
+    self.descriptor = try Descriptor(descriptor, call: "packet socket")
+    self.interface = interface
+  }
+
   /// Opens a socket that only sends.
   static func outlet(of interface: UInt32) throws(SystemError) -> PacketSocket {
     let socket = try PacketSocket(interface: interface)
@@ -83,10 +89,13 @@ struct PacketSocket: ~Copyable {
     }
   }
 
+  /// Bytes before each frame in the ring that the kernel leaves alone.
+  private static let reserve: Int32 = 16
+
   /// Sets up the receive ring. Frames too large for a slot are queued whole beside it.
-  func makeRing(slots: Int, slotSize: Int, reserve: Int) throws(SystemError) -> Mapping {
+  func makeRing(slots: Int, slotSize: Int) throws(SystemError) -> Mapping {
     try descriptor.set(Self.packetLevel, PACKET_VERSION, Self.version2, call: "PACKET_VERSION")
-    try descriptor.set(Self.packetLevel, PACKET_RESERVE, UInt32(reserve), call: "PACKET_RESERVE")
+    try descriptor.set(Self.packetLevel, PACKET_RESERVE, Self.reserve, call: "PACKET_RESERVE")
     try descriptor.set(Self.packetLevel, PACKET_COPY_THRESH, Int32(1), call: "PACKET_COPY_THRESH")
     let block = max(slotSize, 1 << 16)
     let request = tpacket_req(
@@ -154,6 +163,45 @@ struct PacketSocket: ~Copyable {
     var length = socklen_t(MemoryLayout<tpacket_stats>.size)
     let result = unsafe getsockopt(descriptor.number, Self.packetLevel, PACKET_STATISTICS, &statistics, &length)
     return result == 0 ? statistics.tp_drops : 0
+  }
+
+  /// Why a descriptor that an earlier process left is none of a worker's sockets at this interface; nil where it is one.
+  ///
+  /// - Parameter isOfGroup: whether the worker is one of several.
+  static func misfit(_ descriptor: Int32, interface: UInt32, isOfGroup: Bool) -> String? {
+    func option(_ level: Int32, _ name: Int32) -> Int32? {
+      var (value, length) = (Int32(0), socklen_t(MemoryLayout<Int32>.size))
+      return unsafe getsockopt(descriptor, level, name, &value, &length) == 0 ? value : nil
+    }
+    guard option(SOL_SOCKET, SO_DOMAIN) == AF_PACKET, option(SOL_SOCKET, SO_TYPE) == Int32(SOCK_RAW.rawValue) else {
+      return "it is no packet socket"
+    }
+    guard NetworkNamespace.cookie(of: descriptor) == NetworkNamespace.current else {
+      return "it is of another network namespace"
+    }
+    let place = place(of: descriptor)
+    guard place?.interface == interface else { return "it is at another interface" }
+    guard place?.type == UInt16(ETH_P_ALL) else { return "it takes other frames" }
+    guard option(packetLevel, PACKET_VERSION) == version2, option(packetLevel, PACKET_RESERVE) == reserve,
+      option(packetLevel, PACKET_VNET_HDR) == 1
+    else { return "its ring is laid out otherwise" }
+    guard let group = option(packetLevel, PACKET_FANOUT), (group != 0) == isOfGroup else {
+      return "it shares frames out otherwise"
+    }
+    return nil
+  }
+
+  /// Where a packet socket is bound to, and to which type of frames.
+  private static func place(of descriptor: Int32) -> (interface: UInt32, type: UInt16)? {
+    var address = sockaddr_ll()
+    var length = socklen_t(MemoryLayout<sockaddr_ll>.size)
+    let result = unsafe withUnsafeMutablePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        unsafe getsockname(descriptor, $0, &length)
+      }
+    }
+    guard result == 0, address.sll_ifindex > 0 else { return nil }
+    return (UInt32(address.sll_ifindex), UInt16(bigEndian: address.sll_protocol))
   }
 
   private static func withProgram(_ filter: SocketFilter, _ body: (sock_fprog) throws(SystemError) -> Void)

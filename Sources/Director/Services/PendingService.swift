@@ -70,6 +70,6 @@ extension ServerTable {
   fileprivate func set(_ server: RealServer, at number: UInt32) {
     setThresholds(number, upper: server.upperThreshold, lower: server.lowerThreshold)
     self[number].isQuiesced.store(server.weight.effective == 0, ordering: .relaxed)
-    if let mac = server.mac { self[number].mac.store(mac.value, ordering: .relaxed) }
+    if let mac = server.mac { setStation(number, mac) }
   }
 }

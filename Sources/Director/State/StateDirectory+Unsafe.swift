@@ -29,7 +29,7 @@ public final class StateDirectory: Sendable {
       boot: SystemFile.text("/proc/sys/kernel/random/boot_id") ?? "", machine: SystemFile.text("/etc/machine-id") ?? "",
       interface: interface, vlan: vlan ?? 0)
     let name = interface + (vlan.map { ".\($0)" } ?? "")
-    path = "\(parent)/\(name)@\(Self.namespace)"
+    path = "\(parent)/\(name)@\(NetworkNamespace.current)"
     for directory in [parent, path] { try Self.make(directory) }
     try Self.check(path)
     do throws(StateManifest.Refusal) {
@@ -48,18 +48,6 @@ public final class StateDirectory: Sendable {
     let manifest = try StateManifest(sealed, at: place)
     if let sealed = read("\(path)/\(configurationName)"), SealedText.open(sealed) == nil { throw .damaged }
     return manifest
-  }
-
-  /// The network namespace, of which each has its own interfaces: by its cookie, which no other has until the next
-  /// boot; by its inode where the kernel does not tell that (before 5.14).
-  private static var namespace: UInt64 {
-    let asking = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    defer { close(asking) }
-    var cookie: UInt64 = 0
-    var length = socklen_t(MemoryLayout<UInt64>.size)
-    if unsafe getsockopt(asking, SOL_SOCKET, cl_netns_cookie, &cookie, &length) == 0 { return cookie }
-    var facts = stat()
-    return unsafe stat("/proc/self/ns/net", &facts) == 0 ? UInt64(facts.st_ino) : 0
   }
 
   private static func make(_ directory: String) throws(PlaneError) {

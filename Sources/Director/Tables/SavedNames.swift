@@ -110,6 +110,8 @@ struct SavedServer: BitwiseCopyable {
   var upper: UInt32 = 0
   var lower: UInt32 = 0
   private var overload: UInt32 = 0
+  /// The server's Ethernet address, as it was last known; 0 where it was not.
+  var mac: UInt64 = 0
 
   init() {}
 

@@ -105,6 +105,8 @@ struct ServerRecord: ~Copyable {
       self[number].idleSince = TimerWheel.reached(idleSince, by: now) ? idleSince : now
       (self[number].upper, self[number].lower) = (saved[Int(number)].upper, saved[Int(number)].lower)
       self[number].isOverloaded = saved[Int(number)].isOverloaded
+      let mac = MACAddress(saved[Int(number)].mac & 0xffff_ffff_ffff)
+      if mac.isStation { self[number].mac.store(mac.value, ordering: .relaxed) }
     }
     used = servers.map { $0.number + 1 }.max() ?? 0
     let known = Set(servers.map(\.number))
@@ -116,6 +118,12 @@ struct ServerRecord: ~Copyable {
     let before = self[number].isOverloaded
     self[number].updateOverload()
     if self[number].isOverloaded != before { saved[Int(number)].isOverloaded = !before }
+  }
+
+  /// The server is at this station; `zero`: nobody knows where.
+  func setStation(_ number: UInt32, _ mac: MACAddress) {
+    self[number].mac.store(mac.value, ordering: .relaxed)
+    saved[Int(number)].mac = mac.value
   }
 
   /// What the operator set as thresholds.

@@ -14,6 +14,10 @@ protocol WorkerGroup: Sendable {
   var forwardsFlows: Bool { get }
   /// Looks again whether the interface can do that. To be called about once a second.
   func lookAtFlows()
+  /// Has what the kernel does by itself go on for a whole lease from now.
+  func extendLease()
+  /// Has it go on after `stop`, where somebody keeps it for the next process.
+  func leave()
   /// Has all workers go on at another interface. They get nothing before the next filter. On the caller's actor, since
   /// the kernel takes its time.
   func rebind(_ interface: Interface, isolation: isolated any Actor) async throws(PlaneError)
@@ -119,6 +123,9 @@ final class WorkerThreads<P: Port & ~Copyable>: WorkerGroup {
         : "\(name) cannot transmit from XDP (a veth can while gro is on at its other end): "
           + "all flows go through the workers")
   }
+
+  func extendLease() { attachment.withLock(\.extend)() }
+  func leave() { attachment.withLock(\.leave)() }
 
   func suspendFlows() {
     suspensions.withLock { count in

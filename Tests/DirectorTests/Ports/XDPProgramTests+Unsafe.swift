@@ -12,6 +12,7 @@ import Testing
   private let object: OpaquePointer
   private let program: Int32
   let flows: FlowTable
+  let settings: XDPSettings
 
   /// - Returns: nil where this process may not load one.
   init?(_ owned: OwnedVIPs, vlan: UInt16? = nil) throws {
@@ -21,6 +22,8 @@ import Testing
     unsafe (self.object, self.program) = (object, program)
     let table: (String) -> Int32 = { unsafe bpf_object__find_map_fd_by_name(object, $0) }
     let settings = XDPSettings(table("settings"), buckets: buckets, seed: seed)
+    settings.extend(to: .max)
+    self.settings = settings
     try settings.set(station: owned.station, link: owned.link, vlan: vlan)
     for (vip, number) in owned.vips {
       let (key, value) = (XDPProgram.key(vip), native(number))
@@ -139,6 +142,19 @@ struct XDPProgramTests {
         #expect(action == LoadedProgram.passed && result == other)
       }
     }
+  }
+
+  @Test(
+    "Nothing is done for a director whose lease has run out", .enabled(if: mayLoad, "needs CAP_BPF: run it as root"))
+  func lease() throws {
+    let (director, program) = try Self.pair()
+    let frame = Self.frame(1, isV4: true).udp(from: 9, to: 53)
+    program.settings.extend(to: Clock.nanoseconds - 1_000_000_000)
+    let (action, result) = try program.run(frame)
+    #expect(action == LoadedProgram.passed && result == frame)
+    program.settings.extend(to: Clock.nanoseconds + 60_000_000_000)
+    let (later, forwarded) = try program.run(frame)
+    #expect(later == LoadedProgram.sent && forwarded == director.process(frame).frame)
   }
 
   private static func compare(_ director: TestDirector, _ program: LoadedProgram) throws {

@@ -128,7 +128,7 @@ struct DamageTests {
   @Test("the layout of what outlives the process")
   func layout() {
     #expect(StateManifest.layout == 1)
-    #expect(StateManifest.records == [56, 32, 80, 56, 32, 32])
+    #expect(StateManifest.records == [56, 32, 88, 56, 32, 32])
     #expect(Connection.lanePlace == 54)
     #expect(MemoryLayout<Connection>.offset(of: \.flags) == 53)
     #expect(MemoryLayout<Connection>.offset(of: \.seal) == 55)

@@ -1,3 +1,4 @@
+import Glibc
 import LVS
 
 /// How AF_XDP is used.
@@ -27,16 +28,27 @@ extension Attachment where P == XDPPort {
         "\(interface.name) takes VLAN tags out of frames, where no XDP program sees them: "
           + "ethtool -K \(interface.name) rxvlan off, or use --data-plane af-packet")
     }
-    let program = try XDPProgram(interface, isGeneric: mode == .generic, flows: flows(options))
+    let name = "xdp-\(mode == .generic ? "generic" : "native")"
+    var doubt: String?
+    let stored = options.stored?.take(
+      [name], unless: { XDPProgram.misfit($0, interface: interface.index) }, told: { doubt = $0 })?.first
+    let origin = doubt.map { "; \($0)" } ?? (stored == nil ? "" : "; goes on with the link of the lbd before this one")
+    let program = try XDPProgram(
+      interface, isGeneric: mode == .generic, flows: flows(options), lease: options.orphanLease, stored: stored)
+    if let number = program.number { options.stored?.keep(name, number) }
     do throws(SystemError) {
       let queues = interface.queues
-      let (ports, copying) = try open(interface, mode, queues: queues, bells: bells, program.flows)
+      let (ports, copying) = try patiently(stored != nil) { () throws(SystemError) in
+        try open(interface, mode, queues: queues, bells: bells, program.flows)
+      }
       for port in ports { for (queue, socket) in port.sockets { try program.redirect(queue: queue, to: socket) } }
       let kind = "\(mode == .generic ? "generic" : "native") mode, \(copying == .copy ? "copying" : "zero-copy")"
       return Attachment(
         ports: ports.map(\.box), isUnsorted: bells.count > 1,
-        description: "AF_XDP on \(interface.name): \(kind), \(queues) receive queue\(queues == 1 ? "" : "s")",
+        description: "AF_XDP on \(interface.name): \(kind), \(queues) receive queue\(queues == 1 ? "" : "s")"
+          + origin,
         interface: interface.name, flows: program.flows, transmits: { program.transmits },
+        extend: { program.extend() }, leave: { program.leave() },
         idle: { interface throws(SystemError) in try idle(interface, bells: bells) },
         filter: { owned throws(SystemError) in
           try program.redirect(owned, vlan: options.vlan)
@@ -45,6 +57,21 @@ extension Attachment where P == XDPPort {
     } catch {
       throw .unavailable(error.description)
     }
+  }
+
+  /// Tries again for a while as long as queues are another process's, whose end takes the kernel a moment.
+  private static func patiently<Value>(
+    _ isTakingOver: Bool, _ body: () throws(SystemError) -> Value
+  ) throws(SystemError) -> Value {
+    for _ in 0..<(isTakingOver ? 1_000 : 0) {
+      do throws(SystemError) {
+        return try body()
+      } catch {
+        guard error.code == EBUSY else { throw error }
+        usleep(1_000)
+      }
+    }
+    return try body()
   }
 
   /// Flows that are offloaded at most, in 64 bytes each of the kernel's memory, which is taken at once: a quarter of the

@@ -1,12 +1,18 @@
 import CBPF
 import Glibc
 import LVS
+import Synchronization
 
 /// The XDP program at an interface (`redirect.bpf.c`) and its tables. The kernel takes it off when this process ends,
-/// however it ends, since it is attached by a link that only the process holds.
+/// however it ends, since it is attached by a link that only the process holds; where somebody keeps the link, it goes on
+/// with the flows that it knows until its lease has run out, or the next process puts its own in its place.
 @safe final class XDPProgram: @unchecked Sendable {
   private let object: OpaquePointer
-  private let link: Descriptor
+  private var link: Descriptor?
+  /// What the link is to lead to with the next `redirect`: it leads to an earlier process's program still.
+  private var awaited: Int32?
+  private let isLeft = Atomic<Bool>(false)
+  private let lease: UInt64
   private let vips: Int32
   private let sockets: Int32
   private let settings: XDPSettings
@@ -21,7 +27,12 @@ import LVS
   /// - Parameters:
   ///   - isGeneric: in the network stack rather than in the driver.
   ///   - flows: how many flows are to be forwarded by the program itself, 0 for none.
-  init(_ interface: Interface, isGeneric: Bool, flows: Int) throws(PlaneError) {
+  ///   - lease: seconds for which it goes on from the last `extend` on.
+  ///   - stored: the link of an earlier process, this one's from now on. That one's program is there until the first
+  ///     `redirect`.
+  init(
+    _ interface: Interface, isGeneric: Bool, flows: Int, lease: Int, stored: Int32? = nil
+  ) throws(PlaneError) {
     unsafe libbpf_set_print(nil)
     let buckets = FlowTable.buckets(for: flows)
     // The plain one for kernels that do not tell a program of tags, and for generic mode, which cannot.
@@ -31,22 +42,25 @@ import LVS
       throw .unavailable(
         "the kernel refused the XDP program (\(SystemError("bpf").description)): use --data-plane af-packet")
     }
-    var options = unsafe bpf_link_create_opts()
-    unsafe options.sz = unsafe MemoryLayout<bpf_link_create_opts>.size
-    unsafe options.flags = UInt32(isGeneric ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE)
-    let number = unsafe bpf_link_create(program, Int32(interface.index), BPF_XDP, &options)
-    guard number >= 0, let link = try? Descriptor(number, call: "XDP link") else {
-      let code = errno
+    do throws(SystemError) {
+      if let stored {
+        link = try Descriptor(stored, call: "XDP link")
+      } else {
+        link = try Self.attach(program, interface.index, isGeneric)
+      }
+    } catch {
       unsafe bpf_object__close(object)
-      throw Self.refusal(code, interface)
+      throw Self.refusal(error.code, interface)
     }
     unsafe self.object = object
-    self.link = link
+    awaited = stored == nil ? nil : program
+    self.lease = UInt64(lease) * 1_000_000_000
     let table: (String) -> Int32 = { unsafe bpf_object__find_map_fd_by_name(object, $0) }
     (vips, sockets) = (table("vips"), table("sockets"))
     let seed = UInt64.random(in: .min ... .max)
     let settings = XDPSettings(table("settings"), buckets: buckets, seed: seed)
     self.settings = settings
+    settings.extend(to: Clock.nanoseconds + self.lease)
     (self.interface, self.isGeneric) = (interface.index, isGeneric)
     // A kernel that maps no such table has its flows forwarded by lbd, which `lbd` tells at its start.
     guard flows > 0, let memory = try? Mapping(descriptor: table("flows"), size: buckets * FlowTable.bucketSize) else {
@@ -60,7 +74,47 @@ import LVS
   var transmits: Bool { isGeneric || DeviceFeatures.transmitsFromXDP(interface) }
 
   deinit {
+    if !isLeft.load(ordering: .relaxed), let number = link?.number { _ = bpf_link_detach(number) }
     unsafe bpf_object__close(object)
+  }
+
+  /// The link, for whoever is to keep it.
+  var number: Int32? { link?.number }
+
+  /// Has the program go on for a whole lease from now.
+  func extend() { settings.extend(to: Clock.nanoseconds + lease) }
+
+  /// Has the program go on where somebody keeps the link.
+  func leave() { isLeft.store(true, ordering: .relaxed) }
+
+  private static func attach(
+    _ program: Int32, _ interface: UInt32, _ isGeneric: Bool
+  ) throws(SystemError) -> Descriptor {
+    var options = unsafe bpf_link_create_opts()
+    unsafe options.sz = unsafe MemoryLayout<bpf_link_create_opts>.size
+    unsafe options.flags = UInt32(isGeneric ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE)
+    return try Descriptor(unsafe bpf_link_create(program, Int32(interface), BPF_XDP, &options), call: "XDP link")
+  }
+
+  /// Why a descriptor that an earlier process left is no link of an XDP program at this interface; nil where it is one.
+  static func misfit(_ descriptor: Int32, interface: UInt32) -> String? {
+    var info = bpf_link_info()
+    var size = UInt32(MemoryLayout<bpf_link_info>.size)
+    guard unsafe bpf_obj_get_info_by_fd(descriptor, &info, &size) == 0, info.type == BPF_LINK_TYPE_XDP.rawValue else {
+      return "it is no link of an XDP program"
+    }
+    return info.xdp.ifindex == interface ? nil : "it is at another interface"
+  }
+
+  /// Puts this program in the place of the earlier process's, at one moment.
+  private func replaceEarlier() throws(SystemError) {
+    guard let program = awaited, let number = link?.number else { return }
+    awaited = nil
+    guard bpf_link_update(number, program, nil) != 0 else { return }
+    // One that cannot be replaced goes, and the link with it.
+    _ = bpf_link_detach(number)
+    link = nil
+    link = try Self.attach(program, interface, isGeneric)
   }
 
   /// Loads one of the object's programs and none else.
@@ -128,6 +182,7 @@ import LVS
       _ = unsafe bpf_map_delete_elem(vips, key)
       redirected[vip] = nil
     }
+    try replaceEarlier()
   }
 
   /// Redirects the frames of a receive queue to a socket.

@@ -11,6 +11,7 @@ final class XDPSettings: Sendable {
     var vlan: UInt16 = 0
     var mtu: UInt16 = 0
     var generation: UInt32 = 0
+    var lease: UInt64 = 0
   }
 
   private let table: Int32
@@ -41,6 +42,15 @@ final class XDPSettings: Sendable {
     }
   }
 
+  /// Says until when, in nanoseconds, the program may go on if nothing more is heard.
+  func extend(to lease: UInt64) {
+    values.withLock { values in
+      values.lease = lease
+      // As below.
+      try? write(values)
+    }
+  }
+
   /// Says which flows are current; 0: none are.
   func publish(generation: UInt32) {
     values.withLock { values in
@@ -55,6 +65,7 @@ final class XDPSettings: Sendable {
     var record = octets(values.stations.0) + octets(values.stations.1) + octets(values.source)
     record += native(values.vlan) + native(values.mtu) + native(UInt16(0))
     record += native(values.generation) + native(mask) + native(seed)
+    record += native(values.lease)
     guard unsafe bpf_map_update_elem(table, native(UInt32(0)), record, 0) == 0 else {
       throw SystemError("settings of the XDP program")
     }

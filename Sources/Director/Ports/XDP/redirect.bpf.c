@@ -39,6 +39,8 @@ struct settings {
   __u32 generation;
   __u32 mask;
   __u64 seed;
+  // Until when the director is known to be alive, in nanoseconds (CLOCK_MONOTONIC): nothing is done for one that is not.
+  __u64 lease;
 };
 
 struct {
@@ -103,6 +105,7 @@ static __always_inline enum fate fate(struct xdp_md *frame, const struct tag *ou
   const __u32 only = 0;
   const struct settings *mine = bpf_map_lookup_elem(&settings, &only);
   if (!mine || !(is_station(ethernet, mine->stations[0]) || is_station(ethernet, mine->stations[1]))) return PASSES;
+  if (bpf_ktime_get_coarse_ns() > mine->lease) return PASSES;
 
   const struct tag *inside = start + offsetof(struct ethhdr, h_proto);
   const bool is_tagged = inside->protocol == bpf_htons(ETH_P_8021Q);
