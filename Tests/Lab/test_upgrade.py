@@ -14,10 +14,11 @@ from director import BINARIES, ON_EVERY_DATA_PLANE, service
 from lab import VIP
 from manager import Manager
 from test_lifecycle import disturbances
+from test_offload import Stage, add_datagrams, is_theirs, packet
 from test_state import Sessions, place, state
 from traffic import Beside, Session, spread
 from waiting import until
-from wire import SO_RCVBUFFORCE, Wire
+from wire import SO_RCVBUFFORCE, Wire, gather
 
 pytestmark = ON_EVERY_DATA_PLANE
 
@@ -241,6 +242,63 @@ def test_the_lease_is_renewed_and_a_guard_that_somebody_took_away_is_put_back(la
         assert is_guarded(lab.director)
     lab.director.run("nft", "flush", "ruleset")
     until(lambda: is_guarded(lab.director) and VIP in lab.director.run("nft", "list", "ruleset").stdout)
+
+
+# Flows that the XDP program forwards by itself
+
+
+@pytest.fixture
+def offloading(data_plane, lab, start, state, manager):
+    """A director whose XDP program forwards flows, kept by a service manager."""
+    if data_plane != "af-xdp":
+        pytest.skip(f"{data_plane}: the kernel forwards nothing by itself")
+    return add_datagrams(lab, start("--state", state, "--orphan-lease", 3, under=manager.words()))
+
+
+def test_flows_of_the_xdp_program_go_on_without_a_director_until_the_lease_is_over(lab, offloading, manager):
+    with Stage(lab, offloading) as stage:
+        server = stage.establish()
+        assert list(manager.hear()) == ["xdp-native"]
+        offloading.stop(signal.SIGKILL)
+        begin = time.monotonic()
+        stage.send(*[packet(number) for number in range(50)])
+        if time.monotonic() - begin < 2:
+            assert [len(frames) for frames in stage.arrived(50)] == [50 * (number == server) for number in range(3)]
+
+        def is_over():
+            stage.send(packet())
+            return not any(gather(stage.servers, 1, is_theirs, 0.3))
+
+        until(is_over)
+        manager.start(offloading)
+        assert "goes on with the link" in offloading.output()
+        assert stage.establish() == server
+
+
+class Datagrams(Beside):
+    """One flow's datagrams, all the time."""
+
+    def __init__(self, stage):
+        super().__init__()
+        self.stage, self.count = stage, 0
+
+    def _run(self):
+        while not self._leaving.is_set():
+            self.stage.send(packet(self.count))
+            self.count += 1
+            time.sleep(0.005)
+
+
+def test_flows_of_the_xdp_program_lose_nothing_when_another_takes_over(lab, offloading):
+    with Stage(lab, offloading) as stage:
+        server = stage.establish()
+        with Datagrams(stage) as datagrams:
+            replace(offloading)
+            before = datagrams.count
+            until(lambda: datagrams.count > before + 20)
+        arrived = stage.arrived(datagrams.count)
+        payloads = [frame.ip.payload[-6:] for frame in arrived[server]]
+        assert payloads == [b"%06d" % number for number in range(datagrams.count)]
 
 
 # Taking over
