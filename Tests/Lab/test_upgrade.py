@@ -145,6 +145,19 @@ def test_frames_that_come_while_there_is_no_director_wait_for_the_next(packet_so
     assert again <= (3 * workers * BATCH if how == signal.SIGKILL else 0)
 
 
+def test_as_many_frames_wait_as_fit_into_the_ring_and_none_comes_out_of_order(packet_sockets, lab, start, state, manager):
+    director = add_datagrams(lab, start("--state", state, under=manager.words()))
+    until(lambda: all(row["mac"] for row in director.json("neighbors")))
+    with Stage(lab, director) as stage:
+        assert stage.goes_to(packet(0))
+        director.stop(signal.SIGKILL)
+        stage.send(*[packet(number) for number in range(6000)])
+        manager.start(director)
+        arrived, = [frames for frames in stage.arrived(4096) if frames]
+        assert [frame.ip.payload[-6:] for frame in arrived] == [b"%06d" % number for number in range(4096)]
+        assert stage.goes_to(packet(0))
+
+
 def test_sockets_without_the_state_that_they_belong_to_are_given_up(packet_sockets, lab, start, state, manager):
     director = start("--state", state, under=manager.words())
     director.add_web()

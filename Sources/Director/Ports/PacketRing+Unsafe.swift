@@ -272,7 +272,7 @@ import Synchronization
   /// Looks at what waits: frames lie one behind the other from `head` on, within their slots.
   private func readOver(isTorn: Bool) throws(SystemError) {
     for _ in 0..<Self.patience {
-      let waiting = waiting(from: 0)
+      let waiting = waiting
       for index in 0..<waiting {
         let slot = unsafe slot(index)
         let captured = unsafe Int(slot.load(fromByteOffset: 8, as: UInt32.self))
@@ -282,8 +282,10 @@ import Synchronization
         let status = unsafe Self.status(slot).pointee.load(ordering: .relaxed)
         unsafe Self.status(slot).pointee.store(status & ~Status.copied, ordering: .relaxed)
       }
-      // One that is behind a gap will be before it: the kernel fills the gap just now.
-      if !(waiting + 1..<slots).contains(where: { isWaiting($0) }) { return }
+      // The kernel fills a gap just now, or is about to.
+      guard let behind = (waiting..<slots).first(where: { isWaiting($0) }), behind > waiting, !isWaiting(waiting) else {
+        return
+      }
       usleep(1_000)
     }
     throw Self.strange
@@ -296,9 +298,7 @@ import Synchronization
   }
 
   /// Frames that wait one behind the other.
-  private func waiting(from first: Int) -> Int {
-    (first..<slots).first { !isWaiting($0) } ?? slots
-  }
+  private var waiting: Int { (0..<slots).first { !isWaiting($0) } ?? slots }
 
   func copy(_ index: Int) -> KeptFrame {
     precondition(index < count)
