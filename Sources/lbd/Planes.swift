@@ -25,7 +25,8 @@ extension Lbd {
         stored.discard(because: "there is no state that it belongs to (--state)", told: told)
       }
       var options = try planeOptions()
-      options.stored = stored
+      // Of use together with what lbd knows alone.
+      if kept != nil { options.stored = stored }
       let plane = try UserspacePlane(
         options, keptIn: kept?.directory, resuming: kept?.configuration?.forced, events: events)
       stored.discard(because: "it belongs to other options", told: told)

@@ -237,7 +237,7 @@ def test_without_a_place_for_state_there_is_one_line_and_forwarding_goes_on(lab,
 def test_a_full_directory_keeps_what_fits_and_forwarding_goes_on(lab, start, state):
     small = state / "small"
     small.mkdir(parents=True)
-    command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small)
+    command("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small)
     try:
         director = start("--state", small)
         director.add_web()
