@@ -237,16 +237,15 @@ def test_without_a_place_for_state_there_is_one_line_and_forwarding_goes_on(lab,
 def test_a_full_directory_keeps_what_fits_and_forwarding_goes_on(lab, start, state):
     small = state / "small"
     small.mkdir(parents=True)
-    command("mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small)
+    command("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", small)
     try:
         director = start("--state", small)
         director.add_web()
         session = Session(lab.client)
         name = session.get()
-        with open(small / "filler", "wb") as filler, pytest.raises(OSError):
+        with open(small / "filler", "wb", buffering=0) as filler, pytest.raises(OSError):
             while True:
                 filler.write(bytes(1 << 16))
-                filler.flush()
         director.add_web(port=8080)
         director.add_web(vip=OTHER_VIP)
         assert spread(lab.client, 3, port=8080) == {"rs1": 1, "rs2": 1, "rs3": 1}
