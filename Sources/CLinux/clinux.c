@@ -184,7 +184,7 @@ int cl_batch_send(int descriptor, struct cl_batch *batch, int first, int count) 
   return sent < 0 ? -errno : sent;
 }
 
-static socklen_t group_address(
+static socklen_t socket_address(
   struct sockaddr_storage *storage, int family, const uint8_t *group, uint16_t port, unsigned interface) {
   memset(storage, 0, sizeof *storage);
   if (family == AF_INET6) {
@@ -212,7 +212,7 @@ int cl_multicast_sender(int family, const uint8_t *group, uint16_t port, unsigne
   int descriptor = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (descriptor < 0) return -errno;
   struct sockaddr_storage address;
-  socklen_t length = group_address(&address, family, group, port, interface);
+  socklen_t length = socket_address(&address, family, group, port, interface);
   const int none = 0, index = (int)interface;
   if (family == AF_INET6) {
     if (setsockopt(descriptor, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, sizeof index) != 0 ||
@@ -238,7 +238,7 @@ int cl_multicast_receiver(int family, const uint8_t *group, uint16_t port, const
   int descriptor = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (descriptor < 0) return -errno;
   struct sockaddr_storage address;
-  socklen_t length = group_address(&address, family, group, port, index);
+  socklen_t length = socket_address(&address, family, group, port, index);
   const int yes = 1, room = 4 << 20;
   // The largest that there is, where the process may not have more than others.
   if (setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room) != 0)
@@ -258,6 +258,41 @@ int cl_multicast_receiver(int family, const uint8_t *group, uint16_t port, const
     code = setsockopt(descriptor, IPPROTO_IP, IP_ADD_MEMBERSHIP, &membership, sizeof membership);
   }
   return code == 0 ? descriptor : failed(descriptor);
+}
+
+// RFC 5082: what is sent with the most hops that there are and arrives with fewer has passed a router.
+static int neighbors_only(int descriptor, int family, const char *interface, int hops) {
+  const int most = 255, least = 256 - hops;
+  if (setsockopt(descriptor, SOL_SOCKET, SO_BINDTODEVICE, interface, strlen(interface)) != 0) return -1;
+  if (family == AF_INET6)
+    return setsockopt(descriptor, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &most, sizeof most) |
+           setsockopt(descriptor, IPPROTO_IPV6, IPV6_MINHOPCOUNT, &least, sizeof least);
+  return setsockopt(descriptor, IPPROTO_IP, IP_TTL, &most, sizeof most) |
+         setsockopt(descriptor, IPPROTO_IP, IP_MINTTL, &least, sizeof least);
+}
+
+int cl_sync_listener(int family, uint16_t port, const char *interface, int hops) {
+  static const uint8_t any[16];
+  struct sockaddr_storage address;
+  socklen_t length = socket_address(&address, family, any, port, 0);
+  int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -errno;
+  const int yes = 1;
+  if (setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) != 0 ||
+      neighbors_only(descriptor, family, interface, hops) != 0 ||
+      bind(descriptor, (struct sockaddr *)&address, length) != 0 || listen(descriptor, 16) != 0)
+    return failed(descriptor);
+  return descriptor;
+}
+
+int cl_sync_connection(int family, const uint8_t *peer, uint16_t port, const char *interface, int hops) {
+  struct sockaddr_storage address;
+  socklen_t length = socket_address(&address, family, peer, port, if_nametoindex(interface));
+  int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (descriptor < 0) return -errno;
+  if (neighbors_only(descriptor, family, interface, hops) != 0) return failed(descriptor);
+  if (connect(descriptor, (struct sockaddr *)&address, length) != 0 && errno != EINPROGRESS) return failed(descriptor);
+  return descriptor;
 }
 
 static void take_source(struct cl_source *source, const struct sockaddr_storage *storage) {

@@ -169,6 +169,7 @@ public struct MetricsText: Sendable {
       sync.daemons.map { ([("role", $0.role.description), ("interface", $0.interface)], "1") })
     add("lvs_sync_sent_total", "counter", "What the sync master sent.", each("what", sync.sent))
     add("lvs_sync_datagrams_total", "counter", "Sync datagrams that came, by outcome.", each("outcome", sync.datagrams))
+    add("lvs_sync_streams_total", "counter", "Tables asked for over TCP, by outcome.", each("outcome", sync.streams))
     add("lvs_sync_records_total", "counter", "Records of other directors, by outcome.", each("outcome", sync.records))
   }
 

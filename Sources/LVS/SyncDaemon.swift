@@ -58,11 +58,14 @@ public struct SyncStatus: Hashable, Sendable, Codable {
   public var datagrams: [String: UInt64]
   /// What became of the records in those that were taken.
   public var records: [String: UInt64]
+  /// What became of the streams by which directors ask each other for all that they know.
+  public var streams: [String: UInt64]
 
   public init(
     daemons: [SyncDaemon], sent: [String: UInt64] = [:], datagrams: [String: UInt64] = [:],
-    records: [String: UInt64] = [:]
+    records: [String: UInt64] = [:], streams: [String: UInt64] = [:]
   ) {
-    (self.daemons, self.sent, self.datagrams, self.records) = (daemons, sent, datagrams, records)
+    (self.daemons, self.sent, self.datagrams) = (daemons, sent, datagrams)
+    (self.records, self.streams) = (records, streams)
   }
 }

@@ -15,15 +15,31 @@ public struct SyncSignature: Sendable {
   private static let dataLength = 8 + 8 + codeLength
   public static let optionLength = 2 + dataLength
 
+  /// What is signed, so that nothing of one kind passes for another.
+  public enum Purpose: String, Sendable {
+    case multicast = ""
+    case question, answer
+  }
+
   private let key: SymmetricKey
   /// Of what this process signs.
   public let sender: UInt64
 
   /// - Parameter key: any bytes; 32 random ones are as good as it gets.
-  public init(key: [UInt8], sender: UInt64 = .random(in: .min ... .max)) {
-    self.key = SymmetricKey(data: key)
+  public init(key: [UInt8], for purpose: Purpose = .multicast, sender: UInt64 = .random(in: .min ... .max)) {
+    self.key = SymmetricKey(data: key + purpose.rawValue.utf8)
     self.sender = sender
   }
+
+  /// That of one of several streams of datagrams, each of which has times of its own.
+  public func numbered(_ number: Int) -> SyncSignature {
+    SyncSignature(key: key, sender: sender &+ UInt64(number))
+  }
+
+  /// Whether a sender is this one, or one of `count` that are numbered by it.
+  public func isOwn(_ other: UInt64, count: Int) -> Bool { other &- sender < UInt64(count) }
+
+  private init(key: SymmetricKey, sender: UInt64) { (self.key, self.sender) = (key, sender) }
 
   /// The datagram, whose sizes count the signature already, with it.
   func sign(_ datagram: [UInt8], now: UInt64) -> [UInt8] {

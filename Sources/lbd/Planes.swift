@@ -102,6 +102,7 @@ extension Lbd {
     options.hostGuard = !vips.noHostGuard
     options.orphanLease = control.orphanLease
     options.syncKey = try sync.key()
+    options.syncAll = sync.syncAll
     return options
   }
 }

@@ -45,8 +45,15 @@ struct SyncOptions: ParsableArguments {
     completion: .file())
   var syncKey: String?
 
+  @Flag(
+    help: """
+      Between lbds: tell of every connection at once and of each of its states, and give who starts all that there are.
+      """)
+  var syncAll = false
+
   func validate() throws {
     guard sync != nil else {
+      if syncAll { throw ValidationError("--sync-all goes with --sync") }
       if syncInterface != nil { throw ValidationError("--sync-interface goes with --sync") }
       return
     }

@@ -153,6 +153,12 @@ struct cl_source {
 ssize_t cl_receive_from(
   int descriptor, void *_Nonnull bytes, size_t size, struct cl_source *_Nonnull source);
 
+/// A TCP socket on an interface, or a negative errno: it listens at a port, or connects (the connection is made later).
+/// Packets that passed more than `hops` - 1 routers are not for it.
+int cl_sync_listener(int family, uint16_t port, const char *_Nonnull interface, int hops);
+int cl_sync_connection(
+  int family, const uint8_t *_Nonnull address, uint16_t port, const char *_Nonnull interface, int hops);
+
 /// The local end of a socket; 0 or an errno.
 int cl_local_end(int descriptor, struct cl_source *_Nonnull end);
 

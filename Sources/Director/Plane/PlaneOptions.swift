@@ -42,6 +42,8 @@ extension UserspacePlane {
     public var hostGuard = true
     /// What signs sync datagrams; nil for none.
     public var syncKey: [UInt8]?
+    /// Whether a sync master tells of every connection at once, and answers who asks for all; whether a backup asks.
+    public var syncAll = false
 
     /// Seconds for which what is in the kernel goes on alone when the process has died: the host guard, and the flows
     /// that the XDP program forwards.

@@ -78,7 +78,7 @@ public final class UserspacePlane: ForwardingPlane {
     workers = try WorkerPool(
       options, shared: shared, mailboxes: mailboxes, tables: tables, seed: seed, on: interface, digest,
       want: { worker.want(shared.servers[$0].endpoint.address) })
-    sync = SyncDaemons(workers, key: options.syncKey) { digest.report(.warning($0)) }
+    sync = SyncDaemons(workers, key: options.syncKey, tellsAll: options.syncAll) { digest.report(.warning($0)) }
     digest.report(.sized(workers.sizes))
     self.link = LinkKeeper(options, interface, workers.group, guardian, digest)
     if !interface.isUp { worker.link(isUp: false) }

@@ -59,19 +59,20 @@ struct SyncReceiver: ~Copyable {
   private var bytes = [UInt8](repeating: 0, count: 1 << 16)
   private var replays = ReplayGuard()
   private let signature: SyncSignature?
-  private let mailboxes: [WorkerMailbox]
   private let publication: Publication
-  private let figures: SyncFigures
+  private let delivery: SyncDelivery
+  private let asker: SyncAsker?
   private let isOwn: @Sendable (SyncSocket.End) -> Bool
 
+  /// - Parameter asker: hears of masters that can be asked; nil where none is.
   init(
-    _ daemon: SyncDaemon, _ signature: SyncSignature?, _ workers: WorkerPool, _ figures: SyncFigures,
-    isOwn: @escaping @Sendable (SyncSocket.End) -> Bool
+    _ daemon: SyncDaemon, _ signature: SyncSignature?, _ publication: Publication, _ delivery: SyncDelivery,
+    _ asker: SyncAsker?, isOwn: @escaping @Sendable (SyncSocket.End) -> Bool
   ) throws(SystemError) {
-    (mailboxes, publication) = (workers.mailboxes, workers.shared.publication)
+    self.publication = publication
     plan = SyncSocket.Plan(daemon, publication.snapshot.settings)
     sockets = try plan.open(daemon)
-    (self.signature, self.figures, self.isOwn) = (signature, figures, isOwn)
+    (self.signature, self.delivery, self.asker, self.isOwn) = (signature, delivery, asker, isOwn)
   }
 
   /// Waits for datagrams, and takes what is there.
@@ -95,13 +96,19 @@ struct SyncReceiver: ~Copyable {
 
   /// - Parameter id: the sync ID that is listened to.
   private mutating func take(_ datagram: [UInt8], from source: SyncSocket.End, id: UInt8) {
+    let figures = delivery.figures
     guard !isOwn(source) else { return figures.receive(.own) }
     if let refusal = refusal(of: datagram) { return figures.receive(refusal) }
     do throws(SyncDatagram.Refusal) {
       let content = try SyncDatagram.parse(datagram, id: id)
+      guard SyncMark(datagram, isSigned: signature != nil) == nil else {
+        asker?.hear(source)
+        return figures.receive(.offer)
+      }
       figures.receive(content.isDamaged ? .damaged : .taken)
       if content.rejected > 0 { figures.take(.rejected, content.rejected) }
-      deliver(content.records)
+      let lost = delivery.deliver(content.records, isSnapshot: false)
+      if !lost.isEmpty { figures.take(.overrun, lost.count) }
     } catch {
       figures.receive(error == .otherID ? .otherID : .wrongSize)
     }
@@ -111,17 +118,7 @@ struct SyncReceiver: ~Copyable {
   private mutating func refusal(of datagram: [UInt8]) -> SyncReception? {
     guard let signature else { return nil }
     guard let (sender, time) = signature.verify(datagram) else { return .unsigned }
-    guard sender != signature.sender else { return .own }
+    guard !signature.isOwn(sender, count: SyncSocket.mostPorts) else { return .own }
     return replays.isNew(sender: sender, time: time, now: Clock.epochMicroseconds) ? nil : .replayed
-  }
-
-  private func deliver(_ records: [FlowRecord]) {
-    let count = UInt32(mailboxes.count)
-    let ownership = Ownership(worker: 0, workers: count)
-    // Templates are everybody's.
-    for (owner, records) in Dictionary(grouping: records, by: { ownership.owner(of: $0.client.address) }) {
-      let isTaken = mailboxes[Int(owner)].take(SyncedFlows(records: records[...], figures: figures))
-      if !isTaken { figures.take(.overrun, records.count) }
-    }
   }
 }

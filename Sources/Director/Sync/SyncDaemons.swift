@@ -6,28 +6,31 @@ import Synchronization
 /// The sync daemons of a plane.
 final class SyncDaemons: Synchronization {
   private struct Running {
-    var master: (teller: SyncMaster, task: Task<Void, Never>)?
-    var backup: SyncBackup?
+    var master: (teller: SyncMaster, tasks: [Task<Void, Never>])?
+    var backup: (taker: SyncBackup, asker: SyncAsker?)?
   }
 
   private let running = Mutex(Running())
   private let turns = Turnstile()
   private let workers: WorkerPool
+  private let key: [UInt8]?
   private let signature: SyncSignature?
+  private let tellsAll: Bool
   private let figures = SyncFigures()
   private let ends = OwnEnds()
   private let warn: @Sendable (String) -> Void
 
   /// - Parameters:
   ///   - key: what signs datagrams, and without which none is taken; nil for IPVS's own way.
+  ///   - tellsAll: whether masters tell of every connection and answer who asks for all, and backups ask.
   ///   - warn: tells the operator a line.
-  init(_ workers: WorkerPool, key: [UInt8]?, warn: @escaping @Sendable (String) -> Void) {
-    (self.workers, self.warn) = (workers, warn)
+  init(_ workers: WorkerPool, key: [UInt8]?, tellsAll: Bool, warn: @escaping @Sendable (String) -> Void) {
+    (self.workers, self.key, self.tellsAll, self.warn) = (workers, key, tellsAll, warn)
     signature = key.map { SyncSignature(key: $0) }
   }
 
   func status() async -> SyncStatus {
-    figures.status(running.withLock { [$0.master?.teller.daemon, $0.backup?.daemon].compactMap { $0 } })
+    figures.status(running.withLock { [$0.master?.teller.daemon, $0.backup?.taker.daemon].compactMap { $0 } })
   }
 
   func start(_ daemon: SyncDaemon) async throws(PlaneError) {
@@ -45,18 +48,21 @@ final class SyncDaemons: Synchronization {
 
   private func startMaster(_ daemon: SyncDaemon) throws(SystemError) {
     try require(running.withLock { $0.master == nil })
-    let master = try SyncMaster(daemon, signature, workers, figures, ends, warn: warn)
-    let task = Task { await master.run() }
-    running.withLock { running in
-      running.master = (master, task)
-    }
+    let master = try SyncMaster(daemon, signature, tellsAll: tellsAll, workers, figures, ends, warn: warn)
+    let answerer = tellsAll ? try SyncAnswerer(daemon, key: key, workers, figures, warn: warn) : nil
+    var tasks = [Task { await master.run() }]
+    if let answerer { tasks.append(Task { await answerer.run() }) }
+    running.withLock { [tasks] running in running.master = (master, tasks) }
   }
 
   private func startBackup(_ daemon: SyncDaemon) throws(SystemError) {
     try require(running.withLock { $0.backup == nil })
-    let receiver = try SyncReceiver(daemon, signature, workers, figures) { [ends] in ends.has($0) }
+    let delivery = SyncDelivery(workers, figures)
+    let asker = tellsAll ? SyncAsker(daemon, key: key, delivery) : nil
+    let receiver = try SyncReceiver(
+      daemon, signature, workers.shared.publication, delivery, asker, isOwn: { [ends] in ends.has($0) })
     let backup = try SyncBackup(daemon, receiver, warn: warn)
-    running.withLock { $0.backup = backup }
+    running.withLock { $0.backup = (backup, asker) }
   }
 
   private func require(_ isFree: Bool) throws(SystemError) {
@@ -81,7 +87,7 @@ final class SyncDaemons: Synchronization {
         defer { running.master = nil }
         return running.master
       }
-      master?.task.cancel()
+      for task in master?.tasks ?? [] { task.cancel() }
       ends.set([])
       return master != nil
     case .backup:
@@ -89,7 +95,8 @@ final class SyncDaemons: Synchronization {
         defer { running.backup = nil }
         return running.backup
       }
-      backup?.stop()
+      backup?.taker.stop()
+      backup?.asker?.stop()
       return backup != nil
     }
   }

@@ -7,6 +7,8 @@ enum SyncOutcome: String, CaseIterable {
   case entered
   /// It was known: its state, its end.
   case updated
+  /// It was asked for, and known here already.
+  case known
   /// No VIP, service or server here is the one that it names.
   case unknown
   /// It goes to another server than the one that is live here.
@@ -24,6 +26,8 @@ enum SyncOutcome: String, CaseIterable {
 /// What became of a datagram.
 enum SyncReception: String, CaseIterable {
   case taken
+  /// A master can be asked.
+  case offer
   /// Our own master sent it.
   case own
   /// Whoever signed it, if anybody did, does not have the key.
@@ -43,6 +47,16 @@ enum SyncSending: String, CaseIterable {
   case errors, dropped
 }
 
+/// What became of a stream by which one director asks another for all that it knows.
+enum SyncStreamOutcome: String, CaseIterable {
+  /// To its end, as the one who was asked, and as the one who asked.
+  case answered, taken
+  /// The other end was not believed, or there were too many.
+  case refused
+  /// It broke off, or the other end was silent for too long.
+  case failed
+}
+
 /// What the sync daemons count. Whoever has a hand in it adds.
 final class SyncFigures: Sendable {
   /// One figure for each case of a kind.
@@ -59,21 +73,24 @@ final class SyncFigures: Sendable {
   private let sent = Row()
   private let datagrams = Row()
   private let records = Row()
+  private let streams = Row()
 
   func send(_ what: SyncSending) { sent.add(what.rawValue, 1) }
   func receive(_ reception: SyncReception) { datagrams.add(reception.rawValue, 1) }
+  func stream(_ outcome: SyncStreamOutcome) { streams.add(outcome.rawValue, 1) }
   func take(_ outcome: SyncOutcome, _ count: Int = 1) { records.add(outcome.rawValue, UInt64(count)) }
 
   func status(_ daemons: [SyncDaemon]) -> SyncStatus {
     SyncStatus(
       daemons: daemons, sent: sent.now(SyncSending.allCases.map(\.rawValue)),
       datagrams: datagrams.now(SyncReception.allCases.map(\.rawValue)),
-      records: records.now(SyncOutcome.allCases.map(\.rawValue)))
+      records: records.now(SyncOutcome.allCases.map(\.rawValue)),
+      streams: streams.now(SyncStreamOutcome.allCases.map(\.rawValue)))
   }
 }
 
 /// Records on their way to the worker that owns their clients' connections.
 struct SyncedFlows: Sendable {
-  var records: ArraySlice<FlowRecord>
+  var records: ArraySlice<SyncedFlow>
   let figures: SyncFigures
 }

@@ -16,6 +16,9 @@ final class SyncSocket: Sendable {
     }
   }
 
+  /// `IPVS_SYNC_PORTS_MAX`.
+  static let mostPorts = 64
+
   /// What a daemon's sockets are made by. They are made anew where that is another than it was: the interface may be
   /// another one by the same name.
   struct Plan: Hashable {
@@ -31,9 +34,8 @@ final class SyncSocket: Sendable {
 
     /// One for each port (`sync_ports`), in their order.
     func open(_ daemon: SyncDaemon) throws(SystemError) -> [SyncSocket] {
-      let first = daemon.port == 0 ? SyncDaemon.standardPort : daemon.port
       var sockets: [SyncSocket] = []
-      for port in 0..<UInt16(ports) { sockets.append(try SyncSocket(daemon, first &+ port, index, room)) }
+      for port in 0..<UInt16(ports) { sockets.append(try SyncSocket(daemon, daemon.firstPort &+ port, index, room)) }
       return sockets
     }
   }

@@ -11,10 +11,13 @@ extension Director {
   /// Enters what a peer told.
   mutating func take(_ flows: SyncedFlows) {
     keepUp()
-    for flow in flows.records { flows.figures.take(flow.isTemplate ? template(flow) : connection(flow)) }
+    for record in flows.records {
+      let (flow, isSnapshot) = (record.flow, record.isSnapshot)
+      flows.figures.take(flow.isTemplate ? template(flow, isSnapshot) : connection(flow, isSnapshot))
+    }
   }
 
-  private mutating func connection(_ flow: FlowRecord) -> SyncOutcome {
+  private mutating func connection(_ flow: FlowRecord, _ isSnapshot: Bool) -> SyncOutcome {
     guard let state = ConnectionState(flow), flow.engine == nil, !flow.flags.contains(.noClientPort), isPossible(flow)
     else { return .unfit }
     guard let vip = table.vip(flow.virtual.address), let (service, server) = server(for: flow, vip) else {
@@ -24,6 +27,7 @@ extension Director {
       client: flow.client.address, clientPort: flow.client.port, vip: vip, virtualPort: flow.virtual.port,
       transport: flow.transport)
     let known = connections.find(key)
+    if known != 0, isSnapshot { return connections[known].server == server ? .known : .conflict }
     if known != 0, connections[known].server == server {
       update(known, flow, state)
       return .updated
@@ -81,7 +85,7 @@ extension Director {
       ? standard : flow.timeLeft > Self.longest / ticksPerSecond ? Self.longest : flow.timeLeft * ticksPerSecond
   }
 
-  private mutating func template(_ flow: FlowRecord) -> SyncOutcome {
+  private mutating func template(_ flow: FlowRecord, _ isSnapshot: Bool) -> SyncOutcome {
     guard flow.engine == nil else { return .unfit }
     var (vip, port): (UInt16, UInt16) = (UInt16(flow.mark >> 16), UInt16(truncatingIfNeeded: flow.mark))
     if flow.transport != 0 {
@@ -94,7 +98,7 @@ extension Director {
     let key = ConnectionKey(
       client: flow.client.address, clientPort: 0, vip: vip, virtualPort: port, transport: flow.transport)
     return shared.persistence.take(
-      key, server: server, lifetime: lifetime(flow, Self.templateLifetime), isAssured: flow.state == 1, now)
+      key, server: server, lifetime: lifetime(flow, Self.templateLifetime), isAssured: flow.state == 1, isSnapshot, now)
   }
 
   /// `IP_VS_SYNC_CONN_TIMEOUT`, where the peer does not say.

@@ -66,8 +66,9 @@ struct ToldFlows {
 }
 
 extension SyncPolicy {
-  init(_ settings: Settings) {
+  init(_ settings: Settings, isComplete: Bool) {
     self.init()
+    self.isComplete = isComplete
     threshold = settings.syncThreshold
     period = settings.syncPeriod
     refreshPeriod = settings.syncRefreshPeriod * ticksPerSecond

@@ -175,9 +175,11 @@ final class PersistenceTable: Sendable {
 
   /// Enters a template that another director told of, or puts off the end of the one that is there.
   ///
-  /// - Parameter lifetime: in hundredths of a second.
+  /// - Parameters:
+  ///   - lifetime: in hundredths of a second.
+  ///   - isSnapshot: one that is there stays as it is.
   func take(
-    _ key: ConnectionKey, server: UInt32, lifetime: UInt32, isAssured: Bool, _ now: UInt32
+    _ key: ConnectionKey, server: UInt32, lifetime: UInt32, isAssured: Bool, _ isSnapshot: Bool, _ now: UInt32
   ) -> SyncOutcome {
     table.withLock { table in
       var number = table.find(key)
@@ -188,6 +190,7 @@ final class PersistenceTable: Sendable {
         guard number != 0 else { return .full }
       }
       guard table[number].server == server else { return .conflict }
+      guard !isKnown || !isSnapshot else { return .known }
       let isAssured = isAssured || table[number].flags.contains(.assured)
       table[number].flags.formUnion(isAssured ? [.synced, .assured] : .synced)
       table[number].packets = lifetime

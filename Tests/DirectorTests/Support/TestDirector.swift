@@ -111,9 +111,10 @@ final class TestDirector {
   /// Enters what another director told; what became of the records.
   func take(_ flows: FlowRecord...) -> [SyncOutcome: Int] { take(flows) }
 
-  func take(_ flows: [FlowRecord]) -> [SyncOutcome: Int] {
+  func take(_ flows: [FlowRecord], isSnapshot: Bool = false) -> [SyncOutcome: Int] {
     let figures = SyncFigures()
-    director.take(SyncedFlows(records: flows[...], figures: figures))
+    director.take(
+      SyncedFlows(records: flows.map { SyncedFlow(flow: $0, isSnapshot: isSnapshot) }[...], figures: figures))
     let counted = figures.status([]).records.filter { $0.value > 0 }
     return Dictionary(uniqueKeysWithValues: counted.map { (SyncOutcome(rawValue: $0)!, Int($1)) })
   }

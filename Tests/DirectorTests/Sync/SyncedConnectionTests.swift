@@ -65,6 +65,15 @@ struct SyncedConnectionTests {
     #expect(director.take(flow) == [outcome: 1] && director.connections.isEmpty)
   }
 
+  @Test("What was asked for adds what is not known, and alters nothing that is")
+  func addsSnapshots() throws {
+    let director = try Self.director()
+    #expect(director.take([Self.flow()], isSnapshot: true) == [.entered: 1])
+    let ended = Self.flow(state: 4, timeLeft: 5, flags: [.noOutput, .inactive])
+    #expect(director.take([ended, Self.flow(to: 2)], isSnapshot: true) == [.known: 1, .conflict: 1])
+    #expect(director.connections.map(\.state) == ["ESTABLISHED"] && director.connections.map(\.left) == [77])
+  }
+
   @Test("Invented connections leave an eighth of the table to live ones")
   func leavesRoom() throws {
     let director = try Self.director(connections: 1_024)
@@ -77,6 +86,7 @@ struct SyncedConnectionTests {
     let director = try Self.director(persistence: Persistence(timeout: 300, netmask: .host(.v4)))
     let template = Self.flow("192.0.2.1:0", to: 2, state: 1, timeLeft: 50, flags: [.noOutput, .inactive, .template])
     #expect(director.take(template) == [.entered: 1] && director.take(template) == [.updated: 1])
+    #expect(director.take([template], isSnapshot: true) == [.known: 1])
     #expect(director.templates.map(\.flags).allSatisfy { $0.isSuperset(of: [.template, .synced, .assured]) })
     for port in 1...4 {
       _ = director.process(TestFrame().tcp("S", from: UInt16(port), to: 80))

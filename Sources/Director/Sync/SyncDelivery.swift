@@ -1,0 +1,27 @@
+import LVS
+
+/// A record on its way to the worker that owns its client's connections.
+struct SyncedFlow: Sendable {
+  var flow: FlowRecord
+  /// It says how things stood when it was asked for: it alters nothing that is known here.
+  var isSnapshot: Bool
+}
+
+/// Hands records to the workers that own their clients.
+struct SyncDelivery: Sendable {
+  private let mailboxes: [WorkerMailbox]
+  let figures: SyncFigures
+
+  init(_ workers: WorkerPool, _ figures: SyncFigures) { (mailboxes, self.figures) = (workers.mailboxes, figures) }
+
+  /// - Returns: those that found no room to wait.
+  func deliver(_ records: [FlowRecord], isSnapshot: Bool) -> [FlowRecord] {
+    let ownership = Ownership(worker: 0, workers: UInt32(mailboxes.count))
+    // Templates are everybody's.
+    let owned = Dictionary(grouping: records) { ownership.owner(of: $0.client.address) }
+    return owned.flatMap { owner, records in
+      let flows = records.map { SyncedFlow(flow: $0, isSnapshot: isSnapshot) }
+      return mailboxes[Int(owner)].take(SyncedFlows(records: flows[...], figures: figures)) ? [] : records
+    }
+  }
+}
