@@ -54,6 +54,11 @@ public enum API {
   public static let sync = Operation<Nothing, SyncStatus>(.get, "sync")
   public static let startSync = Operation<SyncDaemon, SyncStatus>(.post, "sync/start", in: .body)
   public static let stopSync = Operation<SyncRole, SyncStatus>(.post, "sync/stop", in: .body)
+  /// For the time that connections are carried over from or to the kernel.
+  public static let moving = Operation<VIPMove, Nothing>(.post, "vips/moving", in: .body)
+  /// Connections that the kernel had. Of so many, by what became of them.
+  public static let enterConnections = Operation<[ConnectionStatus], [String: UInt64]>(
+    .post, "connections/enter", in: .body)
 
   // Streams.
   static let connections = StreamOperation<ConnectionFilter>("connections")
@@ -86,6 +91,17 @@ public struct SyncRole: Hashable, Sendable, Codable {
   public var role: SyncDaemon.Role
 
   public init(_ role: SyncDaemon.Role) { self.role = role }
+}
+
+/// VIPs whose connections are carried over, and for how many seconds at most; 0: no longer.
+public struct VIPMove: Hashable, Sendable, Codable {
+  public var vips: [IPAddress]
+  public var seconds: UInt32
+
+  public init(_ vips: [IPAddress], seconds: UInt32) { (self.vips, self.seconds) = (vips, min(seconds, Self.longest)) }
+
+  /// Nothing that lasts longer is a move.
+  public static let longest: UInt32 = 60
 }
 
 /// A setting and what it is to be.

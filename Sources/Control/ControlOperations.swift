@@ -82,6 +82,11 @@ extension ControlCore {
       try await self.part(\.sync, .sync).start($0)
       return try await self.part(\.sync, .sync).status()
     }
+    table.answer(API.moving) { move in
+      try await self.part(\.sync, .sync).move(move.vips, seconds: min(move.seconds, VIPMove.longest))
+      return Nothing()
+    }
+    table.answer(API.enterConnections) { try await self.part(\.sync, .sync).enter($0) }
     table.answer(API.stopSync) {
       try await self.part(\.sync, .sync).stop($0.role)
       return try await self.part(\.sync, .sync).status()

@@ -24,6 +24,8 @@ public enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case deadServer
   case packetTooBig
   case scheduleDefence
+  /// Of no known connection, for a VIP whose connections are being carried over from or to the kernel.
+  case vipMoving
   case noCallId
   case unclaimed
   case unclaimedProtocol

@@ -122,4 +122,10 @@ public protocol Synchronization: Sendable {
   func start(_ daemon: SyncDaemon) async throws(PlaneError)
   /// - Throws: where none of the role runs.
   func stop(_ role: SyncDaemon.Role) async throws(PlaneError)
+  /// For so many seconds what is for these VIPs and of no known connection is dropped unanswered; none for 0.
+  func move(_ vips: [IPAddress], seconds: UInt32) async
+  /// Enters connections that another plane had, where they are not known.
+  ///
+  /// - Returns: what became of them, by outcome.
+  func enter(_ rows: [ConnectionStatus]) async throws(PlaneError) -> [String: UInt64]
 }

@@ -8,8 +8,10 @@ struct Migrate: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "migrate", abstract: "Moves services between lbd's user-space plane and the kernel's IPVS.",
     discussion: """
-      Services, servers, weights and limits move, all services of a VIP together; connections begin anew. The plane that
-      a service goes to has all of it before the other one lets go, and lbctl answers for the VIP in between.
+      Services, servers, weights and limits move, all services of a VIP together, and with them their connections and
+      templates. The plane that a service goes to has all of it before the other one lets go, and lbctl answers for the
+      VIP in between. While connections are carried over nothing new begins: a client sends its first packet again.
+      Connections of firewall marks' services, and templates of persistence engines, begin anew.
 
       Examples:
         lbctl migrate --to kernel
@@ -40,16 +42,14 @@ struct Migrate: AsyncParsableCommand {
     let lbd = try daemon.lbd
     let kernel = try await KernelClient()
     try await refuseKernelDirector(lbd)
-    let moved: [ServiceDefinition]
+    let moved = try await to == .kernel ? chosen(of: lbd) : chosen(of: kernel)
+    var connections = CarriedConnections(moved)
     switch to {
-    case .kernel:
-      moved = try await chosen(of: lbd)
-      try await toKernel(moved, lbd, kernel)
-    case .userspace:
-      moved = try await chosen(of: kernel)
-      try await toUserspace(moved, lbd, kernel)
+    case .kernel: try await toKernel(moved, lbd, kernel, &connections)
+    case .userspace: try await toUserspace(moved, lbd, kernel, &connections)
     }
     try write("\(moved.count) \(moved.count == 1 ? "service" : "services") moved to \(to.rawValue)\n")
+    if let line = connections.line { try write("\(line)\n") }
   }
 
   /// An lbd that keeps the kernel's own table has nothing to move it to.
@@ -70,7 +70,9 @@ struct Migrate: AsyncParsableCommand {
   }
 
   /// The kernel is ready to forward and has the VIP; lbd's guard keeps frames from it until lbd lets go.
-  private func toKernel(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelClient) async throws {
+  private func toKernel(
+    _ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelClient, _ connections: inout CarriedConnections
+  ) async throws {
     try await copy(moved, to: kernel)
     let host = try OwnAddresses()
     var places: [IPAddress: String] = [:]
@@ -82,21 +84,29 @@ struct Migrate: AsyncParsableCommand {
     }
     let stand = try StandIn(places)
     defer { stand.leave() }
+    try await connections.carry(from: lbd, to: kernel)
     try await lbd.apply(moved.map { .removeService($0.service.key) })
+    try await connections.end(lbd)
     // The VIPs may have had a station of their own: all learn of the interface's.
     try await stand.announced()
   }
 
   /// lbd takes the VIP over while the kernel still has it: its guard then keeps the frames from the kernel. The address
-  /// goes before the services, so that the host's stack never answers for itself.
-  private func toUserspace(_ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelClient) async throws {
+  /// goes before the services, so that the host's stack never answers for itself. What the kernel knows does not change
+  /// any more once it gets no frames.
+  private func toUserspace(
+    _ moved: [ServiceDefinition], _ lbd: ControlClient, _ kernel: KernelClient, _ connections: inout CarriedConnections
+  ) async throws {
     for definition in moved { try definition.validate() }
     let host = try OwnAddresses()
     var places: [IPAddress: String] = [:]
     for vip in moved.compactMap(\.service.key.address) { places[vip] = host.interface(of: vip).map(Self.interface) }
     let stand = try StandIn(places)
     defer { stand.leave() }
+    try await connections.begin(lbd)
     try await copy(moved, to: lbd)
+    try await connections.carry(from: kernel, to: lbd)
+    try await connections.end(lbd)
     for (vip, interface) in places { try HostAddresses(interface: interface).remove(vip) }
     try await kernel.apply(moved.map { .removeService($0.service.key) })
   }

@@ -79,6 +79,7 @@ extension Director {
     _ frame: Bytes, _ packet: Packet, _ vip: UInt16, _ key: ConnectionKey
   ) -> Verdict {
     keepUp()
+    guard !shared.moving.contains(packet.destination, now: now) else { return .drop(.vipMoving) }
     let match = table.service(packet, vip)
     guard match != .none, mayOpen(packet), let service = snapshot.services[Int(match.number)]
     else { return unclaimed(frame, packet) }

@@ -7,6 +7,7 @@ final class SharedTables: Sendable {
   let persistence: PersistenceTable
   let room: ConnectionRoom
   let publication = Publication()
+  let moving = MovingVIPs()
   /// What the numbers in records stand for.
   let names: SavedNames
 

@@ -80,6 +80,26 @@ final class SyncDaemons: Synchronization {
     await turns.withTurn { for role in SyncDaemon.Role.allCases { _ = end(role) } }
   }
 
+  func move(_ vips: [IPAddress], seconds: UInt32) async {
+    workers.shared.moving.set(Set(vips), seconds: seconds, now: Clock.ticks)
+  }
+
+  func enter(_ rows: [ConnectionStatus]) async throws(PlaneError) -> [String: UInt64] {
+    let entered = SyncFigures()
+    let delivery = SyncDelivery(workers, entered)
+    var waiting = rows.compactMap { FlowRecord($0) }
+    if waiting.count < rows.count { entered.take(.unfit, rows.count - waiting.count) }
+    let end = ContinuousClock.now + .seconds(10)
+    repeat {
+      waiting = delivery.deliver(waiting, isSnapshot: true)
+      let outcomes = entered.status([]).records
+      if outcomes.values.reduce(0, +) == rows.count { return outcomes }
+      // Canceled is as good as slept.
+      try? await Task.sleep(for: .milliseconds(2))
+    } while ContinuousClock.now < end
+    throw .unavailable("the workers had no time for \(rows.count) connections")
+  }
+
   private func end(_ role: SyncDaemon.Role) -> Bool {
     switch role {
     case .master:

@@ -25,7 +25,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   private let want: @Sendable (UInt32) -> Void
   private var held = HoldQueue()
   /// What other directors told and is yet to be entered.
-  private var synced: SyncedFlows?
+  private var synced: ArraySlice<SyncedFlows> = []
   private var meter = LoadMeter()
   /// Who waits until all is counted that the kernel forwarded.
   private var settlements: [@Sendable () -> Void] = []
@@ -190,12 +190,18 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
 
   /// Enters some of what other directors told; whether there was anything.
   private mutating func takeSynced() -> Bool {
-    if synced == nil { synced = mailbox.takeSynced() }
-    guard let flows = synced else { return false }
-    director.take(SyncedFlows(records: flows.records.prefix(Self.syncLimit), figures: flows.figures))
-    synced?.records = flows.records.dropFirst(Self.syncLimit)
-    if flows.records.count <= Self.syncLimit { synced = nil }
-    return true
+    if synced.isEmpty { synced = mailbox.takeSynced() }
+    var left = Self.syncLimit
+    while left > 0, let flows = synced.first {
+      director.take(SyncedFlows(records: flows.records.prefix(left), figures: flows.figures))
+      if flows.records.count > left {
+        synced[synced.startIndex].records = flows.records.dropFirst(left)
+      } else {
+        synced.removeFirst()
+      }
+      left -= min(left, flows.records.count)
+    }
+    return left < Self.syncLimit
   }
 
   /// Keeps the counts of what the kernel forwards; whether there are more to be fetched now.

@@ -15,7 +15,7 @@ final class WorkerMailbox: Sendable {
   private let hasMovedServers = Atomic<Bool>(false)
   private let adoption = Mutex(Adoption())
   private let questions = Mutex<[@Sendable (borrowing ConnectionTable, UInt32) -> Void]>([])
-  private let synced = Mutex<SyncedFlows?>(nil)
+  private let synced = Mutex<[SyncedFlows]>([])
   private let isSynced = Atomic<Bool>(false)
   private let settlements = Mutex<[@Sendable () -> Void]>([])
   private let isAwaited = Atomic<Bool>(false)
@@ -66,11 +66,8 @@ final class WorkerMailbox: Sendable {
   /// Has the worker enter what another director told; whether there was room for it to wait.
   func take(_ flows: SyncedFlows) -> Bool {
     let isTaken = synced.withLock { synced in
-      var waiting = synced ?? SyncedFlows(records: [], figures: flows.figures)
-      synced = nil
-      defer { synced = waiting }
-      guard waiting.records.count + flows.records.count <= Self.mostSynced else { return false }
-      waiting.records += flows.records
+      guard synced.reduce(flows.records.count, { $0 + $1.records.count }) <= Self.mostSynced else { return false }
+      synced.append(flows)
       isSynced.store(true, ordering: .relaxed)
       return true
     }
@@ -78,13 +75,13 @@ final class WorkerMailbox: Sendable {
     return isTaken
   }
 
-  /// All of that which waits; nil where nothing does.
-  func takeSynced() -> SyncedFlows? {
-    guard isSynced.load(ordering: .relaxed) else { return nil }
+  /// All of that which waits.
+  func takeSynced() -> ArraySlice<SyncedFlows> {
+    guard isSynced.load(ordering: .relaxed) else { return [] }
     return synced.withLock { synced in
       isSynced.store(false, ordering: .relaxed)
-      defer { synced = nil }
-      return synced
+      defer { synced = [] }
+      return synced[...]
     }
   }
 
