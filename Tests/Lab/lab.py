@@ -38,7 +38,7 @@ daemon off; master_process off;
 error_log {home}/error.log; pid {home}/nginx.pid;
 events {{ worker_connections 4096; }}
 http {{
-  access_log off; keepalive_requests 1000000; client_max_body_size 0; reset_timedout_connection off;
+  access_log off; keepalive_requests 1000000; keepalive_timeout 600; client_max_body_size 0; reset_timedout_connection off;
   client_body_temp_path {home}/body; proxy_temp_path {home}/proxy; fastcgi_temp_path {home}/fastcgi;
   uwsgi_temp_path {home}/uwsgi; scgi_temp_path {home}/scgi;
   server {{

@@ -29,10 +29,16 @@ def open_connections(director):
 
 
 @pytest.fixture
-def join(lab, second_host, start):
+def start_here(second_host, request):
+    """Starts directors, which end before their hosts are gone."""
+    return request.getfixturevalue("start")
+
+
+@pytest.fixture
+def join(lab, second_host, start_here):
     """A director that joins one that runs, and stands by."""
     def join(first, *options):
-        second = start("--sync", "both", *ALL, "--peer", DIP, "--standby", *options, host=second_host,
+        second = start_here("--sync", "both", *ALL, "--peer", DIP, "--standby", *options, host=second_host,
                        socket=lab.directory / "second.sock")
         second.lbctl("apply", "-f", "-", input=first.lbctl("save").stdout)
         return second
@@ -41,9 +47,9 @@ def join(lab, second_host, start):
 
 
 @pytest.fixture
-def first(start):
+def first(start_here):
     def first(*options):
-        director = start("--sync", "both", *ALL, "--peer", SECOND_DIP, *options)
+        director = start_here("--sync", "both", *ALL, "--peer", SECOND_DIP, *options)
         director.add_web()
         return director
 
@@ -94,7 +100,7 @@ def test_what_begins_later_is_told_of_at_once_and_not_only_by_its_third_packet(l
         assert ask(quiet).strip() in (b"rs1", b"rs2", b"rs3")
 
 
-def test_who_comes_back_learns_what_the_other_one_went_on_with(lab, first, join, start):
+def test_who_comes_back_learns_what_the_other_one_went_on_with(lab, first, join, start_here):
     one = first()
     session = Session(lab.client)
     answer = session.get()
@@ -102,7 +108,7 @@ def test_who_comes_back_learns_what_the_other_one_went_on_with(lab, first, join,
     until(lambda: open_connections(two) == 1)
     assert one.stop(signal.SIGKILL) == -signal.SIGKILL
     two.lbctl("takeover")
-    back = start("--sync", "both", *ALL, "--peer", SECOND_DIP, "--standby")
+    back = start_here("--sync", "both", *ALL, "--peer", SECOND_DIP, "--standby")
     back.lbctl("apply", "-f", "-", input=two.lbctl("save").stdout)
     until(lambda: open_connections(back) == 1)
     assert session.get() == answer

@@ -66,7 +66,8 @@ struct StreamTests {
       var count = 0
       while let more = try answer.next() { count += more.count }
       #expect(!answer.isWhole)
-      #expect(answer.mark == (count < 100 ? .start : SyncMark(part: 0, number: count < 200 ? 99 : 199)) || count % 100 == 0)
+      #expect(
+        answer.mark == (count < 100 ? .start : SyncMark(part: 0, number: count < 200 ? 99 : 199)) || count % 100 == 0)
     }
   }
 

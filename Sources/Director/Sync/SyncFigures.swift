@@ -70,15 +70,29 @@ final class SyncFigures: Sendable {
     }
   }
 
+  private let parent: SyncFigures?
   private let sent = Row()
   private let datagrams = Row()
   private let records = Row()
   private let streams = Row()
 
+  /// - Parameter parent: what is counted here is counted there too.
+  init(addingTo parent: SyncFigures? = nil) { self.parent = parent }
+
   func send(_ what: SyncSending) { sent.add(what.rawValue, 1) }
   func receive(_ reception: SyncReception) { datagrams.add(reception.rawValue, 1) }
-  func stream(_ outcome: SyncStreamOutcome) { streams.add(outcome.rawValue, 1) }
-  func take(_ outcome: SyncOutcome, _ count: Int = 1) { records.add(outcome.rawValue, UInt64(count)) }
+  func stream(_ outcome: SyncStreamOutcome) {
+    streams.add(outcome.rawValue, 1)
+    parent?.stream(outcome)
+  }
+
+  func take(_ outcome: SyncOutcome, _ count: Int = 1) {
+    records.add(outcome.rawValue, UInt64(count))
+    parent?.take(outcome, count)
+  }
+
+  /// Whether there was a record of which this became.
+  func has(_ outcome: SyncOutcome) -> Bool { records.now([outcome.rawValue])[outcome.rawValue] != 0 }
 
   func status(_ daemons: [SyncDaemon]) -> SyncStatus {
     SyncStatus(

@@ -81,7 +81,9 @@ actor SyncMaster {
   private func round() async {
     let snapshot = workers.shared.publication.snapshot
     reopen(snapshot.settings)
-    let (policy, records) = (SyncPolicy(snapshot.settings, isComplete: tellsAll), FlowRecords(snapshot, workers.shared.servers))
+    let (policy, records) = (
+      SyncPolicy(snapshot.settings, isComplete: tellsAll), FlowRecords(snapshot, workers.shared.servers)
+    )
     queueLimit = snapshot.settings.syncQueueLength
     if isNextSecond() {
       await workers.settle()
