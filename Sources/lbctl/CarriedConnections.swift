@@ -51,7 +51,11 @@ struct CarriedConnections {
       try await begin(lbd)
       let outcomes = try await lbd.call(API.enterConnections, Array(rows[start..<min(start + Self.batch, rows.count)]))
       for (outcome, count) in outcomes where count > 0 {
-        if ["entered", "known"].contains(outcome) { carried += Int(count) } else { left[outcome, default: 0] += Int(count) }
+        if ["entered", "known"].contains(outcome) {
+          carried += Int(count)
+        } else {
+          left[outcome, default: 0] += Int(count)
+        }
       }
     }
   }

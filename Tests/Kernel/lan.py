@@ -18,10 +18,10 @@ def inside(name, *words, **more):
     return run("ip", "netns", "exec", name, *words, **more)
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=20, what=lambda: "it did not come about in time"):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come about in time"
+        assert time.monotonic() < end, what()
         time.sleep(0.1)
 
 

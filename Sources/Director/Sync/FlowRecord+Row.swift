@@ -19,7 +19,9 @@ extension FlowRecord {
   /// A row tells neither the mark nor what a persistence engine goes by.
   public init?(_ row: ConnectionStatus) {
     let transport = TransportProtocol.allCases.first { $0.name == row.transport }?.rawValue
-    let state = row.isTemplate ? ["NONE", "ASSURED"].firstIndex(of: row.state)
+    let state =
+      row.isTemplate
+      ? ["NONE", "ASSURED"].firstIndex(of: row.state)
       : transport.flatMap { Self.states[$0]?.firstIndex(of: row.state) }
     guard let state, transport != nil || row.isTemplate && row.transport == "ip" else { return nil }
     let mark = transport == nil ? row.virtual.address.v4 : 0

@@ -58,7 +58,7 @@ final class SyncDaemons: Synchronization {
   private func startBackup(_ daemon: SyncDaemon) throws(SystemError) {
     try require(running.withLock { $0.backup == nil })
     let delivery = SyncDelivery(workers, figures)
-    let asker = tellsAll ? SyncAsker(daemon, key: key, delivery) : nil
+    let asker = tellsAll ? SyncAsker(daemon, key: key, workers, figures) : nil
     let receiver = try SyncReceiver(
       daemon, signature, workers.shared.publication, delivery, asker, isOwn: { [ends] in ends.has($0) })
     let backup = try SyncBackup(daemon, receiver, warn: warn)

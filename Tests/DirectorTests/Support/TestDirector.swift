@@ -108,6 +108,11 @@ final class TestDirector {
     return (verdict, frame)
   }
 
+  /// Has VIPs move for so many seconds, while their connections are carried over.
+  func move(_ vips: Set<IPAddress>, seconds: UInt32) {
+    director.shared.moving.set(vips, seconds: seconds, now: now)
+  }
+
   /// Enters what another director told; what became of the records.
   func take(_ flows: FlowRecord...) -> [SyncOutcome: Int] { take(flows) }
 

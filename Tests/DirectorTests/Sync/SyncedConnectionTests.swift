@@ -39,7 +39,7 @@ struct SyncedConnectionTests {
   }
 
   @Test("One that moved to another server moves here too, but not where it is live, and not by its end")
-  func moves() throws {
+  func follows() throws {
     let director = try Self.director()
     _ = director.take(Self.flow(to: 2))
     #expect(director.take(Self.flow(to: 1, state: 4, flags: [.noOutput, .inactive])) == [.conflict: 1])
@@ -74,11 +74,69 @@ struct SyncedConnectionTests {
     #expect(director.connections.map(\.state) == ["ESTABLISHED"] && director.connections.map(\.left) == [77])
   }
 
+  @Test("While a VIP moves, what is of no connection is dropped unanswered, for so long; what is of one goes on")
+  func moves() throws {
+    let director = try Self.director()
+    let (syn, ack) = (TestFrame().tcp("S", from: 5, to: 80), TestFrame().tcp("A", from: 1_000, to: 80))
+    #expect(director.outcome(ack) == "rst")
+    director.move([Self.vip], seconds: 2)
+    #expect(director.outcome(syn) == "drop" && director.outcome(ack) == "drop")
+    #expect(director.take([Self.flow(to: 2)], isSnapshot: true) == [.entered: 1])
+    #expect(director.outcome(ack) == "hold", "for its server's address")
+    director.wait(ticks: 250)
+    #expect(director.outcome(syn) == "hold")
+    director.move([IPAddress("10.1.0.101")!], seconds: 2)
+    #expect(director.outcome(TestFrame().tcp("S", from: 6, to: 80)) == "hold", "another VIP moves")
+  }
+
+  @Test(
+    "A row of a listing is the flow that it was made of",
+    arguments: [
+      ("tcp", "ESTABLISHED", false, UInt16(1), FlowRecord.Flags.noOutput),
+      ("tcp", "TIME_WAIT", false, 5, [.noOutput, .inactive]), ("tcp", "SYN_RECV", false, 3, .noOutput),
+      ("udp", "UDP", false, 0, [.noOutput, .inactive]), ("sctp", "ESTABLISHED", false, 8, .noOutput),
+      ("tcp", "ASSURED", true, 1, [.noOutput, .inactive, .template]),
+      ("ip", "NONE", true, 0, [.noOutput, .inactive, .template]),
+    ] as [(String, String, Bool, UInt16, FlowRecord.Flags)])
+  func readsRows(_ transport: String, _ state: String, _ isTemplate: Bool, _ number: UInt16, _ flags: FlowRecord.Flags)
+    throws
+  {
+    let row = ConnectionStatus(
+      transport: transport, client: Endpoint("192.0.2.1:0")!, virtual: Endpoint("0.0.0.7:0")!,
+      server: TestDirector.server(1), state: state, expires: 9, isTemplate: isTemplate)
+    let flow = try #require(FlowRecord(row))
+    #expect(flow.state == number && flow.flags == flags && flow.timeLeft == 9)
+    #expect(flow.mark == (transport == "ip" ? 7 : 0) && flow.server == row.server)
+  }
+
+  @Test("A row of no protocol or state that there is makes none")
+  func refusesRows() {
+    for (transport, state, isTemplate) in [("gre", "NONE", false), ("tcp", "UDP", false), ("ip", "NONE", false)] {
+      let row = ConnectionStatus(
+        transport: transport, client: Endpoint("192.0.2.1:5")!, virtual: Endpoint(Self.vip, 80),
+        server: TestDirector.server(1), state: state, expires: 9, isTemplate: isTemplate)
+      #expect(FlowRecord(row) == nil)
+    }
+  }
+
   @Test("Invented connections leave an eighth of the table to live ones")
   func leavesRoom() throws {
     let director = try Self.director(connections: 1_024)
     let outcomes = director.take((1...2_000).map { Self.flow("192.0.2.9:\($0)") })
     #expect(outcomes == [.entered: 896, .full: 1_104])
+  }
+
+  @Test("Invented templates leave an eighth of their table, however they come", arguments: [false, true])
+  func leavesRoomForTemplates(isSnapshot: Bool) throws {
+    let director = try Self.director(persistence: Persistence(timeout: 300, netmask: .host(.v4)))
+    let templates = (1...5_000).map { number in
+      FlowRecord(
+        transport: 6, client: Endpoint(IPAddress(v4: 0xc000_0000 + UInt32(number)), 0),
+        virtual: Endpoint(Self.vip, 80), server: TestDirector.server(1), flags: [.noOutput, .inactive, .template],
+        state: 0, timeLeft: 300)
+    }
+    #expect(director.take(templates, isSnapshot: isSnapshot) == [.entered: 3_584, .full: 1_416])
+    #expect(director.process(TestFrame().tcp("S", from: 1, to: 80)).verdict != .drop(.templateTableFull))
   }
 
   @Test("A template is entered, keeps its client, and its own end")
