@@ -236,9 +236,9 @@ def test_a_service_moves_with_all_others_of_its_vip(lbd):
     lbd(*USERSPACE)
     add_web()
     assert steer(f"add-service -t {VIP}:8080") == steer("add-service -t 10.77.0.101:80") == (0, "", "")
-    assert steer(f"migrate --to kernel -t {VIP}:8080") == (0, "2 services moved to kernel\n", ""), said()
+    assert migrated(f"kernel -t {VIP}:8080") == "2 services moved to kernel", said()
     assert rules().count("-A ") == 2 and "10.77.0.101:80" in steer("list")[1]
-    assert steer(f"migrate --to userspace -t {VIP}:80") == (0, "2 services moved to userspace\n", ""), said()
+    assert migrated(f"userspace -t {VIP}:80") == "2 services moved to userspace", said()
     status, _, error = steer("migrate --to kernel -t 10.9.9.9:80")
     assert (status, error.startswith("lbctl: no service tcp:10.9.9.9:80")) == (1, True)
 
@@ -294,7 +294,8 @@ def test_open_connections_go_along_when_a_service_moves(lbd):
         for plane in ("kernel", "userspace", "kernel", "userspace"):
             status, output, error = steer(f"migrate --to {plane}")
             assert (status, error) == (0, ""), said()
-            assert "40 connections went along" in output and "left" not in output
+            # A kernel keeps what ended before for a while, which goes along too.
+            assert int(output.splitlines()[1].split()[0]) >= 40 and "left" not in output
             assert ask() == before, plane
         client.stdin.close()
 
