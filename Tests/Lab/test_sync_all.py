@@ -25,7 +25,7 @@ def figures(director):
 
 
 def open_connections(director):
-    return sum(1 for line in director.curl("/v1/connections").splitlines() if '"ESTABLISHED"' in line)
+    return sum(1 for line in director.get("/v1/connections").splitlines() if '"ESTABLISHED"' in line)
 
 
 @pytest.fixture
