@@ -32,8 +32,8 @@ public enum API {
   public static let setMarks = Operation<[MarkRule], [MarkRule]>(.put, "marks", in: .body)
   public static let timeouts = Operation<Nothing, Timeouts>(.get, "timeouts")
   public static let setTimeouts = Operation<Timeouts, Timeouts>(.put, "timeouts", in: .body)
-  public static let settings = Operation<Nothing, [String: String]>(.get, "settings")
-  public static let set = Operation<Setting, [String: String]>(.put, "settings/:name", in: .body)
+  public static let settings = Operation<Nothing, [String: SettingValue]>(.get, "settings")
+  public static let set = Operation<Setting, [String: SettingValue]>(.put, "settings/:name", in: .body)
 
   // Health.
   public static let checks = Operation<Nothing, [NamedCheck]>(.get, "checks")
@@ -107,9 +107,9 @@ public struct VIPMove: Hashable, Sendable, Codable {
 /// A setting and what it is to be.
 public struct Setting: Hashable, Sendable, Codable {
   public var name: String
-  public var value: String
+  public var value: SettingValue
 
-  public init(_ name: String, _ value: String) { (self.name, self.value) = (name, value) }
+  public init(_ name: String, _ value: String) { (self.name, self.value) = (name, SettingValue(value)) }
 }
 
 /// Which frames: all where no libpcap expression selects some.

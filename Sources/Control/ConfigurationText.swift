@@ -11,11 +11,10 @@ extension Configuration {
         throw ConfigurationError(
           line: nil, problem: "the configuration is empty: 'services: []' says that there are none")
       }
-      root = node
+      root = try Schema.configuration.checked(node)
     } catch let error as YamlError {
       throw ConfigurationError(error)
     }
-    try Schema.configuration.check(root)
     do {
       self = try YAMLDecoder().decode(Configuration.self, from: root)
     } catch let error as DecodingError {
@@ -101,24 +100,39 @@ struct Schema {
     nested: ["checks": check])
   static let fallback = Schema(name: "a fallback server", keys: RealServer.CodingKeys.allCases.map(\.rawValue))
   static let check = Schema(name: "a check", keys: CheckFields.CodingKeys.allCases.map(\.rawValue))
-  static let mark = Schema(name: "a mark's rule", keys: ["destination", "source", "transport", "ports", "mark"])
+  static let mark = Schema(name: "a mark's rule", keys: MarkRule.CodingKeys.allCases.map(\.rawValue))
   static let timeouts = Schema(name: "timeouts", keys: Timeouts.CodingKeys.allCases.map(\.rawValue))
   static let persistence = Schema(name: "persistence", keys: Persistence.CodingKeys.allCases.map(\.rawValue))
 
-  func check(_ node: Node) throws(ConfigurationError) {
+  /// The same with its keys in snake_case: earlier versions wrote some as `onePacket` and `on-failure`.
+  func checked(_ node: Node) throws(ConfigurationError) -> Node {
     guard let mapping = node.mapping else {
       throw ConfigurationError(
         line: node.mark?.line, problem: "\(name) is a mapping of \(keys.joined(separator: ", "))")
     }
+    var (pairs, seen): ([(Node, Node)], Set<String>) = ([], [])
     for (key, value) in mapping {
-      let word = key.string ?? "?"
+      let word = SnakeCase.spelled(key.string ?? "?")
       guard keys.contains(word) else {
         let known = keys.joined(separator: ", ")
-        throw ConfigurationError(line: key.mark?.line, problem: "unknown key '\(word)' of \(name) (there are \(known))")
+        throw ConfigurationError(
+          line: key.mark?.line, problem: "unknown key '\(key.string ?? "?")' of \(name) (there are \(known))")
       }
-      guard let schema = nested[word] else { continue }
-      for child in value.sequence.map(Array.init) ?? [value] { try schema.check(child) }
+      guard seen.insert(word).inserted else {
+        throw ConfigurationError(line: key.mark?.line, problem: "key '\(word)' stands twice")
+      }
+      let name = Node.scalar(Node.Scalar(word, key.tag, .any, key.mark))
+      pairs.append((name, try nested[word]?.checked(each: value) ?? value))
     }
+    return .mapping(Node.Mapping(pairs, mapping.tag, mapping.style, mapping.mark))
+  }
+
+  /// Of a list each, else the one.
+  private func checked(each value: Node) throws(ConfigurationError) -> Node {
+    guard let list = value.sequence else { return try checked(value) }
+    var items: [Node] = []
+    for item in list { items.append(try checked(item)) }
+    return .sequence(Node.Sequence(items, list.tag, list.style, list.mark))
   }
 }
 

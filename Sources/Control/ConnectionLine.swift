@@ -22,7 +22,7 @@ extension ConnectionStatus {
     text.append(state)
     text.append("\",\"expires\":")
     text.append(expires)
-    text.append(isTemplate ? ",\"isTemplate\":true}\n" : ",\"isTemplate\":false}\n")
+    text.append(isTemplate ? ",\"is_template\":true}\n" : ",\"is_template\":false}\n")
   }
 
   /// Reads whole lines as `jsonLines` writes them; a line of any other JSON takes the decoder's way.
@@ -58,8 +58,8 @@ private struct LineReader {
       let virtual = end(after: "\",\"virtual\":\""), let server = end(after: "\",\"server\":\""),
       let state = text(after: "\",\"state\":\""), skip("\",\"expires\":"), let expires = number(below: 1 << 32)
     else { return nil }
-    let isTemplate = skip(",\"isTemplate\":true}\n")
-    guard isTemplate || skip(",\"isTemplate\":false}\n") else { return nil }
+    let isTemplate = skip(",\"is_template\":true}\n")
+    guard isTemplate || skip(",\"is_template\":false}\n") else { return nil }
     return ConnectionStatus(
       transport: transport, client: client, virtual: virtual, server: server, state: state,
       expires: UInt32(truncatingIfNeeded: expires), isTemplate: isTemplate)

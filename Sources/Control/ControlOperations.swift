@@ -49,10 +49,10 @@ extension ControlCore {
       try await self.apply([.setTimeouts(timeouts)])
       return try await self.plane.timeouts()
     }
-    table.answer(API.settings) { _ in try await self.settings() }
+    table.answer(API.settings) { _ in try await self.settings().mapValues(SettingValue.init) }
     table.answer(API.set) { setting in
-      try await self.apply([.set(setting.name, to: setting.value)])
-      return try await self.settings()
+      try await self.apply([.set(setting.name, to: setting.value.text)])
+      return try await self.settings().mapValues(SettingValue.init)
     }
   }
 

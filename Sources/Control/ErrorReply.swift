@@ -4,7 +4,7 @@ import LVS
 public struct ErrorReply: Error, Hashable, Sendable, Codable, CustomStringConvertible {
   /// One line that names the thing and the way out.
   public var error: String
-  /// The `PlaneError`'s name, or `badRequest`, `notFound`, `internal`.
+  /// The `PlaneError`'s name in snake_case, or `bad_request`, `not_found`, `internal`.
   public var code: String
 
   public init(error: String, code: String) {
@@ -15,23 +15,23 @@ public struct ErrorReply: Error, Hashable, Sendable, Codable, CustomStringConver
     switch error {
     case let reply as ErrorReply: self = reply
     case let refusal as PlaneError: self.init(error: refusal.description, code: refusal.code)
-    case let bad as ConfigurationError: self.init(error: bad.description, code: "badRequest")
-    case let bad as DecodingError: self.init(error: bad.line, code: "badRequest")
+    case let bad as ConfigurationError: self.init(error: bad.description, code: "bad_request")
+    case let bad as DecodingError: self.init(error: bad.line, code: "bad_request")
     default: self.init(error: "\(error)", code: "internal")
     }
   }
 
-  public static func badRequest(_ line: String) -> ErrorReply { ErrorReply(error: line, code: "badRequest") }
+  public static func badRequest(_ line: String) -> ErrorReply { ErrorReply(error: line, code: "bad_request") }
 
   public var description: String { error }
 
   /// The HTTP status that goes with the code.
   var status: Int {
     switch code {
-    case "badRequest", "unknownScheduler", "unknownEngine", "outOfRange", "invalid", "notUnicast": 400
-    case "notFound", "noSuchService", "noSuchServer", "noSync": 404
-    case "serviceExists", "serverExists", "syncRuns", "vipContested", "vipOnHost": 409
-    case "notSupported": 501
+    case "bad_request", "unknown_scheduler", "unknown_engine", "out_of_range", "invalid", "not_unicast": 400
+    case "not_found", "no_such_service", "no_such_server", "no_sync": 404
+    case "service_exists", "server_exists", "sync_runs", "vip_contested", "vip_on_host": 409
+    case "not_supported": 501
     case "unavailable": 503
     case "full": 507
     default: 500
@@ -40,25 +40,25 @@ public struct ErrorReply: Error, Hashable, Sendable, Codable, CustomStringConver
 }
 
 extension PlaneError {
-  /// The case's name.
+  /// The case's name in snake_case.
   var code: String {
     switch self {
-    case .serviceExists: "serviceExists"
-    case .noSuchService: "noSuchService"
-    case .serverExists: "serverExists"
-    case .noSuchServer: "noSuchServer"
-    case .unknownScheduler: "unknownScheduler"
-    case .unknownEngine: "unknownEngine"
-    case .outOfRange: "outOfRange"
+    case .serviceExists: "service_exists"
+    case .noSuchService: "no_such_service"
+    case .serverExists: "server_exists"
+    case .noSuchServer: "no_such_server"
+    case .unknownScheduler: "unknown_scheduler"
+    case .unknownEngine: "unknown_engine"
+    case .outOfRange: "out_of_range"
     case .invalid: "invalid"
-    case .notUnicast: "notUnicast"
-    case .vipContested: "vipContested"
-    case .vipOnHost: "vipOnHost"
-    case .notSupported: "notSupported"
+    case .notUnicast: "not_unicast"
+    case .vipContested: "vip_contested"
+    case .vipOnHost: "vip_on_host"
+    case .notSupported: "not_supported"
     case .unavailable: "unavailable"
     case .full: "full"
-    case .syncRuns: "syncRuns"
-    case .noSync: "noSync"
+    case .syncRuns: "sync_runs"
+    case .noSync: "no_sync"
     }
   }
 }

@@ -39,7 +39,7 @@ extension Change {
       fields.merge(
         [
           "change": "edit-service", "fallback": "\(farm.fallback.map(\.endpoint.description).joined(separator: ","))",
-          "slow-start": "\(farm.slowStart)", "panic": "\(farm.panic)",
+          "slow_start": "\(farm.slowStart)", "panic": "\(farm.panic)",
         ]) { $1 }
     case .setMarks(let rules): fields.merge(["change": "mark", "rules": "\(rules.count)"]) { _, new in new }
     case .set(let name, let value): fields.merge(["change": "set", "key": "\(name)", "value": "\(value)"]) { $1 }
@@ -85,8 +85,8 @@ extension DirectorEvent {
     case .interfaceUp(let name): ["event": "interface-up", "interface": "\(name)"]
     case .interfaceGone(let name): ["event": "interface-gone", "interface": "\(name)"]
     case .interfaceChanged(let name, let mac): ["event": "interface-changed", "interface": "\(name)", "mac": "\(mac)"]
-    case .found(let finding): ["event": "found", "kind": "\(finding.kind.name)", "subject": "\(finding.subject)"]
-    case .cured(let finding): ["event": "cured", "kind": "\(finding.kind.name)", "subject": "\(finding.subject)"]
+    case .found(let finding): ["event": "found", "kind": "\(finding.kind.rawValue)", "subject": "\(finding.subject)"]
+    case .cured(let finding): ["event": "cured", "kind": "\(finding.kind.rawValue)", "subject": "\(finding.subject)"]
     case .attached: ["event": "attached"]
     case .sized: ["event": "sized"]
     case .resumed: ["event": "resumed"]

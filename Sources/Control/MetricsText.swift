@@ -21,7 +21,7 @@ public struct MetricsText: Sendable {
     if let sync { addSync(sync) }
     add(
       "lvs_finding", "gauge", "1 for each thing found that breaks direct routing.",
-      findings.map { ([("kind", $0.kind.name), ("vip", $0.vip ?? ""), ("subject", $0.subject)], "1") })
+      findings.map { ([("kind", $0.kind.rawValue), ("vip", $0.vip ?? ""), ("subject", $0.subject)], "1") })
   }
 
   private typealias Sample = (labels: [(String, String)], value: String)
@@ -155,7 +155,7 @@ public struct MetricsText: Sendable {
       "lvs_check_latency_seconds", "gauge", "How long the last attempt of the check took.",
       each { server in
         server.checks.compactMap { check in
-          check.latency.map { ([("type", check.type.rawValue)], String($0 / 1000)) }
+          check.latency.map { ([("type", check.type.rawValue)], String($0)) }
         }
       })
   }

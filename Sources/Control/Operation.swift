@@ -1,4 +1,5 @@
 import Foundation
+import LVS
 
 /// One operation of the API: where it is asked for over HTTP, and what goes there and comes back.
 ///
@@ -11,7 +12,7 @@ public struct Operation<Request: Codable & Sendable, Answer: Codable & Sendable>
     case delete = "DELETE"
   }
 
-  /// Where the request stands. In a query all of its fields are text.
+  /// Where the request stands. In a query, and where the path has fields of it, all of them are text or numbers.
   enum Place: Sendable {
     case query, body
   }
@@ -42,7 +43,8 @@ public struct Operation<Request: Codable & Sendable, Answer: Codable & Sendable>
 
   func message(_ request: Request) throws -> Message {
     guard place == .query || !fieldsOfPath.isEmpty else { return Message(path: path, body: try JSON.encode(request)) }
-    var fields: [String: String] = try JSON.decode(from: JSON.encode(request))
+    let values: [String: SettingValue] = try JSON.decode(from: JSON.encode(request))
+    var fields = values.mapValues(\.text)
     var message = Message(path: path)
     for field in fieldsOfPath {
       let value = fields.removeValue(forKey: field) ?? ""
@@ -60,8 +62,8 @@ public struct Operation<Request: Codable & Sendable, Answer: Codable & Sendable>
   func request(_ fields: [String: String], _ body: () async throws -> Data) async throws -> Request {
     if place == .query { return try JSON.decode(from: JSON.encode(fields)) }
     guard !fieldsOfPath.isEmpty else { return try read(await body()) }
-    let known: [String: String] = try JSON.decode(from: await body())
-    return try JSON.decode(from: JSON.encode(known.merging(fields) { _, path in path }))
+    let known: [String: SettingValue] = try JSON.decode(from: await body())
+    return try JSON.decode(from: JSON.encode(known.mapValues(\.text).merging(fields) { _, path in path }))
   }
 
   var isInQuery: Bool { place == .query }

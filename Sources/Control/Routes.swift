@@ -78,7 +78,7 @@ struct ErrorLines: RouterMiddleware {
     do {
       return try await next(request, context)
     } catch let error as HTTPError where error.status == .notFound {
-      reply = ErrorReply(error: "there is no \(request.method) \(request.uri.path)", code: "notFound")
+      reply = ErrorReply(error: "there is no \(request.method) \(request.uri.path)", code: "not_found")
     } catch let error as any HTTPResponseError {
       reply = .badRequest("\(error.status.reasonPhrase): \(request.method) \(request.uri.path)")
     } catch {

@@ -54,6 +54,20 @@ public struct Capabilities: Hashable, Sendable, Codable {
     self.settings = settings
     self.timeouts = timeouts
   }
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case plane, methods, features, settings, timeouts
+  }
+
+  /// What it can do stands in the order of the names.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(plane, forKey: .plane)
+    try values.encode(methods, forKey: .methods)
+    try values.encode(features.sorted { $0.rawValue < $1.rawValue }, forKey: .features)
+    try values.encode(settings, forKey: .settings)
+    try values.encode(timeouts, forKey: .timeouts)
+  }
 }
 
 /// Where a plane's lack refuses something: here and nowhere else, in one kind of line.
@@ -109,8 +123,8 @@ extension Capabilities.Feature {
 }
 
 /// A setting that a plane has, named as the kernel's `net.ipv4.vs` sysctls are, and what it may be.
-public struct SettingRule: Hashable, Sendable, Codable {
-  public enum Values: Hashable, Sendable, Codable {
+public struct SettingRule: Hashable, Sendable {
+  public enum Values: Hashable, Sendable {
     case range(ClosedRange<UInt32>)
     case choice([UInt32])
     case words([String])
@@ -148,6 +162,41 @@ public struct SettingRule: Hashable, Sendable, Codable {
         throw .outOfRange("\(name) takes \(words.joined(separator: " or ")), not '\(text)'")
       }
       return text
+    }
+  }
+}
+
+/// A range travels as `minimum` and `maximum`, a choice as `choices`; what the kernel takes has neither.
+extension SettingRule: Codable {
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case name, minimum, maximum, choices, standard
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    name = try values.decode(String.self, forKey: .name)
+    standard = try values.decode(SettingValue.self, forKey: .standard).text
+    let lowest = try values.decodeIfPresent(UInt32.self, forKey: .minimum)
+    if let lowest, let highest = try values.decodeIfPresent(UInt32.self, forKey: .maximum), lowest <= highest {
+      self.values = .range(lowest...highest)
+    } else {
+      let choices = try values.decodeIfPresent([SettingValue].self, forKey: .choices)
+      let numbers = choices?.compactMap { UInt32($0.text) }
+      self.values = choices.map { $0.count == numbers?.count ? .choice(numbers ?? []) : .words($0.map(\.text)) } ?? .any
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    try fields.encode(name, forKey: .name)
+    try fields.encode(SettingValue(standard), forKey: .standard)
+    switch values {
+    case .any: break
+    case .choice(let choice): try fields.encode(choice, forKey: .choices)
+    case .words(let words): try fields.encode(words, forKey: .choices)
+    case .range(let range):
+      try fields.encode(range.lowerBound, forKey: .minimum)
+      try fields.encode(range.upperBound, forKey: .maximum)
     }
   }
 }

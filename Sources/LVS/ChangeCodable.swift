@@ -1,12 +1,24 @@
 /// A change travels under its own name:
-/// `{"addServer": {"to": "tcp:192.0.2.1:80", "server": {"address": "10.0.0.11:80", "weight": 2}}}`.
+/// `{"add_server": {"to": "tcp:192.0.2.1:80", "server": {"address": "10.0.0.11:80", "weight": 2}}}`.
 extension Change: Codable {
-  enum CodingKeys: String, CodingKey, CaseIterable {
-    case addService, updateService, removeService, addServer, updateServer, removeServer, drainServer, undrainServer
-    case addCheck, removeCheck, setFarm, setMarks, set, setTimeouts
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case addService = "add_service"
+    case updateService = "update_service"
+    case removeService = "remove_service"
+    case addServer = "add_server"
+    case updateServer = "update_server"
+    case removeServer = "remove_server"
+    case drainServer = "drain_server"
+    case undrainServer = "undrain_server"
+    case addCheck = "add_check"
+    case removeCheck = "remove_check"
+    case setFarm = "set_farm"
+    case setMarks = "set_marks"
+    case set
+    case setTimeouts = "set_timeouts"
   }
 
-  enum Part: String, CodingKey {
+  public enum Part: String, CodingKey, CaseIterable {
     case service, force, server, check, type, farm, to, of, from, marks, setting, value, timeouts
   }
 
@@ -41,7 +53,7 @@ extension Change: Codable {
           server: try parts.decodeIfPresent(Endpoint.self, forKey: .server))
       case .setFarm: .setFarm(try part(.farm), of: try part(.of))
       case .setMarks: .setMarks(try part(.marks))
-      case .set: .set(try part(.setting), to: try part(.value))
+      case .set: .set(try part(.setting), to: try part(.value, as: SettingValue.self).text)
       case .setTimeouts: .setTimeouts(try part(.timeouts))
       }
   }
@@ -81,7 +93,7 @@ extension Change: Codable {
     case .setMarks(let rules): try parts.encode(rules, forKey: .marks)
     case .set(let name, let value):
       try parts.encode(name, forKey: .setting)
-      try parts.encode(value, forKey: .value)
+      try parts.encode(SettingValue(value), forKey: .value)
     case .setTimeouts(let timeouts): try parts.encode(timeouts, forKey: .timeouts)
     }
   }

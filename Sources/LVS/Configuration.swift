@@ -106,21 +106,3 @@ private struct SettingName: CodingKey {
   init(stringValue: String) { self.stringValue = stringValue }
   init?(intValue: Int) { nil }
 }
-
-/// A setting's value, which stands in a file as a number where it is one.
-private struct SettingValue: Codable {
-  let text: String
-
-  init(_ text: String) { self.text = text }
-
-  init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    // A number, else a text.
-    text = try (try? container.decode(Int64.self)).map(String.init) ?? container.decode(String.self)
-  }
-
-  func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    if let number = Int64(text) { try container.encode(number) } else { try container.encode(text) }
-  }
-}

@@ -11,6 +11,10 @@ public struct MarkRule: Hashable, Sendable, Codable {
   public var ports: PortRange?
   public var mark: UInt32
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case destination, source, transport, ports, mark
+  }
+
   public init(
     destination: Prefix, source: Prefix? = nil, transport: TransportProtocol? = nil, ports: PortRange? = nil,
     mark: UInt32

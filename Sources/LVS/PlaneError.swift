@@ -1,5 +1,5 @@
 /// Why a plane refused. Each prints as one line that names the thing and the way out.
-public enum PlaneError: Error, Hashable, Sendable, Codable {
+public enum PlaneError: Error, Hashable, Sendable {
   case serviceExists(ServiceKey)
   case noSuchService(ServiceKey)
   case serverExists(Endpoint, ServiceKey)

@@ -9,7 +9,9 @@
 ///         weight: 2
 extension VirtualService: Codable {
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case service, scheduler, flags, persistence, persistenceEngine, onePacket
+    case service, scheduler, flags, persistence
+    case persistenceEngine = "persistence_engine"
+    case onePacket = "one_packet"
   }
 
   public init(from decoder: any Decoder) throws {
@@ -65,9 +67,12 @@ extension Persistence {
 
 extension RealServer: Codable {
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case address, method, weight, upperThreshold, lowerThreshold, mac, drained
+    case address, method, weight
+    case upperThreshold = "upper_threshold"
+    case lowerThreshold = "lower_threshold"
+    case mac, drained
     /// What a drained server weighed, as earlier versions wrote it, beside a weight of 0.
-    case drainedWeight
+    case drainedWeight = "drained_weight"
   }
 
   /// An address without a port has port 0, which `placed(in:)` makes the service's.
@@ -174,7 +179,7 @@ extension KeyedDecodingContainer {
 extension FarmPolicy: Codable {
   public enum CodingKeys: String, CodingKey, CaseIterable {
     case fallback, panic
-    case slowStart = "slow-start"
+    case slowStart = "slow_start"
   }
 
   public init(from decoder: any Decoder) throws {

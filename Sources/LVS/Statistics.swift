@@ -9,6 +9,12 @@ public struct Statistics: Hashable, Sendable, Codable {
   public var outPackets: UInt64
   public var outBytes: UInt64
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case connections, packets, bytes
+    case outPackets = "out_packets"
+    case outBytes = "out_bytes"
+  }
+
   public init(
     connections: UInt64 = 0, packets: UInt64 = 0, bytes: UInt64 = 0, outPackets: UInt64 = 0, outBytes: UInt64 = 0
   ) {
@@ -40,6 +46,12 @@ public struct Rates: Hashable, Sendable, Codable {
   public var outPackets: UInt64
   public var outBytes: UInt64
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case connections, packets, bytes
+    case outPackets = "out_packets"
+    case outBytes = "out_bytes"
+  }
+
   public init(
     connections: UInt64 = 0, packets: UInt64 = 0, bytes: UInt64 = 0, outPackets: UInt64 = 0, outBytes: UInt64 = 0
   ) {
@@ -55,6 +67,10 @@ public struct Rates: Hashable, Sendable, Codable {
 public struct Traffic: Hashable, Sendable, Codable {
   public var statistics: Statistics
   public var rates: Rates
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case statistics, rates
+  }
 
   public init(statistics: Statistics = Statistics(), rates: Rates = Rates()) {
     self.statistics = statistics

@@ -72,6 +72,11 @@ public struct ConnectionStatus: Sendable, Codable, Hashable {
   public var expires: UInt32
   public var isTemplate: Bool
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case transport, client, virtual, server, state, expires
+    case isTemplate = "is_template"
+  }
+
   public init(
     transport: String, client: Endpoint, virtual: Endpoint, server: Endpoint, state: String, expires: UInt32,
     isTemplate: Bool
@@ -107,6 +112,10 @@ public struct NeighborStatus: Sendable, Codable, Hashable {
   /// Seconds since the address last answered.
   public var confirmed: UInt32?
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case address, mac, state, confirmed
+  }
+
   public init(address: IPAddress, mac: MACAddress?, state: State, confirmed: UInt32?) {
     self.address = address
     self.mac = mac
@@ -130,6 +139,11 @@ public struct VIPStatus: Sendable, Codable, Hashable {
   public var state: State
   /// The other owner's Ethernet address, where one was seen.
   public var otherOwner: MACAddress?
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case address, state
+    case otherOwner = "other_owner"
+  }
 
   public init(address: IPAddress, state: State, otherOwner: MACAddress? = nil) {
     (self.address, self.state, self.otherOwner) = (address, state, otherOwner)
@@ -156,6 +170,17 @@ public struct WorkerStatus: Sendable, Codable, Hashable {
   public var connections: UInt64
   /// The share of the last second that was spent working, 0 to 1.
   public var load: Double
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case id, processor, frames, batches
+    case ringFill = "ring_fill"
+    case ringSize = "ring_size"
+    case ringDrops = "ring_drops"
+    case handedOver = "handed_over"
+    case offloaded
+    case transmitErrors = "transmit_errors"
+    case connections, load
+  }
 
   public init(
     id: Int, processor: Int? = nil, frames: UInt64 = 0, batches: UInt64 = 0, ringFill: UInt64 = 0,
@@ -187,6 +212,10 @@ public struct VerdictCounts: Sendable, Codable, Hashable {
   public var held: UInt64
   /// By `DropReason.name`; every reason is present.
   public var dropped: [String: UInt64]
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case forwarded, answered, passed, held, dropped
+  }
 
   public init(
     forwarded: UInt64 = 0, answered: UInt64 = 0, passed: UInt64 = 0, held: UInt64 = 0, dropped: [String: UInt64] = [:]

@@ -1,6 +1,6 @@
 /// A status travels as what was set, in the same words, with what was counted beside it.
 extension ServiceStatus: Codable {
-  enum CodingKeys: String, CodingKey {
+  public enum CodingKeys: String, CodingKey, CaseIterable {
     case statistics, rates, servers
   }
 
@@ -23,8 +23,13 @@ extension ServiceStatus: Codable {
 }
 
 extension ServerStatus: Codable {
-  enum CodingKeys: String, CodingKey {
-    case activeConnections, inactiveConnections, persistentConnections, isOverloaded, statistics, rates, resolvedMAC
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case activeConnections = "active_connections"
+    case inactiveConnections = "inactive_connections"
+    case persistentConnections = "persistent_connections"
+    case isOverloaded = "is_overloaded"
+    case statistics, rates
+    case resolvedMAC = "resolved_mac"
     /// What schedulers go by, as ipvsadm lists it. What the operator asked for stands beside it, with what holds it down.
     case weight
     case configuredWeight = "configured_weight"

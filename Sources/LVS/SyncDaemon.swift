@@ -24,6 +24,13 @@ public struct SyncDaemon: Hashable, Sendable, Codable {
   /// 0: 1.
   public var ttl: UInt8
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case role, interface
+    case syncID = "sync_id"
+    case maxLength = "max_length"
+    case group, port, ttl
+  }
+
   public init(
     _ role: Role, interface: String = "", syncID: UInt32 = 0, maxLength: UInt16 = 0, group: IPAddress? = nil,
     port: UInt16 = 0, ttl: UInt8 = 0
@@ -60,6 +67,10 @@ public struct SyncStatus: Hashable, Sendable, Codable {
   public var records: [String: UInt64]
   /// What became of the streams by which directors ask each other for all that they know.
   public var streams: [String: UInt64]
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case daemons, sent, datagrams, records, streams
+  }
 
   public init(
     daemons: [SyncDaemon], sent: [String: UInt64] = [:], datagrams: [String: UInt64] = [:],

@@ -19,6 +19,10 @@ public struct TableStatus: Sendable, Codable, Hashable {
   /// How many found no room.
   public var refused: UInt64
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case name, entries, capacity, evicted, refused
+  }
+
   public init(
     _ name: Name, entries: UInt64, capacity: UInt64, evicted: [String: UInt64] = [:], refused: UInt64 = 0
   ) {

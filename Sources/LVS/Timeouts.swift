@@ -32,7 +32,9 @@ public struct Timeouts: Hashable, Sendable {
 /// Those that are 0 need not be written.
 extension Timeouts: Codable {
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case tcp, tcpFin, udp
+    case tcp
+    case tcpFin = "tcp_fin"
+    case udp
   }
 
   public init(from decoder: any Decoder) throws {

@@ -6,7 +6,7 @@ public struct Weight: Hashable, Sendable {
   /// What ipvsadm accepts.
   public static let range: ClosedRange<Int32> = 0...65535
 
-  /// Something that holds the weight down, as listings name it.
+  /// Something that holds the weight down.
   public enum Hold: String, Hashable, Sendable, Codable {
     /// The operator drains the server: it gets no new connections, those it has go on.
     case drain
@@ -15,9 +15,12 @@ public struct Weight: Hashable, Sendable {
     /// It is down by its health checks, and taken out of the service.
     case removed
     /// It came back a while ago, and its weight grows.
-    case slowStart = "slow-start"
+    case slowStart = "slow_start"
     /// Nobody answers at its address (ARP, ND): it gets no new connections while another server is there.
     case neighbor
+
+    /// As listings name it.
+    public var words: String { self == .slowStart ? "slow-start" : rawValue }
   }
 
   /// What the operator asked for; 0 quiesces the server.

@@ -50,9 +50,10 @@ struct Bench: ParsableCommand {
 
     private func row(_ result: SchedulerBench.Result) -> [String] {
       [
-        result.name, String(result.servers), String(Int(result.picksPerSecond)), decimal(result.nanosecondsPerPick),
-        decimal(result.nanosecondsPerConnection), result.evenness.map { decimal($0 * 100) + " %" } ?? "-",
-        result.mhBuildMilliseconds.map(decimal) ?? "-", result.mhDisruption.map { decimal($0 * 100) + " %" } ?? "-",
+        result.name, String(result.servers), String(Int(result.picksPerSecond)), decimal(result.secondsPerPick * 1e9),
+        decimal(result.secondsPerConnection * 1e9), result.evenness.map { decimal($0 * 100) + " %" } ?? "-",
+        result.mhBuildSeconds.map { decimal($0 * 1000) } ?? "-",
+        result.mhDisruption.map { decimal($0 * 100) + " %" } ?? "-",
       ]
     }
 

@@ -99,9 +99,7 @@ struct ListingOptions: ParsableArguments {
 /// Prints the value as JSON, or as the text that `table` makes of it.
 func show<Value: Encodable>(_ value: Value, asJSON: Bool, table: (Value) -> String) throws {
   guard asJSON else { return try write(table(value)) }
-  let encoder = JSONEncoder()
-  encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-  try write(String(decoding: try encoder.encode(value), as: UTF8.self) + "\n")
+  try write(String(decoding: try JSON.encode(value, isPretty: true), as: UTF8.self) + "\n")
 }
 
 /// Turns what a setting's own check says into an error of the command line.

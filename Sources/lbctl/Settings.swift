@@ -70,10 +70,10 @@ struct GetCommand: AsyncParsableCommand {
     let settings = try await options.director.call(API.settings)
     guard let key else {
       return try options.show(settings) { all in
-        all.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value)\n" }.joined()
+        all.sorted { $0.key < $1.key }.map { "\($0.key) = \($0.value.text)\n" }.joined()
       }
     }
     guard let value = settings[key] else { throw PlaneError.invalid("no setting '\(key)' (get shows what there is)") }
-    try options.show(value) { $0 + "\n" }
+    try options.show(value) { $0.text + "\n" }
   }
 }

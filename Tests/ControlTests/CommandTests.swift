@@ -138,8 +138,8 @@ struct CommandTests {
       servers:
       - address: 192.0.2.11:80
         weight: 4
-        upperThreshold: 100
-        lowerThreshold: 50
+        upper_threshold: 100
+        lower_threshold: 50
         mac: 02:00:00:00:00:0b
         drained: true
       - address: 192.0.2.12:8080

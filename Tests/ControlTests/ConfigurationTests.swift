@@ -42,6 +42,16 @@ struct ConfigurationTests {
     #expect(try Configuration(yaml: text).services == [ServiceDefinition(service, servers: servers)])
   }
 
+  @Test("Keys are read as earlier versions wrote them")
+  func spellings() throws {
+    let checked = "    checks: [{type: icmp, on-failure: remove, fast-interval: 50ms}]\n"
+    let old = Self.service + "    slow-start: 30s\n" + checked
+    let new = old.replacing("slow-start", with: "slow_start").replacing("on-failure", with: "on_failure")
+    #expect(try Configuration(yaml: old) == Configuration(yaml: new))
+    #expect(try Configuration(yaml: old).services[0].farm.slowStart == .seconds(30))
+    #expect(try Configuration(yaml: old).services[0].checks.common[0].onFailure == .remove)
+  }
+
   @Test("What a drained server weighed is read as earlier versions wrote it")
   func drainedWeight() throws {
     let server = { try Configuration(yaml: Self.server + $0).services[0].servers[0] }
@@ -74,18 +84,19 @@ struct ConfigurationTests {
       (
         service + "    wieght: 1\n",
         "line 3: unknown key 'wieght' of a service (there are service, scheduler, flags, persistence, "
-          + "persistenceEngine, onePacket, fallback, panic, slow-start, checks, servers)"
+          + "persistence_engine, one_packet, fallback, panic, slow_start, checks, servers)"
       ),
       (
         server + "        wieght: 1\n",
-        "line 5: unknown key 'wieght' of a server (there are address, method, weight, upperThreshold, lowerThreshold, "
-          + "mac, drained, drainedWeight, checks)"
+        "line 5: unknown key 'wieght' of a server (there are address, method, weight, upper_threshold, lower_threshold, "
+          + "mac, drained, drained_weight, checks)"
       ),
       (
         service + "    persistence: {seconds: 3}\n",
         "line 3: unknown key 'seconds' of persistence (there are timeout, netmask)"
       ),
       (service + "    scheduler: rr\n    scheduler: wrr\n", "line 3: key 'scheduler' stands twice"),
+      (service + "    one_packet: true\n    onePacket: true\n", "line 4: key 'one_packet' stands twice"),
       (
         "services:\n  - service: tcp:192.0.2.300:80\n",
         "line 2: services[0].service: 'tcp:192.0.2.300:80' is not a service such as tcp:192.0.2.1:80 or fwmark:7"
@@ -117,8 +128,8 @@ struct ConfigurationTests {
       (
         service + "    checks: [{type: tcp, prot: 80}]\n",
         "line 3: unknown key 'prot' of a check (there are type, path, host, method, headers, status, body, sni, verify, ca, "
-          + "send, expect, query, command, port, via, interval, timeout, jitter, rise, fall, fast-interval, flap-limit, "
-          + "on-failure)"
+          + "send, expect, query, command, port, via, interval, timeout, jitter, rise, fall, fast_interval, flap_limit, "
+          + "on_failure)"
       ),
       (
         service + "    checks: [{type: tcp}, {type: tcp}]\n",

@@ -31,10 +31,10 @@ struct ControlServerTests {
       let add = Change.addService(VirtualService(Self.web), force: false)
       try await served.client.apply([add])
       let twice = await served.refusal { try await $0.apply([.addServer(Self.first, to: Self.web), add]) }
-      #expect(twice == ErrorReply(error: PlaneError.serviceExists(Self.web).description, code: "serviceExists"))
+      #expect(twice == ErrorReply(error: PlaneError.serviceExists(Self.web).description, code: "service_exists"))
       #expect(try await served.client.service(Self.web).servers == [])
       let missing = await served.refusal { _ = try await $0.services(key("udp:192.0.2.100:53")) }
-      #expect(missing?.code == "noSuchService")
+      #expect(missing?.code == "no_such_service")
     }
   }
 
@@ -47,7 +47,7 @@ struct ControlServerTests {
           .addServer(RealServer(endpoint("192.0.2.11:80"), weight: 70000), to: Self.web),
         ])
       }
-      #expect(refusal == ErrorReply(error: "weight 70000 is not in 0 to 65535", code: "outOfRange"))
+      #expect(refusal == ErrorReply(error: "weight 70000 is not in 0 to 65535", code: "out_of_range"))
       let services = try await served.client.services()
       #expect(services.isEmpty)
     }
@@ -64,7 +64,7 @@ struct ControlServerTests {
           .addServer(RealServer(endpoint("192.0.2.12:80"), weight: 70000), to: Self.web),
           .addServer(Self.second, to: Self.web),
         ])
-      #expect(refusals.map(\.?.code) == ["noSuchService", nil, "serviceExists", nil, "outOfRange", nil])
+      #expect(refusals.map(\.?.code) == ["no_such_service", nil, "service_exists", nil, "out_of_range", nil])
       #expect(try await served.client.service(Self.web).servers.map(\.server) == [Self.second, Self.first])
     }
   }
@@ -155,7 +155,8 @@ struct ControlServerTests {
       let timeouts = try await served.client.call(API.setTimeouts, Timeouts(udp: 60))
       #expect(timeouts == Timeouts(tcp: 900, tcpFin: 120, udp: 60))
       let set = try await served.client.call(API.set, Setting("expire_nodest_conn", "1"))
-      #expect(set == ["expire_nodest_conn": "1", "failed_neighbor": "quiesce"])
+      let standing = ["expire_nodest_conn": "1", "failed_neighbor": "quiesce"].mapValues { SettingValue($0) }
+      #expect(set == standing)
       let settings = try await served.client.call(API.settings)
       #expect(settings == set)
       let refusal = await served.refusal { _ = try await $0.call(API.set, Setting("a b/c", "1")) }

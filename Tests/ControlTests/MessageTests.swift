@@ -11,61 +11,61 @@ struct MessageTests {
     arguments: [
       (
         Change.addService(VirtualService(key("tcp:192.0.2.100:80"), scheduler: .rr), force: true),
-        #"{"addService":{"force":true,"service":{"scheduler":"rr","service":"tcp:192.0.2.100:80"}}}"#
+        #"{"add_service":{"force":true,"service":{"scheduler":"rr","service":"tcp:192.0.2.100:80"}}}"#
       ),
       (
         .updateService(VirtualService(key("udp:192.0.2.100:53"), scheduler: .sh, flags: .port, onePacket: true)),
-        #"{"updateService":{"service":{"flags":["sh-port"],"onePacket":true,"scheduler":"sh","service":"udp:192.0.2.100:53"}}}"#
+        #"{"update_service":{"service":{"flags":["sh-port"],"one_packet":true,"scheduler":"sh","service":"udp:192.0.2.100:53"}}}"#
       ),
-      (.removeService(key("fwmark6:7")), #"{"removeService":{"service":"fwmark6:7"}}"#),
+      (.removeService(key("fwmark6:7")), #"{"remove_service":{"service":"fwmark6:7"}}"#),
       (
         .addServer(RealServer(endpoint("192.0.2.11:80"), weight: 3), to: key("tcp:192.0.2.100:80")),
-        #"{"addServer":{"server":{"address":"192.0.2.11:80","weight":3},"to":"tcp:192.0.2.100:80"}}"#
+        #"{"add_server":{"server":{"address":"192.0.2.11:80","weight":3},"to":"tcp:192.0.2.100:80"}}"#
       ),
       (
         .updateServer(
           RealServer(endpoint("192.0.2.11:80"), weight: Weight(3, isDrained: true)), of: key("tcp:192.0.2.100:80")),
-        #"{"updateServer":{"of":"tcp:192.0.2.100:80","server":{"address":"192.0.2.11:80","drained":true,"weight":3}}}"#
+        #"{"update_server":{"of":"tcp:192.0.2.100:80","server":{"address":"192.0.2.11:80","drained":true,"weight":3}}}"#
       ),
       (
         .removeServer(endpoint("192.0.2.11:80"), from: key("tcp:192.0.2.100:80")),
-        #"{"removeServer":{"from":"tcp:192.0.2.100:80","server":"192.0.2.11:80"}}"#
+        #"{"remove_server":{"from":"tcp:192.0.2.100:80","server":"192.0.2.11:80"}}"#
       ),
       (
         .drainServer(endpoint("192.0.2.11:80"), of: key("tcp:192.0.2.100:80")),
-        #"{"drainServer":{"of":"tcp:192.0.2.100:80","server":"192.0.2.11:80"}}"#
+        #"{"drain_server":{"of":"tcp:192.0.2.100:80","server":"192.0.2.11:80"}}"#
       ),
       (
         .undrainServer(endpoint("192.0.2.11:80"), of: key("fwmark:7")),
-        #"{"undrainServer":{"of":"fwmark:7","server":"192.0.2.11:80"}}"#
+        #"{"undrain_server":{"of":"fwmark:7","server":"192.0.2.11:80"}}"#
       ),
       (
         .addCheck(
           HealthCheck(.http(.init(path: "/alive")), interval: .seconds(2)), to: key("fwmark:7"),
           server: endpoint("192.0.2.11:80")),
-        #"{"addCheck":{"check":{"interval":"2s","path":"/alive","type":"http"},"server":"192.0.2.11:80","to":"fwmark:7"}}"#
+        #"{"add_check":{"check":{"interval":"2s","path":"/alive","type":"http"},"server":"192.0.2.11:80","to":"fwmark:7"}}"#
       ),
       (
         .addCheck(HealthCheck(.icmp), to: key("fwmark:7"), server: nil),
-        #"{"addCheck":{"check":{"type":"icmp"},"to":"fwmark:7"}}"#
+        #"{"add_check":{"check":{"type":"icmp"},"to":"fwmark:7"}}"#
       ),
-      (.removeCheck(nil, from: key("fwmark:7"), server: nil), #"{"removeCheck":{"from":"fwmark:7"}}"#),
+      (.removeCheck(nil, from: key("fwmark:7"), server: nil), #"{"remove_check":{"from":"fwmark:7"}}"#),
       (
         .removeCheck(.tcp, from: key("fwmark:7"), server: endpoint("192.0.2.11:80")),
-        #"{"removeCheck":{"from":"fwmark:7","server":"192.0.2.11:80","type":"tcp"}}"#
+        #"{"remove_check":{"from":"fwmark:7","server":"192.0.2.11:80","type":"tcp"}}"#
       ),
       (
         .setFarm(
           FarmPolicy(fallback: [RealServer(endpoint("192.0.2.9:80"))], slowStart: .seconds(30), panic: 50),
           of: key("fwmark:7")),
-        #"{"setFarm":{"farm":{"fallback":[{"address":"192.0.2.9:80","weight":1}],"panic":"50 %","slow-start":"30s"},"of":"fwmark:7"}}"#
+        #"{"set_farm":{"farm":{"fallback":[{"address":"192.0.2.9:80","weight":1}],"panic":"50 %","slow_start":"30s"},"of":"fwmark:7"}}"#
       ),
       (
         .setMarks([MarkRule(destination: Prefix("192.0.2.100")!, mark: 7)]),
-        #"{"setMarks":{"marks":[{"destination":"192.0.2.100/32","mark":7}]}}"#
+        #"{"set_marks":{"marks":[{"destination":"192.0.2.100/32","mark":7}]}}"#
       ),
-      (.set("drop_entry", to: "1"), #"{"set":{"setting":"drop_entry","value":"1"}}"#),
-      (.setTimeouts(Timeouts(udp: 60)), #"{"setTimeouts":{"timeouts":{"udp":60}}}"#),
+      (.set("drop_entry", to: "1"), #"{"set":{"setting":"drop_entry","value":1}}"#),
+      (.setTimeouts(Timeouts(udp: 60)), #"{"set_timeouts":{"timeouts":{"udp":60}}}"#),
     ])
   func change(_ change: Change, _ json: String) throws {
     #expect(String(decoding: try JSON.encode(change), as: UTF8.self) == json)
@@ -88,6 +88,28 @@ struct MessageTests {
     #expect(method.description == text)
     #expect(ForwardingMethod(text) == method)
   }
+
+  @Test(
+    "Keys are read in any spelling, and names of settings as they are",
+    arguments: [
+      #"{"add_server":{"to":"fwmark:7","server":{"address":"192.0.2.11:80","upper_threshold":3}}}"#,
+      #"{"addServer":{"to":"fwmark:7","server":{"address":"192.0.2.11:80","upperThreshold":3}}}"#,
+      #"{"add-server":{"to":"fwmark:7","server":{"address":"192.0.2.11:80","upper-threshold":3}}}"#,
+    ])
+  func spellings(_ json: String) throws {
+    let server = RealServer(endpoint("192.0.2.11:80"), upperThreshold: 3)
+    #expect(try JSON.decode(Change.self, from: Data(json.utf8)) == .addServer(server, to: key("fwmark:7")))
+    let named = #"{"services":[],"settings":{"someName":"7"}}"#
+    #expect(try JSON.decode(Configuration.self, from: Data(named.utf8)).settings == ["someName": "7"])
+  }
+
+  @Test(
+    "A word in snake_case",
+    arguments: [
+      ("onePacket", "one_packet"), ("on-failure", "on_failure"), ("resolvedMAC", "resolved_mac"),
+      ("is_template", "is_template"), ("weight", "weight"), ("", ""), ("Slow-Start", "slow_start"),
+    ])
+  func snakeCase(_ word: String, _ spelled: String) { #expect(SnakeCase.spelled(word) == spelled) }
 
   @Test(
     "Other words are no forwarding method", arguments: ["", "Route", "tunnel", "tunnel:", "tunnel:gue", "tunnel:gre:c"])
@@ -114,15 +136,15 @@ struct MessageTests {
   @Test(
     "What cannot be read is refused in one line that says where",
     arguments: [
-      (#"[{"addServer":{}}]"#, "[0].addServer: 'server' is missing"),
+      (#"[{"add_server":{}}]"#, "[0].add_server: 'server' is missing"),
       (
-        #"[{"removeService":{"service":"tcp:x"}}]"#,
-        "[0].removeService.service: 'tcp:x' is not a service such as tcp:192.0.2.1:80 or fwmark:7"
+        #"[{"remove_service":{"service":"tcp:x"}}]"#,
+        "[0].remove_service.service: 'tcp:x' is not a service such as tcp:192.0.2.1:80 or fwmark:7"
       ),
       (
         #"[{}]"#,
-        "[0]: a change is one of addService, updateService, removeService, addServer, updateServer, removeServer, "
-          + "drainServer, undrainServer, addCheck, removeCheck, setFarm, setMarks, set, setTimeouts"
+        "[0]: a change is one of add_service, update_service, remove_service, add_server, update_server, remove_server, "
+          + "drain_server, undrain_server, add_check, remove_check, set_farm, set_marks, set, set_timeouts"
       ),
     ])
   func refused(_ json: String, _ line: String) {

@@ -33,6 +33,26 @@ struct MetricsTextTests {
     #expect(metrics.text == expected)
   }
 
+  @Test("Names are snake_case in base units, and end in _total where they only grow")
+  func names() {
+    let web = ServiceDefinition(
+      VirtualService(key("tcp:192.0.2.100:80")), servers: [RealServer(endpoint("192.0.2.11:80"))])
+    let metrics = MetricsText(
+      services: [ServiceStatus(service: web.service, servers: web.servers.map { ServerStatus(server: $0) })],
+      verdicts: VerdictCounts(dropped: ["no_server": 5]), workers: [WorkerStatus(id: 0)],
+      tables: [TableStatus(.connections, entries: 1, capacity: 2, evicted: ["half_open": 1])],
+      health: [ServiceHealth(web, .normal, [:])],
+      sync: SyncStatus(
+        daemons: [SyncDaemon(.master)], sent: ["records": 1], datagrams: ["good": 1], records: ["good": 1]))
+    let types = metrics.text.split(separator: "\n").filter { $0.hasPrefix("# TYPE ") }.map { $0.split(separator: " ") }
+    #expect(types.count > 30)
+    for type in types {
+      #expect(type[2].wholeMatch(of: /lvs(_[a-z]+)+/) != nil, "\(type[2])")
+      #expect(type[2].hasSuffix("_total") == (type[3] == "counter"), "\(type[2])")
+      #expect(type[2].firstMatch(of: /milli|micro|nano|kilo|percent|minutes/) == nil, "\(type[2])")
+    }
+  }
+
   @Test("Nothing to tell is an empty text")
   func empty() {
     #expect(MetricsText().text.isEmpty)

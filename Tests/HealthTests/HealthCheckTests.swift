@@ -45,7 +45,7 @@ struct HealthCheckTests {
     let other = HealthCheck(.http(.init(path: "/x")), fastInterval: .milliseconds(50), onFailure: .remove)
     #expect(
       String(decoding: try encoder.encode(other), as: UTF8.self)
-        == #"{"fast-interval":"50ms","on-failure":"remove","path":"/x","type":"http"}"#)
+        == #"{"fast_interval":"50ms","on_failure":"remove","path":"/x","type":"http"}"#)
   }
 
   @Test(

@@ -11,7 +11,7 @@ def spoofed(number):
 
 
 def seen(director):
-    return sum(worker["frames"] + worker["ringDrops"] for worker in director.json_at("/v1/workers"))
+    return sum(worker["frames"] + worker["ring_drops"] for worker in director.json_at("/v1/workers"))
 
 
 def pour(lab, director, wire, packets):

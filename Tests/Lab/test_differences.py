@@ -38,7 +38,7 @@ def test_what_was_changed_by_hand_is_shown_both_ways_and_stays_until_it_is_appli
     assert told(web, "diff", "-f", file) == (2, [
         "~ setting expire_nodest_conn: 0 -> 1",
         f"- server 10.77.0.23:80 of tcp:{VIP}:80",
-        f"~ service tcp:{VIP}:80: panic none -> 50 %, slow-start none -> 30s",
+        f"~ service tcp:{VIP}:80: panic none -> 50 %, slow_start none -> 30s",
         f"~ server {RIP}:80 of tcp:{VIP}:80: weight 1 -> 7",
         f"~ check http of service tcp:{VIP}:80: interval 2s -> 1s",
         f"+ service tcp:{OTHER_VIP}:80: scheduler rr",
@@ -47,7 +47,7 @@ def test_what_was_changed_by_hand_is_shown_both_ways_and_stays_until_it_is_appli
     assert status == 2
     assert set(lines) == {
         f"- service tcp:{OTHER_VIP}:80",
-        f"~ service tcp:{VIP}:80: panic 50 % -> none, slow-start 30s -> none",
+        f"~ service tcp:{VIP}:80: panic 50 % -> none, slow_start 30s -> none",
         f"~ server {RIP}:80 of tcp:{VIP}:80: weight 7 -> 1",
         f"+ server 10.77.0.23:80 of tcp:{VIP}:80: weight 1",
         f"~ check http of service tcp:{VIP}:80: interval 1s -> 2s",

@@ -71,7 +71,7 @@ def test_a_healthy_lab_has_no_findings(lab, watched):
 
 def test_a_server_that_answers_arp_for_the_vip_is_found_everywhere(lab, watched, server):
     arp_setting(server, "arp_ignore", 0)
-    found = finding(watched, "vipAnswered", server.address)
+    found = finding(watched, "vip_answered", server.address)
     assert found["vip"] == VIP and server.mac in found["seen"]
     assert f"lbctl real-server setup --vip {VIP}" in found["fix"] and "arp_ignore=1" in found["fix"]
     assert server.address in watched.lbctl("list").stderr
@@ -87,7 +87,7 @@ def test_a_server_that_asks_in_the_vips_name_is_found(lab, watched, server):
     arp_setting(server, "arp_announce", 0)
     server.forget_neighbors()
     requests(lab.client, 3)
-    found = finding(watched, "vipAsSender", server.address)
+    found = finding(watched, "vip_as_sender", server.address)
     assert "arp_announce=2" in found["fix"] and server.address in found["fix"]
     set_up(lab, server)
     assert_cured(watched)
@@ -97,20 +97,20 @@ def test_a_server_that_announces_the_vip_is_found(lab, watched):
     server = lab.servers[1]
     with Wire(server) as wire:
         wire.send(arp(ARP_REQUEST, server.mac, VIP, NO_MAC, VIP, to=BROADCAST))
-    assert VIP in finding(watched, "vipAnnounced", server.address)["seen"]
+    assert VIP in finding(watched, "vip_announced", server.address)["seen"]
     assert_cured(watched)
 
 
 def test_a_stranger_that_answers_for_the_vip_is_found(lab, watched):
     with Answers(lab.stranger, VIP):
-        found = finding(watched, "vipAnswered", STRANGER_MAC)
+        found = finding(watched, "vip_answered", STRANGER_MAC)
         assert "proxy_arp" in found["fix"]
     assert_cured(watched)
 
 
 def test_a_server_without_the_vip_is_told_from_the_others(lab, watched, server):
     server.ip("address", "delete", f"{VIP}/32", "dev", "lo")
-    assert f"lbctl real-server setup --vip {VIP}" in finding(watched, "serverWithoutVIP", server.address)["fix"]
+    assert f"lbctl real-server setup --vip {VIP}" in finding(watched, "server_without_vip", server.address)["fix"]
     server.run(*lab.real_server, "setup", "--vip", VIP, "--interface", "eth0")
     assert_cured(watched)
 
@@ -119,7 +119,7 @@ def test_a_server_without_the_vip_that_forwards_is_found_too(lab, watched, serve
     server.ip("address", "delete", f"{VIP}/32", "dev", "lo")
     server.sysctl("net.ipv4.ip_forward", 1)
     try:
-        finding(watched, "serverWithoutVIP", server.address)
+        finding(watched, "server_without_vip", server.address)
     finally:
         server.sysctl("net.ipv4.ip_forward", 0)
 
@@ -127,7 +127,7 @@ def test_a_server_without_the_vip_that_forwards_is_found_too(lab, watched, serve
 def test_a_port_where_nothing_listens_is_refused(lab, start):
     director = start("--check-interval", 1)
     director.add_web(servers=lab.servers[:1], port=8081)
-    assert "8081" in finding(director, "serverRefuses", lab.servers[0].address)["fix"]
+    assert "8081" in finding(director, "server_refuses", lab.servers[0].address)["fix"]
     with lab.servers[0].socket() as listener:
         listener.bind(("0.0.0.0", 8081))
         listener.listen()
@@ -138,7 +138,7 @@ def test_a_port_that_is_filtered_is_told_from_one_where_nothing_listens(lab, wat
     server.run("nft", "add table ip guard; add chain ip guard in { type filter hook input priority 0; }; "
                "add rule ip guard in tcp dport 80 drop")
     try:
-        assert "packet filter" in finding(watched, "serverFiltered", server.address)["fix"]
+        assert "packet filter" in finding(watched, "server_filtered", server.address)["fix"]
     finally:
         server.run("nft", "delete table ip guard")
     assert_cured(watched)
@@ -156,7 +156,7 @@ def test_a_server_that_says_nothing_at_all_is_not_called_one_without_the_vip(lab
     if silence == "link":
         server.ip("link", "set", "eth0", "down")
     try:
-        found = finding(director, "serverSilent", server.address)
+        found = finding(director, "server_silent", server.address)
         assert mac in found["seen"] and "lo" not in found["seen"].split() and "nft" in found["fix"]
     finally:
         server.run("nft", "delete table ip guard", check=False)
@@ -174,7 +174,7 @@ def test_a_server_that_turns_one_client_alone_away_is_found(lab, watched, server
     try:
         lab.client.run("sh", "-c", f"for i in 1 2 3 4 5 6 7 8 9; do curl -s -m 4 -o /dev/null http://{VIP}/ & done; wait",
                        check=False)
-        found = finding(watched, "serverUnanswering", f"{server.address}:80")
+        found = finding(watched, "server_unanswering", f"{server.address}:80")
         assert f"{word} client {lab.client.address}" in found["seen"], found
         assert f"--client {lab.client.address}" in found["fix"]
     finally:
@@ -183,10 +183,10 @@ def test_a_server_that_turns_one_client_alone_away_is_found(lab, watched, server
 
 def test_a_server_that_is_not_there_is_found(lab, watched, server):
     watched.lbctl("add-rs", *service(), "-r", f"{ABSENT}:80")
-    finding(watched, "serverUnresolved", ABSENT)
+    finding(watched, "server_unresolved", ABSENT)
     server.ip("address", "add", f"{ABSENT}/32", "dev", "eth0")
     try:
-        finding(watched, "serverShared", server.mac)
+        finding(watched, "server_shared", server.mac)
     finally:
         server.ip("address", "delete", f"{ABSENT}/32", "dev", "eth0")
     watched.lbctl("del-rs", *service(), "-r", f"{ABSENT}:80")
@@ -195,7 +195,7 @@ def test_a_server_that_is_not_there_is_found(lab, watched, server):
 
 def test_a_server_on_another_lan_is_found(watched):
     watched.lbctl("add-rs", *service(), "-r", "10.99.0.5:80")
-    assert "share a LAN" in finding(watched, "serverElsewhere", "10.99.0.5")["why"]
+    assert "share a LAN" in finding(watched, "server_elsewhere", "10.99.0.5")["why"]
     watched.lbctl("del-rs", *service(), "-r", "10.99.0.5:80")
     assert_cured(watched)
 
@@ -203,7 +203,7 @@ def test_a_server_on_another_lan_is_found(watched):
 def test_a_server_whose_address_two_hosts_have_is_found(lab, watched):
     server = lab.servers[0]
     with Answers(lab.stranger, server.address):
-        found = finding(watched, "serverDuplicate", server.address)
+        found = finding(watched, "server_duplicate", server.address)
         assert server.mac in found["seen"] and STRANGER_MAC in found["seen"]
         assert watched.json("neighbors")[0]["mac"] == server.mac
     assert_cured(watched)
@@ -211,14 +211,14 @@ def test_a_server_whose_address_two_hosts_have_is_found(lab, watched):
 
 def test_a_smaller_mtu_on_the_way_to_a_server_is_found(watched, server):
     server.ip("link", "set", "eth0", "mtu", 1400)
-    found = finding(watched, "serverMTU", server.address)
+    found = finding(watched, "server_mtu", server.address)
     run(server, found["fix"].split(": ")[-1])
     assert_cured(watched)
 
 
 def test_a_vip_on_the_directors_host_is_found_and_the_fix_is_a_command(lab, watched):
     lab.director.ip("address", "add", f"{VIP}/32", "dev", "lo")
-    run(lab.director, finding(watched, "vipOnHost", "lo")["fix"])
+    run(lab.director, finding(watched, "vip_on_host", "lo")["fix"])
     assert_cured(watched)
 
 
@@ -229,7 +229,7 @@ def test_forwarding_by_the_host_is_found_where_nothing_guards_it(lab, start, for
     guarded.stop()
     director = start("--check-interval", 1, "--no-host-guard")
     director.add_web()
-    run(lab.director, finding(director, "ipForward", "net.ipv4.ip_forward")["fix"].split(", ")[0])
+    run(lab.director, finding(director, "ip_forward", "net.ipv4.ip_forward")["fix"].split(", ")[0])
     assert_cured(director)
 
 
@@ -239,7 +239,7 @@ def test_strict_reverse_path_filtering_is_found_where_it_matters(lab, watched):
         lab.director.sysctl("net.ipv4.conf.eth0.rp_filter", 1)
         assert doctor(watched) == [], "the VIP is on the interface's own network"
         watched.lbctl("add-service", "-t", "10.98.0.1:80")
-        run(lab.director, finding(watched, "reversePathFilter", "eth0")["fix"])
+        run(lab.director, finding(watched, "reverse_path_filter", "eth0")["fix"])
         assert_cured(watched)
     finally:
         for scope, value in before.items():

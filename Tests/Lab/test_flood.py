@@ -69,14 +69,14 @@ def test_a_flood_ends_no_connection_and_leaves_the_operator_in_control(lab, web,
     while time.monotonic() - begin < SECONDS or not lost and data_plane == "af-packet":
         assert time.monotonic() - begin < 60, "it was no flood"
         assert web.listing().splitlines()[0].startswith("IP Virtual Server")
-        lost = web.json("workers")[0]["ringDrops"]
+        lost = web.json("workers")[0]["ring_drops"]
         if data_plane == "af-xdp":
             assert session.get() == server, "its packets do not wait in the ring that the flood fills"
     offered = flood.end()
     assert session.get() == server, "after frames were lost"
 
     worker, = web.json("workers")
-    seen = worker["frames"] + worker["offloaded"] + worker["ringDrops"]
+    seen = worker["frames"] + worker["offloaded"] + worker["ring_drops"]
     assert seen > offered / 2, "all but what the hosts before it could not carry is accounted for"
     assert sum(spread(lab.client, 70).values()) == 70
     session.close()

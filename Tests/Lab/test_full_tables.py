@@ -37,7 +37,7 @@ def metric(director, name):
 
 def crowded(director):
     """The tables that are said to have too little room."""
-    return {row["subject"] for row in director.json_at("/v1/findings") if row["kind"] == "tableFull"}
+    return {row["subject"] for row in director.json_at("/v1/findings") if row["kind"] == "table_full"}
 
 
 def await_word_of(director, name, words):

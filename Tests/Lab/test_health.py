@@ -405,7 +405,7 @@ def test_servers_that_stand_in_doubt_of_checks_and_a_slow_start_are_set_by_edit_
     # Of a weight of 1 a twentieth is in force, among weights that are twenty times as large.
     until(lambda: weights(director) == {both[0].address: 1, both[1].address: 0})
     assert "1 (slow-start)" in director.lbctl("list", "--health").stdout
-    assert "slow-start: 1h" in director.lbctl("save").stdout
+    assert "slow_start: 1h" in director.lbctl("save").stdout
     director.lbctl("edit-service", *SERVICE, "--fallback", "none", "--slow-start", "0s", "--panic", 60)
     until(lambda: weights(director) == {both[0].address: 1, both[1].address: 1})
     assert "panic" in director.lbctl("list", "--health").stdout

@@ -108,7 +108,7 @@ def test_a_rival_is_answered_once_in_ten_seconds_and_the_vip_is_kept(lab, direct
     answers = wire.gather(1, is_arp(ARP_REQUEST, sender=VIP))
     assert len(answers) == 1 and answers[0].arp.sender_mac == lab.director.mac
     assert owner(wire) == lab.director.mac
-    assert director.json("vips")[0]["otherOwner"] == STRANGER_MAC
+    assert director.json("vips")[0]["other_owner"] == STRANGER_MAC
     until(lambda: f"VIP {VIP} is answered for by {STRANGER_MAC}" in director.output())
     assert requests(lab.client, 3)
 
@@ -171,10 +171,10 @@ def test_one_contested_vip_does_not_hold_up_the_rest_of_a_configuration(lab, sta
         configured = start("--config", path)
         states = {row["address"]: row for row in configured.json("vips")}
         assert states[OTHER_VIP]["state"] == "owned"
-        assert (states[VIP]["state"], states[VIP]["otherOwner"]) == ("contested", STRANGER_MAC)
+        assert (states[VIP]["state"], states[VIP]["other_owner"]) == ("contested", STRANGER_MAC)
         assert requests(lab.client, 3, vip=OTHER_VIP)
         until(lambda: f"VIP {VIP} is answered for by {STRANGER_MAC}" in configured.output())
-        assert any(row["kind"] == "vipContested" for row in configured_findings(configured))
+        assert any(row["kind"] == "vip_contested" for row in configured_findings(configured))
     until(lambda: configured.json("vips")[0]["state"] == "owned", 40)
     lab.client.forget_neighbors()
     assert requests(lab.client, 3)

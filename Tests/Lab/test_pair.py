@@ -25,7 +25,7 @@ def pair(lab, second_host, request):
 def vip(director):
     """The state of the VIP, and who else has it."""
     row = director.json("vips")[0]
-    return row["state"], row.get("otherOwner")
+    return row["state"], row.get("other_owner")
 
 
 def findings(director):

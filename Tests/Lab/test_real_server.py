@@ -112,7 +112,7 @@ def test_bad_input_gets_one_line(lab, bare, words, status, complaint):
 
 def check(lab, host, *words):
     result = real_server(lab, host, "check", "--vip", VIP, "--interface", "eth0", "--json", *words, check=False)
-    return {row["name"]: row["seen"] for row in json.loads(result.stdout) if not row["isRight"]}
+    return {row["name"]: row["seen"] for row in json.loads(result.stdout) if not row["is_right"]}
 
 
 def test_a_way_back_over_another_interface_is_found_where_the_host_is_strict(lab, bare):
@@ -165,7 +165,7 @@ def test_a_host_that_was_set_up_passes_the_doctor(lab, start):
             listener.bind(("0.0.0.0", 80))
             listener.listen()
             host.ip("address", "add", f"{VIP}/32", "dev", "lo")
-            until(lambda: {row["kind"] for row in doctor(director)} == {"vipAnswered"})
+            until(lambda: {row["kind"] for row in doctor(director)} == {"vip_answered"})
             host.ip("address", "delete", f"{VIP}/32", "dev", "lo")
             real_server(lab, host, "setup", *PLACE)
             assert real_server(lab, host, "check", *PLACE).returncode == 0

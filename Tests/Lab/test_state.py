@@ -68,8 +68,8 @@ def stable(director):
     """What a listing says but for times."""
     services = director.json("list")
     return [(row["service"], row["statistics"]["connections"], row["statistics"]["packets"], row["statistics"]["bytes"],
-             [(server["address"], server["weight"], server.get("drained"), server["activeConnections"],
-               server["inactiveConnections"], server["persistentConnections"], server["statistics"]["connections"],
+             [(server["address"], server["weight"], server.get("drained"), server["active_connections"],
+               server["inactive_connections"], server["persistent_connections"], server["statistics"]["connections"],
                server["statistics"]["packets"]) for server in row["servers"]]) for row in services]
 
 
@@ -107,7 +107,7 @@ def test_templates_keep_their_clients_and_end_in_their_time(lab, kept):
     row, = (line for line in director.lbctl("list", "--connections").stdout.splitlines() if "ASSURED" in line)
     assert f"{CLIENT}:0" in row
     # The first template is found again, not made anew.
-    assert sum(server["persistentConnections"] for server in director.json("list")[0]["servers"]) == 1
+    assert sum(server["persistent_connections"] for server in director.json("list")[0]["servers"]) == 1
 
 
 def test_state_is_not_kept_where_it_is_not_asked_for(lab, kept, state, start):

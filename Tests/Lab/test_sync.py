@@ -49,7 +49,7 @@ def backup(start):
 
 def rows(director):
     """Client, virtual end, server, state and whether it is a template, of each connection."""
-    return sorted((row["client"], row["virtual"], row["server"], row["state"], row["isTemplate"])
+    return sorted((row["client"], row["virtual"], row["server"], row["state"], row["is_template"])
                   for row in map(json.loads, director.get("/v1/connections").splitlines()))
 
 

@@ -90,8 +90,8 @@ def test_workers_without_a_queue_get_what_is_theirs_from_the_one_that_has_it(lab
 
     def have_all_worked():
         workers = director.json("workers")
-        assert workers[1]["handedOver"] == 0
-        return workers[0]["handedOver"] > 0 and all(worker["connections"] + worker["frames"] > 0 for worker in workers)
+        assert workers[1]["handed_over"] == 0
+        return workers[0]["handed_over"] > 0 and all(worker["connections"] + worker["frames"] > 0 for worker in workers)
 
     until(have_all_worked)
 
@@ -175,7 +175,7 @@ def test_one_flow_its_errors_and_its_fragments_on_two_queues_reach_one_server(la
 
     def have_both_worked():
         workers = two_queues.json("workers")
-        return all(worker["frames"] > 0 for worker in workers) and sum(worker["handedOver"] for worker in workers) > 0
+        return all(worker["frames"] > 0 for worker in workers) and sum(worker["handed_over"] for worker in workers) > 0
 
     until(have_both_worked)
 

@@ -11,7 +11,7 @@ public enum HealthListing {
   private static func row(_ server: WatchedServerStatus, of service: ServiceHealth) -> [String] {
     let check = server.decisive
     let farm = service.state == .normal ? "" : " (\(service.state))"
-    let held = server.weightHeldBy.isEmpty ? "" : " (\(server.weightHeldBy.map(\.rawValue).joined(separator: ", ")))"
+    let held = server.weightHeldBy.isEmpty ? "" : " (\(server.weightHeldBy.map(\.words).joined(separator: ", ")))"
     return [
       "\(service.service)\(farm)", "\(server.address)",
       check.map { $0.isDamped ? "\($0.state), damped" : "\($0.state)" } ?? "unwatched",
@@ -21,8 +21,8 @@ public enum HealthListing {
   }
 
   /// In tenths of a millisecond.
-  private static func latency(_ milliseconds: Double) -> String {
-    let tenths = Int((milliseconds * 10).rounded())
+  private static func latency(_ seconds: Double) -> String {
+    let tenths = Int((seconds * 10_000).rounded())
     return "\(tenths / 10).\(tenths % 10) ms"
   }
 

@@ -34,18 +34,28 @@ public struct SchedulerBench: Sendable {
     public var servers: Int
     public var picks: Int
     public var picksPerSecond: Double
-    /// A pick alone, at the loads that the run left.
-    public var nanosecondsPerPick: Double
-    /// A pick, and telling the scheduler of one connection that opened and one that closed.
-    public var nanosecondsPerConnection: Double
+    /// Seconds of a pick alone, at the loads that the run left.
+    public var secondsPerPick: Double
+    /// Seconds of a pick, and telling the scheduler of one connection that opened and one that closed.
+    public var secondsPerConnection: Double
     /// The largest relative deviation of a server's picks from its share: its weight's for `wrr wlc sed nq sh mh twos`,
     /// an equal one for `rr` and `lc`. 0 is even, 1 is a server with none or with twice its share. nil for `fo`, `ovf`,
     /// `dh`, `lblc` and `lblcr`, which have other aims than shares.
     public var evenness: Double?
-    /// Filling `mh`'s table, the shortest of three times; nil for the others.
-    public var mhBuildMilliseconds: Double?
+    /// Seconds of filling `mh`'s table, the shortest of three times; nil for the others.
+    public var mhBuildSeconds: Double?
     /// How many of the other servers' clients `mh` moves when one server goes: 0 is none, 1 all. nil for the others.
     public var mhDisruption: Double?
+
+    enum CodingKeys: String, CodingKey {
+      case name, servers, picks
+      case picksPerSecond = "picks_per_second"
+      case secondsPerPick = "seconds_per_pick"
+      case secondsPerConnection = "seconds_per_connection"
+      case evenness
+      case mhBuildSeconds = "mh_build_seconds"
+      case mhDisruption = "mh_disruption"
+    }
   }
 
   /// nil for an unknown scheduler.
@@ -66,8 +76,8 @@ public struct SchedulerBench: Sendable {
     withExtendedLifetime(chosen) {}
     return Result(
       name: scheduler.rawValue, servers: servers, picks: made, picksPerSecond: 1e9 / perPick,
-      nanosecondsPerPick: perPick, nanosecondsPerConnection: perConnection,
-      evenness: evenness(counts, of: made), mhBuildMilliseconds: mhBuildMilliseconds(),
+      secondsPerPick: perPick / 1e9, secondsPerConnection: perConnection / 1e9,
+      evenness: evenness(counts, of: made), mhBuildSeconds: mhBuildSeconds(),
       mhDisruption: mhDisruption())
   }
 

@@ -5,14 +5,14 @@
 ///     path: /alive
 ///     status: 200-299
 ///     interval: 500ms
-///     on-failure: remove
+///     on_failure: remove
 public struct CheckFields: Hashable, Sendable, Codable {
   public enum CodingKeys: String, CodingKey, CaseIterable, Sendable {
     case type, path, host, method, headers, status, body, sni, verify, ca, send, expect, query, command, port, via
     case interval, timeout, jitter, rise, fall
-    case fastInterval = "fast-interval"
-    case flapLimit = "flap-limit"
-    case onFailure = "on-failure"
+    case fastInterval = "fast_interval"
+    case flapLimit = "flap_limit"
+    case onFailure = "on_failure"
 
     /// What belongs to some types only.
     var types: [HealthCheck.Kind.Name]? {

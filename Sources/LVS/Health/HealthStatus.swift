@@ -5,6 +5,10 @@ public struct ServiceHealth: Hashable, Sendable, Codable {
   /// In the order they were added.
   public var servers: [WatchedServerStatus]
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case service, state, servers
+  }
+
   /// - Parameter statuses: of its servers, in any order.
   public init(_ definition: ServiceDefinition, _ state: FarmState, _ statuses: [Endpoint: [TargetStatus]]) {
     service = definition.service.key
@@ -18,10 +22,20 @@ public struct WatchedServerStatus: Hashable, Sendable, Codable {
   public var address: Endpoint
   /// The worst that a check says; `unknown` where there is none.
   public var state: Health
+  /// What the operator asked for.
   public var weight: Int32
+  /// What schedulers go by.
   public var effectiveWeight: Int32
   public var weightHeldBy: [Weight.Hold]
   public var checks: [CheckStatus]
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case address, state
+    case weight = "configured_weight"
+    case effectiveWeight = "weight"
+    case weightHeldBy = "weight_held_by"
+    case checks
+  }
 
   init(_ server: RealServer, _ checks: [CheckStatus]) {
     (address, self.checks) = (server.endpoint, checks)
@@ -46,14 +60,22 @@ public struct CheckStatus: Hashable, Sendable, Codable {
   public var isDamped: Bool
   /// What the last attempt came to; nil before the first has ended.
   public var result: String?
-  /// How many milliseconds the last attempt took.
+  /// How many seconds the last attempt took.
   public var latency: Double?
   public var counts: AttemptCounts
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case type, via, state, since
+    case isDamped = "is_damped"
+    case result
+    case latency = "latency_seconds"
+    case counts
+  }
 
   init(_ status: TargetStatus) {
     (type, via, state) = (status.name.type, status.target.via, status.health)
     (since, isDamped, counts) = (status.age / 1000, status.isDamped, status.counts)
-    (result, latency) = (status.last?.outcome.words, status.last.map { Double($0.latency) / 1000 })
+    (result, latency) = (status.last?.outcome.words, status.last.map { Double($0.latency) / 1_000_000 })
   }
 }
 
@@ -62,6 +84,10 @@ public struct NamedCheck: Hashable, Sendable, Codable {
   public var service: ServiceKey
   public var server: Endpoint?
   public var check: HealthCheck
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case service, server, check
+  }
 
   public init(_ check: HealthCheck, of service: ServiceKey, server: Endpoint?) {
     (self.service, self.server, self.check) = (service, server, check)
@@ -83,6 +109,10 @@ extension ServiceDefinition {
 public struct Serving: Hashable, Sendable, Codable {
   /// Why clients are not served, one line each; none where they are.
   public var troubles: [String]
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case troubles
+  }
 
   public init(_ troubles: [String]) { self.troubles = troubles }
 }

@@ -31,6 +31,10 @@ public struct AttemptCounts: Hashable, Sendable, Codable {
   public private(set) var bad: UInt64 = 0
   public private(set) var unclear: UInt64 = 0
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case good, bad, unclear
+  }
+
   public init() {}
 
   public mutating func add(_ outcome: Outcome) {

@@ -49,15 +49,15 @@ enum KernelWords {
   private static func text(code: String, _ verb: IpvsadmVerb) -> String? {
     let isAboutServers = [.addServer, .editServer, .deleteServer].contains(verb)
     switch code {
-    case "serviceExists": return "Service already exists"
-    case "noSuchService": return isAboutServers ? "Service not defined" : "No such service"
-    case "serverExists": return "Destination already exists"
-    case "noSuchServer": return "No such destination"
-    case "syncRuns": return "Daemon has already run"
-    case "noSync": return "No daemon is running"
-    case "unknownScheduler", "unknownEngine": return "Scheduler or persistence engine not found"
-    case "notUnicast": return "Invalid operation.  Possibly wrong module version, address not unicast, ..."
-    case "outOfRange": return "Numerical result out of range"
+    case "service_exists": return "Service already exists"
+    case "no_such_service": return isAboutServers ? "Service not defined" : "No such service"
+    case "server_exists": return "Destination already exists"
+    case "no_such_server": return "No such destination"
+    case "sync_runs": return "Daemon has already run"
+    case "no_sync": return "No daemon is running"
+    case "unknown_scheduler", "unknown_engine": return "Scheduler or persistence engine not found"
+    case "not_unicast": return "Invalid operation.  Possibly wrong module version, address not unicast, ..."
+    case "out_of_range": return "Numerical result out of range"
     default: return nil
     }
   }

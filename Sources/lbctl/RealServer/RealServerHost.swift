@@ -29,6 +29,12 @@ struct RealServerCheck: Codable, Equatable {
   var effective: Int?
   var seen: String
   var fix: String
+
+  enum CodingKeys: String, CodingKey {
+    case name
+    case isRight = "is_right"
+    case all, interface, effective, seen, fix
+  }
 }
 
 /// This host as a real server for one VIP.
