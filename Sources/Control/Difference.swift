@@ -3,7 +3,7 @@ import LVS
 
 /// One thing that is otherwise in one desired state than in another, as a line of `lbctl diff` says it.
 public struct Difference: Hashable, Sendable, Codable {
-  public enum Kind: String, Hashable, Sendable, Codable {
+  public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
     case added, removed, changed
   }
 
@@ -12,6 +12,10 @@ public struct Difference: Hashable, Sendable, Codable {
   public var subject: String
   /// What it is like, or what of it changes: `weight 1 -> 2`.
   public var details: [String]
+
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case kind, subject, details
+  }
 
   init(_ kind: Kind, _ subject: String, _ details: [String] = []) {
     (self.kind, self.subject, self.details) = (kind, subject, details)

@@ -7,6 +7,10 @@ public struct ErrorReply: Error, Hashable, Sendable, Codable, CustomStringConver
   /// The `PlaneError`'s name in snake_case, or `bad_request`, `not_found`, `internal`.
   public var code: String
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case error, code
+  }
+
   public init(error: String, code: String) {
     (self.error, self.code) = (error, code)
   }

@@ -20,15 +20,20 @@ public struct Operation<Request: Codable & Sendable, Answer: Codable & Sendable>
   public let method: Method
   /// Below `/v1/`. A part that begins with a colon is a field of the request.
   public let path: String
+  /// What it does, in one sentence.
+  let meaning: String
+  let asks: Shape
+  let answers: Shape
   private let place: Place
   /// How a body is read.
   private let read: @Sendable (Data) throws -> Request
 
   init(
-    _ method: Method, _ path: String, in place: Place,
+    _ method: Method, _ path: String, in place: Place, _ meaning: String,
     read: @escaping @Sendable (Data) throws -> Request = { try JSON.decode(from: $0) }
-  ) {
-    (self.method, self.path, self.place, self.read) = (method, path, place, read)
+  ) where Request: Shaped, Answer: Shaped {
+    (self.method, self.path, self.meaning, self.place, self.read) = (method, path, meaning, place, read)
+    (asks, answers) = (Request.shape, Answer.shape)
   }
 
   /// What tells it from all others.
@@ -72,14 +77,23 @@ public struct Operation<Request: Codable & Sendable, Answer: Codable & Sendable>
 }
 
 extension Operation where Request == Nothing {
-  init(_ method: Method, _ path: String) { self.init(method, path, in: .query) }
+  init(_ method: Method, _ path: String, _ meaning: String) where Answer: Shaped {
+    self.init(method, path, in: .query, meaning)
+  }
 }
 
 /// An operation whose answer comes as bytes, piece by piece.
 public struct StreamOperation<Request: Codable & Sendable>: Sendable {
   let operation: Operation<Request, Nothing>
+  /// The media type.
+  let type: String
+  /// What a line of it is; nil where it has none.
+  let line: Shape?
 
-  init(_ path: String) { operation = Operation(.get, path, in: .query) }
+  init(_ path: String, _ meaning: String, _ type: String, line: Shape? = nil) where Request: Shaped {
+    operation = Operation(.get, path, in: .query, meaning)
+    (self.type, self.line) = (type, line)
+  }
 }
 
 /// What there is to say where there is nothing.

@@ -15,11 +15,27 @@ struct Routes {
     router.add(middleware: ErrorLines())
     let api = router.group("v1")
     var table = RouteTable(api: api)
-    core.answer(&table)
-    table.answer(API.reload) { [reloading] _ in Applied(changes: try await reloading.reload()) }
+    answer(&table)
     addStreams(to: api)
     router.addMetrics(of: core)
     return router
+  }
+
+  /// All that is no stream.
+  private func answer(_ table: inout some OperationTable) {
+    core.answer(&table)
+    table.answer(API.reload) { [reloading] _ in Applied(changes: try await reloading.reload()) }
+    table.answer(API.document) { _ in document }
+  }
+
+  /// The whole API, described.
+  var document: JSONValue {
+    var document = APIDocument()
+    answer(&document)
+    document.add(API.connections)
+    document.add(API.capture)
+    document.addMetrics()
+    return document.json
   }
 }
 

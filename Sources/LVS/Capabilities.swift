@@ -1,6 +1,6 @@
 /// What a data plane can do: what a desired state may ask of it, and what else it has.
 public struct Capabilities: Hashable, Sendable, Codable {
-  public enum Plane: String, Hashable, Sendable, Codable {
+  public enum Plane: String, Hashable, Sendable, Codable, CaseIterable {
     /// This program's own.
     case userspace
     /// The kernel's IPVS.

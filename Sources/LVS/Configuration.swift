@@ -68,7 +68,7 @@ extension Configuration {
 }
 
 extension Configuration: Codable {
-  private enum CodingKeys: String, CodingKey, CaseIterable {
+  public enum CodingKeys: String, CodingKey, CaseIterable {
     case services, marks, timeouts, settings
   }
 

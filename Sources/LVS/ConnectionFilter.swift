@@ -5,6 +5,10 @@ public struct ConnectionFilter: Hashable, Sendable, Codable {
   public var server: IPAddress?
   public var state: String?
 
+  public enum CodingKeys: String, CodingKey, CaseIterable {
+    case client, service, server, state
+  }
+
   public init(client: Prefix? = nil, service: ServiceKey? = nil, server: IPAddress? = nil, state: String? = nil) {
     self.client = client
     self.service = service

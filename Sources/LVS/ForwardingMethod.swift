@@ -12,7 +12,7 @@ public enum ForwardingMethod: Hashable, Sendable {
   case bypass
 
   /// The method without its particulars.
-  public enum Kind: String, Hashable, Sendable, Codable {
+  public enum Kind: String, Hashable, Sendable, Codable, CaseIterable {
     case masquerade, local, tunnel, route, bypass
 
     /// ipvsadm's option.

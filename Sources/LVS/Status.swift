@@ -93,7 +93,7 @@ public struct ConnectionStatus: Sendable, Codable, Hashable {
 
 /// An address that the director resolves or has resolved.
 public struct NeighborStatus: Sendable, Codable, Hashable {
-  public enum State: String, Sendable, Codable {
+  public enum State: String, Sendable, Codable, CaseIterable {
     /// Asked for, no answer yet.
     case incomplete
     /// Answered within the time it is believed.
@@ -126,7 +126,7 @@ public struct NeighborStatus: Sendable, Codable, Hashable {
 
 /// A VIP that the director owns, or is about to.
 public struct VIPStatus: Sendable, Codable, Hashable {
-  public enum State: String, Sendable, Codable {
+  public enum State: String, Sendable, Codable, CaseIterable {
     case probing
     case owned
     /// Another host answers for it; it is taken when that has ceased.

@@ -7,7 +7,7 @@ public struct Weight: Hashable, Sendable {
   public static let range: ClosedRange<Int32> = 0...65535
 
   /// Something that holds the weight down.
-  public enum Hold: String, Hashable, Sendable, Codable {
+  public enum Hold: String, Hashable, Sendable, Codable, CaseIterable {
     /// The operator drains the server: it gets no new connections, those it has go on.
     case drain
     /// It is down by its health checks: it gets no new connections, those it has go on.

@@ -112,9 +112,9 @@ class History:
             if self.chance(0.5):
                 definition["persistence"]["netmask"] = "255.255.255.0" if self.family == 4 else "64"
             if self.layout == "sip" and self.chance(0.95):
-                definition["persistenceEngine"] = "sip"
+                definition["persistence_engine"] = "sip"
         if self.onePacket:
-            definition["onePacket"] = True
+            definition["one_packet"] = True
         return definition
 
     def lifetime(self):
@@ -124,8 +124,8 @@ class History:
     def realServer(self, n, key):
         server = {"address": self.server(n, self.serverPort(key)), "weight": self.random.choice(WEIGHTS)}
         if self.hasThresholds and self.chance(0.6):
-            server["upperThreshold"] = self.random.choice([0, 1, 2, 3, 5, 8])
-            server["lowerThreshold"] = self.random.randint(0, server["upperThreshold"])
+            server["upper_threshold"] = self.random.choice([0, 1, 2, 3, 5, 8])
+            server["lower_threshold"] = self.random.randint(0, server["upper_threshold"])
         return server
 
     def addServer(self, key):

@@ -91,14 +91,14 @@ def service(key, definition):
     persistence = definition.get("persistence")
     flags = sum(SCHEDULER_FLAGS[name.split("-", 1)[1] if name[:2] in ("sh", "mh") else name]
                 for name in definition.get("flags", []))
-    flags |= ONE_PACKET if definition.get("onePacket") else 0
+    flags |= ONE_PACKET if definition.get("one_packet") else 0
     netmask, timeout = 0xFFFFFFFF if v4 else 128, 0
     if persistence:
         flags |= PERSISTENT
         timeout = persistence["timeout"]
         mask = persistence.get("netmask", "255.255.255.255" if v4 else "128")
         netmask = struct.unpack("=I", socket.inet_aton(mask))[0] if v4 else int(mask)
-    engine = attribute(11, definition.get("persistenceEngine", "").encode() + b"\0") if persistence else b""
+    engine = attribute(11, definition.get("persistence_engine", "").encode() + b"\0") if persistence else b""
     return (service_id(key) + attribute(6, definition["scheduler"].encode() + b"\0") + engine + attribute(7, struct.pack("=II", flags, 0xFFFFFFFF)) + u32(8, timeout) + u32(9, netmask))
 
 
@@ -110,7 +110,7 @@ def server_id(text):
 
 def server(definition):
     return (server_id(definition["address"]) + u32(3, DIRECT_ROUTING) + u32(4, definition.get("weight", 1))
-            + u32(5, definition.get("upperThreshold", 0)) + u32(6, definition.get("lowerThreshold", 0)))
+            + u32(5, definition.get("upper_threshold", 0)) + u32(6, definition.get("lower_threshold", 0)))
 
 
 @functools.cache

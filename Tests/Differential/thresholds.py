@@ -40,7 +40,7 @@ class Case:
         kernel.apply({"op": "addServer", "of": self.key, "server": self.server(0, 0)})
 
     def server(self, upper, lower):
-        return {"address": f"{SERVER}:{self.port}", "upperThreshold": upper, "lowerThreshold": lower}
+        return {"address": f"{SERVER}:{self.port}", "upper_threshold": upper, "lower_threshold": lower}
 
     def send(self, port):
         ends = packets.endpoint(f"192.0.2.1:{port}"), packets.endpoint(f"{VIP}:{self.port}")

@@ -25,7 +25,7 @@ CASES = [
 
 
 def definition(vip, is_one_packet):
-    return {"service": f"udp:{vip}:80", "scheduler": "twos", **({"onePacket": True} if is_one_packet else {})}
+    return {"service": f"udp:{vip}:80", "scheduler": "twos", **({"one_packet": True} if is_one_packet else {})}
 
 
 def server(number, weight):

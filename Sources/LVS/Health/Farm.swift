@@ -17,7 +17,7 @@ public enum Standing: Hashable, Sendable {
 }
 
 /// What the health of all servers makes of their service.
-public enum FarmState: String, Hashable, Sendable, Codable {
+public enum FarmState: String, Hashable, Sendable, Codable, CaseIterable {
   /// Those that are down are not used.
   case normal
   /// So few are healthy that rather the checks are doubted: all are used as if they were up.
