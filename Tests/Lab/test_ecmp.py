@@ -60,13 +60,19 @@ class Node:
     """One director: lbd, BIRD and announce-vips."""
 
     def __init__(self, lab, host, lbd, bird):
-        self.lab, self.host, self.lbd, self.bird = lab, host, lbd, bird
+        self.lab, self.host, self.lbd, self.bird, self.process = lab, host, lbd, bird, None
 
     def announce(self):
         self.log = self.lab.directory / f"announce-{self.host.name}.log"
         self.process = self.host.start(
             "env", f"LBCTL={BINARIES / 'lbctl'} --socket {self.lbd.socket}", f"BIRDC=/usr/sbin/birdc -s {self.bird.socket}",
             EXAMPLE / "announce-vips", VIP, log=self.log)
+
+    def end(self):
+        """Nothing is announced any more, and nobody is told."""
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
 
     def drain(self):
         self.process.terminate()
@@ -105,6 +111,7 @@ class Fleet:
             bird = stack.enter_context(Bird(lab, host, "bird.conf", address))
             lbd = start(*ALONE, host=host, socket=lab.directory / f"lbd{number}.sock")
             self.nodes.append(Node(lab, host, lbd, bird))
+            stack.callback(self.nodes[-1].end)
 
     def configure(self, scheduler):
         for node in self.nodes:
