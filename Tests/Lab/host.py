@@ -51,12 +51,14 @@ class Host:
 
     def start(self, *words, log, detached=False, error=None, descriptors=()):
         """Starts a process of this host; its output goes to the file `log`, its errors to `error` if there is one. It
-        inherits the `descriptors`."""
+        inherits the `descriptors`.
+
+        It is a group of its own in this program's session: SIGTSTP stops only those whose parent could continue them."""
         with open(log, "ab") as output:
             return subprocess.Popen(
                 ["ip", "netns", "exec", self.namespace, *map(str, words)], stdin=subprocess.DEVNULL, stdout=output,
                 stderr=output if error is None else error, start_new_session=detached, pass_fds=descriptors,
-                preexec_fn=None if detached else end_with_parent)
+                process_group=None if detached else 0, preexec_fn=None if detached else end_with_parent)
 
     @contextmanager
     def inside(self):
