@@ -142,7 +142,8 @@ class Hairpin:
                 director.lbctl("add-rs", *service, "-r", f"10.77.0.{21 + number}:{PORT}", "--mac", mac(number))
             yield director
         finally:
-            director.stop(signal.SIGKILL)
+            # In order: what guards the VIP from the host outlives one that was killed, and would stop the next contender.
+            director.stop()
 
     @contextmanager
     def twin(self, kind, room=ROOM):
