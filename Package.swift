@@ -180,12 +180,13 @@ if Context.environment["LVS_FUZZ"] != nil {
   where ["LVS", "Director", "Control", "IPVSMessages", "KernelIPVS", "Sync"].contains(target.name) {
     target.swiftSettings = (target.swiftSettings ?? []) + [counted]
   }
+  package.targets.append(.target(name: "FuzzStart", path: "Tests/Fuzz/Start"))
   for (name, dependency) in [
     ("Frames", "Director"), ("Bodies", "Control"), ("Netlink", "KernelIPVS"), ("Sync", "Sync"),
   ] {
     package.targets.append(
       .executableTarget(
-        name: "fuzz-\(name.lowercased())", dependencies: [.init(stringLiteral: dependency), "LVS"],
+        name: "fuzz-\(name.lowercased())", dependencies: [.init(stringLiteral: dependency), "LVS", "FuzzStart"],
         path: "Tests/Fuzz/\(name)", exclude: ["Corpus"],
         swiftSettings: strict + [counted, .unsafeFlags(["-parse-as-library"])],
         linkerSettings: [.unsafeFlags(["-sanitize=fuzzer"])]))

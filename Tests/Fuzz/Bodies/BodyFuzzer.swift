@@ -27,17 +27,3 @@ private let capabilities = Capabilities(
   settings: [
     SettingRule("mh_table_size", .choice([251, 509]), standard: "251"), SettingRule("any", .any, standard: ""),
   ])
-
-@_silgen_name("LLVMFuzzerRunDriver")
-private func drive(
-  _ count: UnsafeMutablePointer<CInt>,
-  _ words: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-  _ try: @convention(c) (UnsafePointer<UInt8>, Int) -> CInt
-) -> CInt
-
-/// What SwiftPM has the program begin with, under the name that it gives to it; libFuzzer's own `main` does the same.
-@_cdecl("fuzz_bodies_main")
-public func main(_ count: CInt, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> CInt {
-  var (count, words) = unsafe (count, words)
-  return unsafe drive(&count, &words, fuzz)
-}

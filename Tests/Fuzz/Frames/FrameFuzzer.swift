@@ -47,17 +47,3 @@ private let services: [ServiceDefinition] = {
     service("udp:[2001:db8::100]:53", .wrr), service("tcp:[2001:db8::101]:0", persistent: true),
   ]
 }()
-
-@_silgen_name("LLVMFuzzerRunDriver")
-private func drive(
-  _ count: UnsafeMutablePointer<CInt>,
-  _ words: UnsafeMutablePointer<UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>>,
-  _ try: @convention(c) (UnsafePointer<UInt8>, Int) -> CInt
-) -> CInt
-
-/// What SwiftPM has the program begin with, under the name that it gives to it; libFuzzer's own `main` does the same.
-@_cdecl("fuzz_frames_main")
-public func main(_ count: CInt, _ words: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>) -> CInt {
-  var (count, words) = unsafe (count, words)
-  return unsafe drive(&count, &words, fuzz)
-}
