@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+from burdens import METRICS, idle_connections, megabytes
 from flood import pour, spoofed
 from frames import ARP_REPLY, ETHERTYPE_IPV4, SYN, arp_request, ethernet, tcp, udp
 from host import command
@@ -17,9 +18,6 @@ from lab import BINARIES, STRANGER_MAC, VIP
 from traffic import Session, web as requests
 from waiting import until
 from wire import Wire, is_arp
-
-METRICS = ("127.0.0.1", 9100)
-
 
 def descriptors(director):
     return len(os.listdir(f"/proc/{director.process.pid}/fd"))
@@ -36,17 +34,6 @@ def is_busy(director):
     begin, used = time.monotonic(), processor_seconds(director)
     time.sleep(2)
     return (processor_seconds(director) - used) > (time.monotonic() - begin) / 5
-
-
-@contextmanager
-def idle_connections(lab, count):
-    """So many connections to the metrics; a server may close them or leave them waiting, as it likes."""
-    with ExitStack() as stack:
-        for _ in range(count):
-            connection = stack.enter_context(lab.director.socket(socket.AF_INET, socket.SOCK_STREAM))
-            connection.setblocking(False)
-            connection.connect_ex(METRICS)
-        yield
 
 
 @pytest.mark.parametrize("limit", [1024, 128])
@@ -88,11 +75,6 @@ def test_without_descriptors_to_spare_the_interface_is_not_taken_for_absent(lab,
 
 
 # A capture that is written to something slow
-
-
-def megabytes(director):
-    fields = dict(line.split(":", 1) for line in Path(f"/proc/{director.process.pid}/status").read_text().splitlines())
-    return int(fields["VmRSS"].split()[0]) // 1024
 
 
 def test_a_capture_that_nobody_reads_costs_bounded_memory_and_says_what_it_lost(lab, director):

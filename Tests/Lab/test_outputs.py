@@ -1,6 +1,5 @@
 """Outputs that are closed, full, blocked or read by nobody end no program and stop no work."""
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -8,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from burdens import PIPE, undrained_pipe
 from director import BINARIES, Director
 from frames import ARP_REPLY, arp_reply, arp_request
 from host import command
@@ -15,23 +15,11 @@ from lab import STRANGER_MAC, VIP
 from traffic import web as requests
 from wire import Wire, is_arp
 
-PIPE = 4096
-
 
 @pytest.fixture
 def undrained():
-    """The writing end of a full pipe that nobody reads, and the reading end."""
-    reader, writer = os.pipe()
-    fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, PIPE)
-    os.set_blocking(writer, False)
-    try:
-        while True:
-            os.write(writer, b"\n" * PIPE)
-    except BlockingIOError:
-        os.set_blocking(writer, True)
-    yield reader, writer
-    os.close(reader)
-    os.close(writer)
+    with undrained_pipe() as pipe:
+        yield pipe
 
 
 def answers_arp(lab):

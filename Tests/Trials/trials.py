@@ -9,11 +9,11 @@ import shutil
 import socket
 import sys
 import time
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Lab"))
 
+from burdens import METRICS, idle_connections, megabytes, undrained_pipe
 from director import Director
 from flood import pour, spoofed
 from frames import (ACK, ARP_REPLY, ARP_REQUEST, ETHERTYPE_IPV4, FIN, SYN, arp_reply, arp_request, echo_request,
@@ -21,11 +21,12 @@ from frames import (ACK, ARP_REPLY, ARP_REQUEST, ETHERTYPE_IPV4, FIN, SYN, arp_r
 from host import command
 from lab import ASKER, BINARIES, STRANGER_MAC, VIP, Lab
 from switch import features, merging, without_broadcasts_of
+from threads import status
 from traffic import Session, sha256
 from waiting import until
 from wire import Wire, is_arp
 
-METRICS, TRIALS = ("127.0.0.1", 9100), []
+TRIALS = []
 
 
 def trial(name, before):
@@ -51,11 +52,6 @@ def answers_arp(wire, target=VIP, to=None):
 def answers_ping(lab, wire, vip):
     wire.send(ethernet(lab.director.mac, STRANGER_MAC, ETHERTYPE_IPV4, echo_request(ASKER, vip)))
     return wire.wait(lambda frame: frame.icmp and frame.ip.source == vip, 1) is not None
-
-
-def megabytes(director):
-    status = Path(f"/proc/{director.process.pid}/status").read_text()
-    return int(status.split("VmRSS:")[1].split()[0]) // 1024
 
 
 @trial("upload in super-frames with linear heads, 100 MB", "1.7 MB in 8 s")
@@ -138,37 +134,16 @@ def idle(lab, start):
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     director = start("--metrics", ":".join(map(str, METRICS)), under=("prlimit", "--nofile=1024:1024"))
     director.add_web()
-    with ExitStack() as stack:
-        for _ in range(1200):
-            connection = stack.enter_context(lab.director.socket(socket.AF_INET, socket.SOCK_STREAM))
-            connection.setblocking(False)
-            connection.connect_ex(METRICS)
+    with idle_connections(lab, 1200):
         begin = time.monotonic()
         director.lbctl("list")
         seconds = time.monotonic() - begin
     return f"lbctl answered in {seconds * 1000:.0f} ms", seconds < 5
 
 
-@contextmanager
-def undrained():
-    """The writing end of a full pipe that nobody reads."""
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    try:
-        while True:
-            os.write(writer, b"\n" * 4096)
-    except BlockingIOError:
-        os.set_blocking(writer, True)
-    try:
-        yield writer
-    finally:
-        os.close(reader)
-        os.close(writer)
-
-
 @trial("standard error that nobody reads, and a forged claim", "no ARP answer; alive 10 s after SIGTERM")
 def blocked(lab, start):
-    with undrained() as writer:
+    with undrained_pipe() as (_, writer):
         director = start(error=writer)
         director.add_web()
         with Wire(lab.stranger) as wire:
@@ -265,9 +240,8 @@ def mtu(lab, start):
 @trial("rights of a director that root started", "all 41 capabilities, no filter")
 def rights(lab, start):
     director = start("--seccomp", "on")
-    status = dict(line.split(":\t") for line in Path(f"/proc/{director.process.pid}/status").read_text().splitlines()
-                  if ":\t" in line)
-    count, filtered = int(status["CapPrm"], 16).bit_count(), status["Seccomp"] == "2" and status["NoNewPrivs"] == "1"
+    facts = status(Path(f"/proc/{director.process.pid}"))
+    count, filtered = int(facts["CapPrm"], 16).bit_count(), facts["Seccomp"] == "2" and facts["NoNewPrivs"] == "1"
     return f"{count} capabilities, {'no_new_privs and seccomp' if filtered else 'NO filter'}", count < 6 and filtered
 
 
