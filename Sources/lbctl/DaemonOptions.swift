@@ -69,11 +69,6 @@ struct PatientDaemonOptions: ParsableArguments {
   }
 }
 
-/// The options that may stand before the command too.
-struct AnywhereOptions: ParsableArguments {
-  @OptionGroup var options: ListingOptions
-}
-
 /// How what is shown is written. A command with a flag of its own of that name would not get what stands before it.
 struct FormOptions: ParsableArguments {
   @Flag(help: "Print JSON.")
@@ -84,9 +79,8 @@ struct FormOptions: ParsableArguments {
 struct ListingOptions: ParsableArguments {
   @OptionGroup var daemon: DaemonOptions
 
-  @OptionGroup var form: FormOptions
-
-  var json: Bool { form.json }
+  @Flag(help: "Print JSON.")
+  var json = false
 
   var lbd: ControlClient { get throws { try daemon.lbd } }
   var director: any DirectorClient { get async throws { try await daemon.director } }

@@ -102,7 +102,7 @@ struct Lbctl: AsyncParsableCommand {
     ])
 
   /// They stand here for the help, the manual and the completions: `CommandWords` moves them to the command.
-  @OptionGroup(title: "Before or after any command") var anywhere: AnywhereOptions
+  @OptionGroup(title: "Before or after any command") var anywhere: ListingOptions
 
   static let commandNames = configuration.subcommands.flatMap { $0.names }
 }

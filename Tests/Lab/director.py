@@ -44,11 +44,17 @@ class Director:
             *self.under, BINARIES / "lbd", "--interface", "eth0", "--socket", self.socket, *self.options, log=self.log,
             detached=self.lab.detached, error=self.error, descriptors=self.descriptors)
         end = time.monotonic() + 30
-        while self.lbctl("list", check=False).returncode != 0:
+        while not self.answers():
             if self.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError(f"lbd did not start (status {self.process.poll()}):\n{self.output()}")
-            time.sleep(0.05)
+            time.sleep(0.02)
         return self
+
+    def answers(self):
+        try:
+            return self.json_at("/v1/services") is not None
+        except OSError:
+            return False
 
     def stop(self, how=signal.SIGTERM, timeout=20):
         """Ends lbd; its exit status, negative for the signal that killed it."""
@@ -78,19 +84,16 @@ class Director:
         """A TCP service at the VIP with the lab's real servers."""
         servers = self.lab.servers if servers is None else servers
         self.lbctl("add-service", *service(vip, port), "-s", scheduler, *options)
-        for server, weight in zip(servers, weights or [1] * len(servers)):
-            self.lbctl("add-rs", *service(vip, port), "-r", f"{server.address}:{port}", "-g", "-w", weight)
+        self.change(*(
+            {"add_server": {"to": f"tcp:{vip}:{port}",
+                            "server": {"address": f"{server.address}:{port}", "weight": weight}}}
+            for server, weight in zip(servers, weights or [1] * len(servers))))
 
     def connections(self, vip=VIP, port=80):
-        """By real server's address: (active, inactive), as `list` prints them."""
-        counts, inside = {}, False
-        for line in self.listing().splitlines():
-            words = line.split()
-            if words[:1] in (["TCP"], ["UDP"]):
-                inside = words[1] == f"{vip}:{port}"
-            elif inside and words[:1] == ["->"]:
-                counts[words[1].rsplit(":", 1)[0]] = (int(words[-2]), int(words[-1]))
-        return counts
+        """By real server's address: (active, inactive)."""
+        return {server["address"].rsplit(":", 1)[0]: (server["active_connections"], server["inactive_connections"])
+                for service in self.json_at("/v1/services") if service["service"].endswith(f":{vip}:{port}")
+                for server in service["servers"]}
 
     def dropped(self, reason):
         """How many frames were dropped for a reason."""
@@ -99,14 +102,21 @@ class Director:
     def json_at(self, path):
         return json.loads(self.get(path))
 
+    def change(self, *changes):
+        """Has all the changes carried out, at once and without lbctl, whose start takes longer than they do."""
+        self.request("POST", "/v1/changes", json.dumps(changes))
+
     def get(self, path):
         """The answer of the API socket."""
+        return self.request("GET", path)
+
+    def request(self, method, path, body=None):
         connection = http.client.HTTPConnection("lbd")
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.settimeout(60)
         with connection.sock:
             connection.sock.connect(str(self.socket))
-            connection.request("GET", path)
+            connection.request(method, path, body)
             answer = connection.getresponse()
             text = answer.read().decode()
         assert answer.status < 400, f"{path}: {answer.status} {text}"
