@@ -94,8 +94,15 @@ let package = Package(
         .product(name: "UnixSignals", package: "swift-service-lifecycle"),
       ],
       swiftSettings: strict + [.unsafeFlags(["-static-stdlib"], .when(configuration: .release))],
-      // It runs where there is no Swift.
-      linkerSettings: [.unsafeFlags(["-static-stdlib", "-use-ld=lld"], .when(configuration: .release))]),
+      // It runs where there is no Swift. Nobody looks its names up, and its relocations, in glibc's short form, are read
+      // at each start.
+      linkerSettings: [
+        .unsafeFlags(
+          [
+            "-static-stdlib", "-use-ld=lld", "-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker",
+            "pack-relative-relocs",
+          ], .when(configuration: .release))
+      ]),
     .executableTarget(
       name: "lbctl",
       dependencies: [
@@ -107,7 +114,8 @@ let package = Package(
       // hundred thousand relocations, that takes a third of the time.
       linkerSettings: [
         .unsafeFlags(
-          ["-static-stdlib", "-use-ld=lld", "-Xclang-linker", "-no-pie"], .when(configuration: .release))
+          ["-static-stdlib", "-use-ld=lld", "-Xlinker", "--no-export-dynamic", "-Xclang-linker", "-no-pie"],
+          .when(configuration: .release))
       ]),
     .testTarget(name: "SerialTests", dependencies: ["Serial"], swiftSettings: strict),
     .testTarget(name: "LVSTests", dependencies: ["LVS"], swiftSettings: strict),

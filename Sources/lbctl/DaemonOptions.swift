@@ -79,8 +79,9 @@ struct FormOptions: ParsableArguments {
 struct ListingOptions: ParsableArguments {
   @OptionGroup var daemon: DaemonOptions
 
-  @Flag(help: "Print JSON.")
-  var json = false
+  @OptionGroup var form: FormOptions
+
+  var json: Bool { form.json }
 
   var lbd: ControlClient { get throws { try daemon.lbd } }
   var director: any DirectorClient { get async throws { try await daemon.director } }

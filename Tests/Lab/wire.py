@@ -1,5 +1,6 @@
 """A raw socket on a host's interface: sees every frame that passes it, sends any."""
 
+import errno
 import select
 import socket
 import struct
@@ -36,7 +37,15 @@ class Wire:
         self.socket.close()
 
     def send(self, frame):
-        self.socket.send(frame)
+        """Again, for a while, where the interface has no room: on a busy machine its other end has not taken enough."""
+        end = time.monotonic() + 20
+        while True:
+            try:
+                return self.socket.send(frame)
+            except OSError as error:
+                if error.errno != errno.ENOBUFS or time.monotonic() > end:
+                    raise
+            time.sleep(0.001)
 
     def next(self, timeout):
         """The next frame, or None when none came in `timeout` seconds."""
