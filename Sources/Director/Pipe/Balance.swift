@@ -2,11 +2,6 @@ import LVS
 
 /// Packets of the transports that are balanced: the way through the connection table.
 extension Director {
-  /// The lifetime of a connection whose first packet says nothing of its state.
-  private static let firstTimeout = 3 * ticksPerSecond
-  /// No connection from FTP's data port is ever scheduled.
-  static let ftpData: UInt16 = 20
-
   mutating func balance(_ frame: Bytes, _ packet: Packet, _ vip: UInt16) -> Verdict {
     let key = ConnectionKey(packet, vip)
     let number = connections.find(key)
@@ -80,75 +75,14 @@ extension Director {
   ) -> Verdict {
     keepUp()
     guard !shared.moving.contains(packet.destination, now: now) else { return .drop(.vipMoving) }
-    let match = table.service(packet, vip)
-    guard match != .none, mayOpen(packet), let service = snapshot.services[Int(match.number)]
-    else { return unclaimed(frame, packet) }
-    guard !isDefended() else { return .drop(.scheduleDefence) }
-    guard packet.sourcePort != Self.ftpData else { return unclaimed(frame, packet) }
-    guard let callID = callID(frame, packet, match) else { return .drop(.noCallId) }
-    let new = NewConnection(
-      client: packet.source, clientPort: packet.sourcePort, destination: packet.destination, now: now)
-    let state = next(.none, packet)
-    let isOnePacket = packet.transport == UDP.number && match.isOnePacket
-    guard isOnePacket || hasRoom() else { return .drop(.connectionTableFull) }
-    switch open(service, new, packet.destinationPort, vip, callID, active: isOnePacket ? nil : state.isActive) {
-    case .notOurs: return unclaimed(frame, packet)
-    case .templatesFull: return .drop(.templateTableFull)
-    case .noServer: return noServer(frame, packet, service)
-    case .server(let server, let template):
-      counters.connection(server: server, service: match.number)
-      if !isOnePacket { insert(key, server, template, state) }
-      counters.packet(server: server, service: match.number, bytes: packet.length)
-      return forward(frame, packet, server)
+    guard mayOpen(packet) else { return unclaimed(frame, packet) }
+    switch schedule(NewFlow(packet, key, vip, state: next(.none, packet), frame: frame)) {
+    case .server(let server): return forward(frame, packet, server)
+    case .unclaimed: return unclaimed(frame, packet)
+    case .noServer(isFTP: true) where packet.destinationPort != 21: return unclaimed(frame, packet)
+    case .noServer: return answer(frame, packet, .portUnreachable, .noServer)
+    case .refused(let reason): return .drop(reason)
     }
-  }
-
-  /// Has the service find a server, and a template where it has such: for that one other connection may have to end.
-  mutating func open(
-    _ service: Service, _ new: NewConnection, _ port: UInt16, _ vip: UInt16, _ callID: UInt64, active: Bool?
-  ) -> ServiceState.Opening {
-    let opening = tryToOpen(service, new, port, vip, callID, active: active)
-    guard case .templatesFull = opening, evictTemplate() else { return opening }
-    return tryToOpen(service, new, port, vip, callID, active: active)
-  }
-
-  /// Changes nothing of the director itself, which the compiler would copy to lend it to a function that says so.
-  private mutating func tryToOpen(
-    _ service: Service, _ new: NewConnection, _ port: UInt16, _ vip: UInt16, _ callID: UInt64, active: Bool?
-  ) -> ServiceState.Opening {
-    let (shared, expireQuiescent) = (shared, settings.expireQuiescentTemplate != 0)
-    return service.locked { locked in
-      locked.open(
-        new, port: port, vip: vip, callID: callID, active: active, expireQuiescent: expireQuiescent, shared)
-    }
-  }
-
-  /// The hash of the message's Call-ID where the service goes by that, else 0; nil where it has none.
-  /// As `tryToOpen`, it says that it might change the director.
-  private mutating func callID(_ frame: Bytes, _ packet: Packet, _ match: ServiceTable.Match) -> UInt64? {
-    guard match.usesCallID else { return 0 }
-    guard packet.transport == UDP.number, let whole = frame.resized(to: packet.end) else { return nil }
-    return SIP.callID(whole.dropping(packet.transportHeader + UDP.length), seed: seed)
-  }
-
-  /// Puts a new connection, which its server counts already, into the table.
-  ///
-  /// - Parameter saysState: whether its first packet says what its state is.
-  /// - Returns: its number.
-  @discardableResult
-  mutating func insert(
-    _ key: ConnectionKey, _ server: UInt32, _ template: UInt32, _ state: ConnectionState,
-    saysState: Bool = true
-  ) -> UInt32 {
-    let number = connections.insert(key)
-    connections[number].server = server
-    connections[number].parent = template
-    connections[number].state = state.rawValue
-    connections[number].packets = 1
-    connections[number].flags = state.isActive ? [] : .inactive
-    connections.time(number, expires: now &+ (saysState ? timeout(state) : Self.firstTimeout), lane: state.lane)
-    if template != 0, state.isEstablished { shared.persistence.assure(template) }
-    return number
   }
 
   /// The state after a packet.
@@ -237,35 +171,5 @@ extension Director {
         end(number, forced: false)
       }
     }
-  }
-
-  /// Whether a packet that is too big must not be cut: any of IPv6, and one that says so, but for an ICMP error.
-  @inline(never)
-  private func mustStayWhole(_ frame: Bytes, _ packet: Packet) -> Bool {
-    packet.family == .v6
-      || frame.u16(packet.ip &+ IPv4.fragment) & IPv4.dontFragment != 0 && packet.transport != ICMP.number
-  }
-
-  /// Sends a packet to its server: a hop less, and the Ethernet addresses.
-  mutating func forward(_ frame: Bytes, _ packet: Packet, _ server: UInt32) -> Verdict {
-    lastServer = server
-    guard packet.ttl > 1 else { return answer(frame, packet, .hopLimitExceeded, .hopLimit) }
-    let isTooBig = packet.wireLength(frame) > link.mtu
-    if isTooBig, mustStayWhole(frame, packet) {
-      return answer(frame, packet, .packetTooBig(mtu: UInt16(clamping: link.mtu)), .packetTooBig)
-    }
-    if link.leavesChecksums, packet.fragment == .none { PartialChecksum.complete(frame, packet) }
-    let verdict = send(frame, packet.family, packet.ip, server)
-    return isTooBig && packet.metadata.segment == 0 ? .cut(server: server) : verdict
-  }
-
-  /// Readies a packet that fits and has hops left.
-  @inline(__always)
-  mutating func send(_ frame: Bytes, _ family: IPAddress.Family, _ ip: Int, _ server: UInt32) -> Verdict {
-    lastServer = server
-    if family == .v4 { IPv4.decrementTTL(frame, ip) } else { IPv6.decrementHopLimit(frame, ip) }
-    let mac = servers[server].mac.load(ordering: .relaxed)
-    Ethernet.readdress(frame, from: link.mac, to: MACAddress(mac))
-    return mac == 0 ? .hold(server: server) : .transmit
   }
 }

@@ -47,10 +47,6 @@ struct Director: ~Copyable {
   var sweepingTemplates: UInt32 = 0
   /// The search that was begun last.
   var flushes: UInt64 = 0
-  /// The server that a frame was last sent to.
-  var lastServer: UInt32 = 0
-  /// Of the fragment that last came before its first one.
-  var lastEarly = FragmentKey()
   /// What Call-IDs are hashed with; the same for all workers.
   let seed: UInt64
   let ownership: Ownership
@@ -197,7 +193,8 @@ struct Director: ~Copyable {
       ? connections[number].lane == .settled
       : TCPTransition.next(state, flags: flags, secure: settings.defense.isSecure) == state
     let length = inspections[place].packet.length
-    guard isSettled, inspections[place].packet.ttl > 1, inspections[place].packet.wireLength(frame) <= link.mtu,
+    guard isSettled, inspections[place].packet.ttl > 1,
+      inspections[place].packet.wireLength(frame) <= servers[server].egress.mtu(link),
       servers[server].isAvailable.load(ordering: .relaxed)
     else { return nil }
     count(number, state, server, length)

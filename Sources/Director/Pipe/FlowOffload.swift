@@ -112,8 +112,8 @@ extension Director {
     guard generation != 0 else { return }
     let connection = connections[number]
     let server = connection.server
-    let mac = servers[server].mac.load(ordering: .relaxed)
-    guard ConnectionState(stored: connection.state).needsNoDecision, mac != 0,
+    let egress = servers[server].egress
+    guard ConnectionState(stored: connection.state).needsNoDecision, egress.isResolved,
       servers[server].isAvailable.load(ordering: .relaxed)
     else { return }
     let known = connection.flags.contains(.offloaded) ? flows.find(connection.key, worker: ownership.worker) : nil
@@ -121,7 +121,7 @@ extension Director {
       return makeRoom(for: connection.key)
     }
     connections[number].flags.insert(.offloaded)
-    flows.enter(place, to: MACAddress(mac), worker: ownership.worker, generation: generation, now: now)
+    flows.enter(place, to: egress.nextHop, worker: ownership.worker, generation: generation, now: now)
   }
 
   /// Takes the entry of a flow that is silent, so that a livelier one gets it when it asks the next time.

@@ -12,9 +12,7 @@ extension Director {
     case .overlaps: return .drop(.fragmentOverlap)
     case _ where packet.fragment == .first: return first(frame, packet, key, piece, vip)
     case .refused: return .drop(.unclaimed)
-    case .unknown:
-      lastEarly = key
-      return .park
+    case .unknown: return .park
     case .server(let server):
       guard servers[server].isAvailable.load(ordering: .relaxed) else { return .drop(.deadServer) }
       counters.packet(server: server, service: servers[server].service, bytes: packet.length)
@@ -22,8 +20,18 @@ extension Director {
     }
   }
 
-  /// Keeps the fragment that was last told to park; whether there was room.
-  mutating func park(_ frame: KeptFrame) -> Bool { fragments.wait(lastEarly, frame, now) }
+  /// Keeps a fragment that is to wait for its first one; whether there was room.
+  mutating func park(_ frame: KeptFrame) -> Bool {
+    var fragment = frame
+    let key = fragment.lend { bytes -> (FragmentKey?, length: Int) in
+      var packet = Packet()
+      guard packet.parseNetwork(bytes) == nil, let vip = table.vip(packet.destination),
+        let piece = FragmentPiece(bytes, packet)
+      else { return (nil, length: bytes.count) }
+      return (FragmentKey(packet, vip: vip, id: piece.id), length: bytes.count)
+    }
+    return key.map { fragments.wait($0, frame, now) } ?? false
+  }
 
   /// The first fragment decides. Without all of its transport's header (RFC 1858) it decides that none goes on.
   private mutating func first(
@@ -36,7 +44,7 @@ extension Director {
     }
     let verdict = decide(frame, packet, vip)
     switch verdict {
-    case .transmit, .hold, .cut: fragments.decide(key, piece, lastServer, now)
+    case .transmit(let server), .hold(let server), .cut(let server): fragments.decide(key, piece, server, now)
     default: fragments.decide(key, piece, nil, now)
     }
     return verdict

@@ -79,7 +79,7 @@ public final class PipeService {
     director.prefetch(of: count)
     for index in 0..<count {
       director.prefetch(after: index, of: count)
-      if director.decide(frames[first &+ index], index) == .transmit { sent &+= 1 }
+      if case .transmit = director.decide(frames[first &+ index], index) { sent &+= 1 }
     }
     return sent
   }

@@ -27,7 +27,7 @@ extension Director {
     let number = connections.find(key)
     guard number != 0, !TimerWheel.reached(connections[number].expires, by: now) || isAlive(number) else {
       return settings.scheduleICMP != 0
-        ? scheduleRelated(frame, packet, embedded, vip, key) : .drop(.unclaimed)
+        ? scheduleRelated(frame, packet, NewFlow(quoted: embedded, by: packet, key, vip)) : .drop(.unclaimed)
     }
     let server = connections[number].server
     connections[number].packets &+= 1
@@ -38,33 +38,13 @@ extension Director {
   }
 
   /// With `schedule_icmp`, an error about an unknown flow opens a connection for it, which stays in its first state.
-  private mutating func scheduleRelated(
-    _ frame: Bytes, _ packet: Packet, _ embedded: Packet, _ vip: UInt16, _ key: ConnectionKey
-  ) -> Verdict {
-    var reversed = embedded
-    (reversed.source, reversed.destination) = (embedded.destination, embedded.source)
-    (reversed.sourcePort, reversed.destinationPort) = (embedded.destinationPort, embedded.sourcePort)
+  private mutating func scheduleRelated(_ frame: Bytes, _ packet: Packet, _ flow: NewFlow) -> Verdict {
     keepUp()
-    let match = table.service(reversed, vip)
-    guard match != .none, let service = snapshot.services[Int(match.number)] else { return .drop(.unclaimed) }
-    guard !isDefended() else { return .drop(.scheduleDefence) }
-    guard reversed.sourcePort != Self.ftpData else { return .drop(.unclaimed) }
-    guard !match.usesCallID else { return .drop(.noCallId) }
-    // Schedulers that go by the destination go by the embedded packet's: the kernel's `dh`, `lblc` and `lblcr` do.
-    let new = NewConnection(
-      client: reversed.source, clientPort: reversed.sourcePort, destination: embedded.destination, now: now)
-    let isOnePacket = embedded.transport == UDP.number && match.isOnePacket
-    guard isOnePacket || hasRoom() else { return .drop(.connectionTableFull) }
-    switch open(service, new, reversed.destinationPort, vip, 0, active: isOnePacket ? nil : false) {
-    case .notOurs, .noServer: return .drop(.noServer)
-    case .templatesFull: return .drop(.templateTableFull)
-    case .server(let server, let template):
-      counters.connection(server: server, service: match.number)
-      if !isOnePacket {
-        insert(key, server, template, embedded.transport == UDP.number ? .udp : .none, saysState: false)
-      }
-      counters.packet(server: server, service: match.number, bytes: packet.length)
-      return forward(frame, packet, server)
+    switch schedule(flow) {
+    case .server(let server): return forward(frame, packet, server)
+    case .unclaimed: return .drop(.unclaimed)
+    case .noServer: return .drop(.noServer)
+    case .refused(let reason): return .drop(reason)
     }
   }
 
@@ -75,14 +55,6 @@ extension Director {
     if let damage = damage(frame, packet) { return .drop(damage) }
     guard limiter.allow(now) else { return .drop(.icmpRateLimited) }
     return Reset.answer(frame, packet, from: link.mac)
-  }
-
-  /// No server can take the connection: port unreachable, for TCP too. FTP's service leaves other ports to the host.
-  mutating func noServer(_ frame: Bytes, _ packet: Packet, _ service: Service) -> Verdict {
-    if case .endpoint(_, let end) = service.key, end.port == 21, packet.destinationPort != 21 {
-      return unclaimed(frame, packet)
-    }
-    return answer(frame, packet, .portUnreachable, .noServer)
   }
 
   /// Answers with a host's error about a packet that is for it.

@@ -2,8 +2,8 @@ import LVS
 
 /// What becomes of a frame. It is the whole result of the pipe: the worker counts it, a test asserts it.
 enum Verdict: Equatable {
-  /// The frame, readdressed in place, goes out again as long as it came.
-  case transmit
+  /// The frame, written for this server in place, goes out again.
+  case transmit(server: UInt32)
   /// The frame has become the director's own answer of this length.
   case answer(length: Int)
   /// Not ours: the host sees it anyway.

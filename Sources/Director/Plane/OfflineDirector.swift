@@ -97,8 +97,9 @@ public final class OfflineDirector {
       director.counters.answered.add(1)
       return [frame.wire]
     case .cut(let server):
-      let pieces = frame.cut(mtu: director.link.mtu)
-      if director.shared.servers[server].mac.load(ordering: .relaxed) != 0 {
+      let egress = director.servers[server].egress
+      let pieces = frame.cut(mtu: egress.mtu(director.link))
+      if egress.isResolved {
         for _ in pieces { director.counters.forwarded.add(1) }
         return pieces.map(\.wire)
       }

@@ -4,7 +4,8 @@ extension Capabilities {
   /// Of this program's own data plane: direct routing, with marks and settings of its own.
   public static var userspace: Capabilities {
     Capabilities(
-      .userspace, methods: [.route], features: [.marks, .macs], settings: Settings.rules + [.failedNeighbor],
+      .userspace, methods: Egress.Method.allCases.map(\.kind), features: [.marks, .macs],
+      settings: Settings.rules + [.failedNeighbor],
       timeouts: Settings().timeouts.asSet)
   }
 }

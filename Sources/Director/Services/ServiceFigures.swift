@@ -57,12 +57,12 @@ extension Services {
 
   private func status(_ load: ServerLoad) -> ServerStatus {
     let servers = shared.servers
-    let mac = servers[load.id].mac.load(ordering: .relaxed)
+    let egress = servers[load.id].egress
     return ServerStatus(
       server: RealServer(servers[load.id].endpoint, weight: Weight(load.weight)),
       activeConnections: load.active, inactiveConnections: load.inactive,
       persistentConnections: servers[load.id].templates.load(ordering: .relaxed), isOverloaded: load.isOverloaded,
       statistics: servers[load.id].meter.statistics(counted(server: load.id)), rates: servers[load.id].meter.rates,
-      resolvedMAC: mac == 0 ? nil : MACAddress(mac))
+      resolvedMAC: egress.isResolved ? egress.nextHop : nil)
   }
 }

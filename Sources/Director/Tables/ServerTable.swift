@@ -5,8 +5,8 @@ import Synchronization
 /// service keeps under its lock in the second.
 struct ServerRecord: ~Copyable {
   // Read for each frame.
-  /// The server's Ethernet address; 0 while it is not known.
-  let mac = Atomic<UInt64>(0)
+  /// The Ethernet address of the server's next hop; 0 while it is not known.
+  private let nextHop = Atomic<UInt64>(0)
   /// False from removal on, until it is added again.
   let isAvailable = Atomic<Bool>(true)
   let isQuiesced = Atomic<Bool>(false)
@@ -14,6 +14,8 @@ struct ServerRecord: ~Copyable {
   let templates = Atomic<UInt32>(0)
   let service: UInt32
   let endpoint: Endpoint
+  /// For the number's whole life.
+  private let method: Egress.Method
   private let padding: UInt64 = 0
 
   // Under the service's lock.
@@ -30,9 +32,16 @@ struct ServerRecord: ~Copyable {
   /// Whole cache lines, four of them.
   private let rest = InlineArray<8, UInt64>(repeating: 0)
 
-  init(service: UInt32, endpoint: Endpoint) {
-    (self.service, self.endpoint) = (service, endpoint)
+  init(service: UInt32, endpoint: Endpoint, method: Egress.Method = .directRouting) {
+    (self.service, self.endpoint, self.method) = (service, endpoint, method)
   }
+
+  /// What is done to frames for the server.
+  @inline(__always)
+  var egress: Egress { Egress(method: method, nextHop: MACAddress(nextHop.load(ordering: .relaxed))) }
+
+  /// Frames go to this station from now on; zero where none is known.
+  func reach(by station: MACAddress) { nextHop.store(station.value, ordering: .relaxed) }
 
   /// Marks the server as overloaded when its connections reach the upper threshold, until they are below the lower one,
   /// three quarters of the upper where there is none (`ip_vs_dest_update_overload`, Linux 6.12.117). To be called when
@@ -106,7 +115,7 @@ struct ServerRecord: ~Copyable {
       (self[number].upper, self[number].lower) = (saved[Int(number)].upper, saved[Int(number)].lower)
       self[number].isOverloaded = saved[Int(number)].isOverloaded
       let mac = MACAddress(saved[Int(number)].mac & 0xffff_ffff_ffff)
-      if mac.isStation { self[number].mac.store(mac.value, ordering: .relaxed) }
+      if mac.isStation { self[number].reach(by: mac) }
     }
     used = servers.map { $0.number + 1 }.max() ?? 0
     let known = Set(servers.map(\.number))
@@ -122,7 +131,7 @@ struct ServerRecord: ~Copyable {
 
   /// The server is at this station; `zero`: nobody knows where.
   func setStation(_ number: UInt32, _ mac: MACAddress) {
-    self[number].mac.store(mac.value, ordering: .relaxed)
+    self[number].reach(by: mac)
     saved[Int(number)].mac = mac.value
   }
 

@@ -38,9 +38,9 @@ struct HoldQueue {
   mutating func release(_ now: UInt64, _ servers: ServerTable) -> (frames: [KeptFrame], given: Int) {
     var (frames, given, kept) = ([KeptFrame](), 0, [Held]())
     for var entry in held {
-      let mac = servers[entry.server].mac.load(ordering: .relaxed)
-      if mac != 0 {
-        entry.frame.lend { ($0.set(Ethernet.destination, MACAddress(mac)), length: $0.count) }
+      let egress = servers[entry.server].egress
+      if egress.isResolved {
+        entry.frame.lend { ($0.set(Ethernet.destination, egress.nextHop), length: $0.count) }
         frames.append(entry.frame)
       } else if entry.until <= now {
         given += 1

@@ -136,9 +136,9 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
 
   /// Sends a packet in fragments.
   private mutating func cut(_ frame: KeptFrame, _ server: UInt32) {
-    let isResolved = director.shared.servers[server].mac.load(ordering: .relaxed) != 0
-    for piece in frame.cut(mtu: director.link.mtu) {
-      if isResolved { send(piece) } else { hold(piece, server) }
+    let egress = director.servers[server].egress
+    for piece in frame.cut(mtu: egress.mtu(director.link)) {
+      if egress.isResolved { send(piece) } else { hold(piece, server) }
     }
   }
 

@@ -28,7 +28,7 @@ private func from(_ client: String) -> TestFrame {
 }
 
 private func server(_ result: (verdict: Verdict, frame: [UInt8])) -> Int? {
-  result.verdict == .transmit ? Int(result.frame[5]) : nil
+  result.verdict.isSent ? Int(result.frame[5]) : nil
 }
 
 @Suite("IPv6")

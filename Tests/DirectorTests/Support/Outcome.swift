@@ -45,3 +45,8 @@ func octets(_ hexadecimal: String) -> [UInt8] {
     return UInt8(hexadecimal[start..<hexadecimal.index(start, offsetBy: 2)], radix: 16) ?? 0
   }
 }
+
+extension Verdict {
+  /// Whether the frame goes out to a server.
+  var isSent: Bool { if case .transmit = self { true } else { false } }
+}

@@ -53,22 +53,24 @@ struct PacketTests {
   func lies() throws {
     let director = try director()
     for (place, value) in [(46, 0x40), (46, 0x60), (46, 0xf0)] as [(Int, UInt8)] {
-      for (port, verdict) in [(80, .transmit), (81, .drop(.badTransportHeader))] as [(UInt16, Verdict)] {
+      for (port, verdict) in [(80, nil), (81, .drop(.badTransportHeader))] as [(UInt16, Verdict?)] {
         var tcp = TestFrame().tcp("S", from: 1_000, to: port)
         tcp[place] = value
-        #expect(director.process(tcp).verdict == verdict)
+        let came = director.process(tcp).verdict
+        #expect(verdict.map { came == $0 } ?? came.isSent)
       }
     }
     for length: UInt16 in [0, 7, 13, 65_535] {
-      for (port, verdict) in [(53, .transmit), (54, .drop(.badTransportHeader))] as [(UInt16, Verdict)] {
+      for (port, verdict) in [(53, nil), (54, .drop(.badTransportHeader))] as [(UInt16, Verdict?)] {
         var udp = TestFrame().udp(from: 1_000, to: port)
         set(&udp, 38, length)
-        #expect(director.process(udp).verdict == verdict)
+        let came = director.process(udp).verdict
+        #expect(verdict.map { came == $0 } ?? came.isSent)
       }
     }
     var sctp = TestFrame().sctp(chunk: 1, from: 1_000, to: 80)
     set(&sctp, 48, 3)
-    #expect(director.process(sctp).verdict == .transmit)
+    #expect(director.process(sctp).verdict.isSent)
   }
 
   @Test("may have padding behind them, and options within")

@@ -62,7 +62,7 @@ struct PartialChecksumTests {
     var datagram = Array(Self.partial(Self.whole(UDP.number, 64, true), UDP.number, true)[34...])
     let first = Self.frame(true).ip(UDP.number, datagram, fragment: IPv4.moreFragments)
     let sent = director.process(first)
-    #expect(sent.verdict == .transmit)
+    #expect(sent.verdict.isSent)
     datagram = Array(sent.frame[34...])
     #expect(datagram == Array(first[34...]))
   }
@@ -71,7 +71,7 @@ struct PartialChecksumTests {
   func sctp() throws {
     let director = try Self.director(true, true)
     let sent = director.process(Self.frame(true).sctp(chunk: SCTP.initiate, from: 1_000, to: 80))
-    #expect(sent.verdict == .transmit)
+    #expect(sent.verdict.isSent)
     let packet = Array(sent.frame[34...])
     var zeroed = packet
     zeroed.replaceSubrange(8..<12, with: [0, 0, 0, 0])
