@@ -2,8 +2,9 @@ import LVS
 
 /// What is done to a frame for its server: a value that the server has, whatever the frame.
 ///
-/// As IPVS has one transmit function for each forwarding method, a method is a case here: what it adds to a frame, and
-/// how it writes it. Nothing else in the pipe asks for the method. Direct routing adds nothing and writes two addresses.
+/// As IPVS has one transmit function for each forwarding method, a method is a case here, which says what it adds to a
+/// packet and how it writes the frame. Nothing else in the pipe asks for the method. Direct routing adds nothing and
+/// writes two addresses.
 struct Egress: Equatable {
   enum Method: UInt8, CaseIterable {
     case directRouting
@@ -40,7 +41,7 @@ struct Egress: Equatable {
   @inline(__always)
   func mtu(_ link: Link) -> Int { link.mtu &- method.headroom }
 
-  /// Makes a frame that has its hop counted one for the server.
+  /// Writes the server's addresses into a frame, whose hop is counted already.
   @inline(__always)
   func write(_ frame: Bytes, from link: Link) {
     switch method {
@@ -58,7 +59,7 @@ extension Director {
       || frame.u16(packet.ip &+ IPv4.fragment) & IPv4.dontFragment != 0 && packet.transport != ICMP.number
   }
 
-  /// Sends a packet to its server: a hop less, and what its egress does.
+  /// Sends a packet to its server: with one hop less, and as its egress says.
   mutating func forward(_ frame: Bytes, _ packet: Packet, _ server: UInt32) -> Verdict {
     guard packet.ttl > 1 else { return answer(frame, packet, .hopLimitExceeded, .hopLimit) }
     let mtu = servers[server].egress.mtu(link)

@@ -36,7 +36,8 @@ extension ServiceState {
     if let replacement = next.scheduler {
       scheduler = replacement
       if !next.isBound { replacement.bind(list) }
-    } else {
+    } else if !next.edits.isEmpty {
+      // An edit of the service alone begins no round anew (`ip_vs_edit_service`).
       scheduler.changed(by: next.edits, list)
     }
     keepTurn()

@@ -47,6 +47,21 @@ struct StagingTests {
     #expect(outcomes(director, 55, 1) == ["3"])
   }
 
+  /// As in a kernel (`ip_vs_edit_service`).
+  @Test("leaves whose turn it is where it was, if it is of no server", arguments: [SchedulerName.rr, .wrr])
+  func turn(_ scheduler: SchedulerName) throws {
+    let director = try TestDirector()
+    let definition = definition(53, [1, 2, 3], scheduler)
+    try director.services.stage([definition])
+    director.defend(freePages: .max)
+    let round = outcomes(director, 53, 3)
+    #expect(Set(round) == ["1", "2", "3"])
+    for server in round {
+      try director.apply(.updateService(definition.service))
+      #expect(outcomes(director, 53, 1) == [server])
+    }
+  }
+
   @Test("leaves nothing behind when it is abandoned")
   func abandoned() throws {
     let director = try TestDirector()
