@@ -46,12 +46,12 @@ extension ServiceState {
   /// A server of the list is there, with the connections that it has.
   private mutating func admit(at position: Int, _ servers: ServerTable) {
     let number = list[position].id
-    if servers[number].position < 0 { trash[servers[number].endpoint] = nil }
-    servers[number].position = Int32(truncatingIfNeeded: position)
+    if servers[stateOf: number].position < 0 { trash[servers[number].endpoint] = nil }
+    servers[stateOf: number].position = Int32(truncatingIfNeeded: position)
     servers[number].isAvailable.store(true, ordering: .relaxed)
-    list[position].active = servers[number].active
-    list[position].inactive = servers[number].inactive
-    list[position].isOverloaded = servers[number].isOverloaded
+    list[position].active = servers[stateOf: number].active
+    list[position].inactive = servers[stateOf: number].inactive
+    list[position].isOverloaded = servers[stateOf: number].isOverloaded
     servers.saved[Int(number)].position = Int32(truncatingIfNeeded: position)
     servers.saved[Int(number)].lastWeight = list[position].lastWeight
   }
@@ -59,7 +59,7 @@ extension ServiceState {
   /// Puts a server that is gone into the trash, where its connections keep it.
   private mutating func discard(_ number: UInt32, _ servers: ServerTable, _ now: UInt32) {
     servers[number].isAvailable.store(false, ordering: .relaxed)
-    servers[number].position = -1
+    servers[stateOf: number].position = -1
     servers.setIdle(number, since: now)
     servers.saved[Int(number)].position = -1
     trash[servers[number].endpoint] = number

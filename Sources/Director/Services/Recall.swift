@@ -41,7 +41,7 @@ extension Services {
     shared.servers.recall(servers, now)
     for (number, _, _) in servers {
       for counters in counters { counters.secure(server: number) }
-      shared.servers[number].meter.resume(zero: saved[Int(number)].zero.statistics, counted(server: number))
+      shared.servers[stateOf: number].meter.resume(zero: saved[Int(number)].zero.statistics, counted(server: number))
     }
     return servers
   }

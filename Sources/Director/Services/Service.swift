@@ -133,7 +133,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
 
   /// Counts a new connection at its server.
   mutating func bind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
-    if active { servers[server].active += 1 } else { servers[server].inactive += 1 }
+    if active { servers[stateOf: server].active += 1 } else { servers[stateOf: server].inactive += 1 }
     servers.updateOverload(server)
     publish(server, servers)
   }
@@ -152,30 +152,30 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
 
   /// Takes an ended connection off its server's counts.
   mutating func unbind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
-    if active { servers[server].active &-= 1 } else { servers[server].inactive &-= 1 }
-    if servers[server].isOverloaded { servers.updateOverload(server) }
+    if active { servers[stateOf: server].active &-= 1 } else { servers[stateOf: server].inactive &-= 1 }
+    if servers[stateOf: server].isOverloaded { servers.updateOverload(server) }
     publish(server, servers)
   }
 
   /// A connection turned active or inactive.
   mutating func move(_ server: UInt32, _ servers: ServerTable, toActive: Bool) {
     if toActive {
-      servers[server].active &+= 1
-      servers[server].inactive &-= 1
+      servers[stateOf: server].active &+= 1
+      servers[stateOf: server].inactive &-= 1
     } else {
-      servers[server].active &-= 1
-      servers[server].inactive &+= 1
+      servers[stateOf: server].active &-= 1
+      servers[stateOf: server].inactive &+= 1
     }
     publish(server, servers)
   }
 
   /// Shows the scheduler a server's new counts.
   mutating func publish(_ server: UInt32, _ servers: ServerTable) {
-    let position = Int(servers[server].position)
+    let position = Int(servers[stateOf: server].position)
     guard position >= 0, position < list.count else { return }
-    list[position].active = servers[server].active
-    list[position].inactive = servers[server].inactive
-    list[position].isOverloaded = servers[server].isOverloaded
+    list[position].active = servers[stateOf: server].active
+    list[position].inactive = servers[stateOf: server].inactive
+    list[position].isOverloaded = servers[stateOf: server].isOverloaded
     scheduler.loadChanged(at: position, list)
   }
 }

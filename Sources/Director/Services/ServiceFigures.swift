@@ -34,7 +34,7 @@ extension Services {
         state.meter.estimate(counted(service: service.number))
         for position in 0..<state.list.count {
           let server = state.list[position].id
-          shared.servers[server].meter.estimate(counted(server: server))
+          shared.servers[stateOf: server].meter.estimate(counted(server: server))
         }
       }
     }
@@ -62,7 +62,8 @@ extension Services {
       server: RealServer(servers[load.id].endpoint, weight: Weight(load.weight)),
       activeConnections: load.active, inactiveConnections: load.inactive,
       persistentConnections: servers[load.id].templates.load(ordering: .relaxed), isOverloaded: load.isOverloaded,
-      statistics: servers[load.id].meter.statistics(counted(server: load.id)), rates: servers[load.id].meter.rates,
+      statistics: servers[stateOf: load.id].meter.statistics(counted(server: load.id)),
+      rates: servers[stateOf: load.id].meter.rates,
       resolvedMAC: egress.isResolved ? egress.nextHop : nil)
   }
 }

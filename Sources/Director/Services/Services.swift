@@ -241,9 +241,9 @@ final class Services {
     let servers = shared.servers
     let isGone = service.locked { state in
       for (endpoint, number) in state.trash {
-        if servers[number].isReferenced {
+        if servers.isReferenced(number) {
           servers.setIdle(number, since: now)
-        } else if now &- servers[number].idleSince >= Self.trashPeriod {
+        } else if now &- servers[stateOf: number].idleSince >= Self.trashPeriod {
           state.trash[endpoint] = nil
           servers.release(number)
         }

@@ -54,9 +54,9 @@ extension SharedTables {
       connection.seal = connection.sealed
     }
     if connection.flags.contains(.inactive) {
-      servers[connection.server].inactive += 1
+      servers[stateOf: connection.server].inactive += 1
     } else {
-      servers[connection.server].active += 1
+      servers[stateOf: connection.server].active += 1
     }
     return true
   }

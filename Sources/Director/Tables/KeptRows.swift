@@ -26,6 +26,13 @@
     secured = end
   }
 
+  /// Writes one field of a row whose others are written by somebody else meanwhile.
+  func write<Value: BitwiseCopyable>(_ value: Value, to field: WritableKeyPath<Row, Value>, of number: Int) {
+    precondition(UInt(bitPattern: number) < UInt(bitPattern: secured))
+    guard let place = unsafe (base + number).pointer(to: field) else { fatalError("a row's fields are stored ones") }
+    unsafe place.pointee = value
+  }
+
   @inline(__always)
   subscript(number: Int) -> Row {
     get {

@@ -104,9 +104,9 @@ struct SavedServer: BitwiseCopyable {
   var lastWeight: Int32 = 0
   /// The place in its service's list; -1 in the trash.
   var position: Int32 = -1
-  /// See `ServerRecord`.
+  /// See `ServerState`.
   var idleSince: UInt32 = 0
-  /// See `ServerRecord`.
+  /// See `ServerState`.
   var upper: UInt32 = 0
   var lower: UInt32 = 0
   private var overload: UInt32 = 0

@@ -1,10 +1,9 @@
 import LVS
 import Synchronization
 
-/// What all workers share of one real server: what a frame needs lies in the first cache line, what the server's
-/// service keeps under its lock in the second.
+/// What all workers read of one real server without a lock: one cache line of values that stay for the number's whole
+/// life and of atomics. It is only ever borrowed.
 struct ServerRecord: ~Copyable {
-  // Read for each frame.
   /// The Ethernet address of the server's next hop; 0 while it is not known.
   private let nextHop = Atomic<UInt64>(0)
   /// False from removal on, until it is added again.
@@ -14,23 +13,8 @@ struct ServerRecord: ~Copyable {
   let templates = Atomic<UInt32>(0)
   let service: UInt32
   let endpoint: Endpoint
-  /// For the number's whole life.
   private let method: Egress.Method
-  private let padding: UInt64 = 0
-
-  // Under the service's lock.
-  var active: UInt32 = 0
-  var inactive: UInt32 = 0
-  /// The place in the service's list; -1 in the trash.
-  var position: Int32 = 0
-  var upper: UInt32 = 0
-  var lower: UInt32 = 0
-  var isOverloaded = false
-  /// When it went into the trash without connections.
-  var idleSince: UInt32 = 0
-  var meter = TrafficMeter()
-  /// Whole cache lines, four of them.
-  private let rest = InlineArray<8, UInt64>(repeating: 0)
+  private let padding = InlineArray<2, UInt64>(repeating: 0)
 
   init(service: UInt32, endpoint: Endpoint, method: Egress.Method = .directRouting) {
     (self.service, self.endpoint, self.method) = (service, endpoint, method)
@@ -42,28 +26,16 @@ struct ServerRecord: ~Copyable {
 
   /// Frames go to this station from now on; zero where none is known.
   func reach(by station: MACAddress) { nextHop.store(station.value, ordering: .relaxed) }
-
-  /// Marks the server as overloaded when its connections reach the upper threshold, until they are below the lower one,
-  /// three quarters of the upper where there is none (`ip_vs_dest_update_overload`, Linux 6.12.117). To be called when
-  /// its connections or its thresholds have changed.
-  mutating func updateOverload() {
-    let total = active &+ inactive
-    if upper != 0, total >= upper {
-      isOverloaded = true
-    } else if upper == 0 || total < (lower != 0 ? lower : upper - upper / 4) {
-      isOverloaded = false
-    }
-  }
-
-  var isReferenced: Bool { active | inactive | templates.load(ordering: .relaxed) != 0 }
 }
 
 /// The real servers of all services, by number. Numbers are given out and taken back by the control side only.
 @safe final class ServerTable: @unchecked Sendable {
   static let capacity = 1 << 18
 
-  private let memory: Mapping
+  private let recordMemory: Mapping
   private let records: UnsafeMutablePointer<ServerRecord>
+  private let stateMemory: Mapping
+  private let states: UnsafeMutablePointer<ServerState>
   /// What outlives the process of each.
   let saved: KeptRows<SavedServer>
   private var free: [UInt32] = []
@@ -71,9 +43,12 @@ struct ServerRecord: ~Copyable {
 
   init(_ saved: KeptRows<SavedServer>) throws(SystemError) {
     self.saved = saved
-    precondition(MemoryLayout<ServerRecord>.stride % 64 == 0, "two servers would share a cache line")
-    memory = try Mapping(size: Self.capacity * MemoryLayout<ServerRecord>.stride)
-    unsafe records = memory.base.bindMemory(to: ServerRecord.self, capacity: Self.capacity)
+    let strides = (MemoryLayout<ServerRecord>.stride, MemoryLayout<ServerState>.stride)
+    precondition(strides.0 == 64 && strides.1 % 64 == 0, "two servers would share a cache line")
+    recordMemory = try Mapping(size: Self.capacity * strides.0)
+    unsafe records = recordMemory.base.bindMemory(to: ServerRecord.self, capacity: Self.capacity)
+    stateMemory = try Mapping(size: Self.capacity * strides.1)
+    unsafe states = stateMemory.base.bindMemory(to: ServerState.self, capacity: Self.capacity)
   }
 
   @inline(__always)
@@ -82,9 +57,18 @@ struct ServerRecord: ~Copyable {
       precondition(number < Self.capacity)
       return unsafe UnsafePointer(records + Int(number))
     }
+  }
+
+  /// What is reached under the lock of the server's service only.
+  @inline(__always)
+  subscript(stateOf number: UInt32) -> ServerState {
+    unsafeAddress {
+      precondition(number < Self.capacity)
+      return unsafe UnsafePointer(states + Int(number))
+    }
     unsafeMutableAddress {
       precondition(number < Self.capacity)
-      return unsafe records + Int(number)
+      return unsafe states + Int(number)
     }
   }
 
@@ -100,22 +84,26 @@ struct ServerRecord: ~Copyable {
     }
     saved.secure(Int(number))
     saved[Int(number)] = SavedServer(endpoint, service: service, number: Int(number))
-    unsafe (records + Int(number)).initialize(to: ServerRecord(service: service, endpoint: endpoint))
+    begin(number, ServerRecord(service: service, endpoint: endpoint))
     return number
+  }
+
+  private func begin(_ number: UInt32, _ record: consuming ServerRecord) {
+    unsafe (records + Int(number)).initialize(to: record)
+    unsafe (states + Int(number)).initialize(to: ServerState())
   }
 
   /// Has servers be there, removed, with the numbers that an earlier process gave them. Before any other is.
   func recall(_ servers: [(number: UInt32, endpoint: Endpoint, service: UInt32)], _ now: UInt32) {
     for (number, endpoint, service) in servers {
-      unsafe (records + Int(number)).initialize(to: ServerRecord(service: service, endpoint: endpoint))
+      let kept = saved[Int(number)]
+      begin(number, ServerRecord(service: service, endpoint: endpoint))
       self[number].isAvailable.store(false, ordering: .relaxed)
-      self[number].position = -1
-      let idleSince = saved[Int(number)].idleSince
-      self[number].idleSince = TimerWheel.reached(idleSince, by: now) ? idleSince : now
-      (self[number].upper, self[number].lower) = (saved[Int(number)].upper, saved[Int(number)].lower)
-      self[number].isOverloaded = saved[Int(number)].isOverloaded
-      let mac = MACAddress(saved[Int(number)].mac & 0xffff_ffff_ffff)
+      let mac = MACAddress(kept.mac & 0xffff_ffff_ffff)
       if mac.isStation { self[number].reach(by: mac) }
+      let idleSince = TimerWheel.reached(kept.idleSince, by: now) ? kept.idleSince : now
+      self[stateOf: number] = ServerState(
+        position: -1, upper: kept.upper, lower: kept.lower, isOverloaded: kept.isOverloaded, idleSince: idleSince)
     }
     used = servers.map { $0.number + 1 }.max() ?? 0
     let known = Set(servers.map(\.number))
@@ -124,34 +112,39 @@ struct ServerRecord: ~Copyable {
 
   /// Looks again whether the server is overloaded, and has what comes of that outlive the process.
   func updateOverload(_ number: UInt32) {
-    let before = self[number].isOverloaded
-    self[number].updateOverload()
-    if self[number].isOverloaded != before { saved[Int(number)].isOverloaded = !before }
+    let before = self[stateOf: number].isOverloaded
+    self[stateOf: number].updateOverload()
+    if self[stateOf: number].isOverloaded != before { saved[Int(number)].isOverloaded = !before }
   }
 
   /// The server is at this station; `zero`: nobody knows where.
   func setStation(_ number: UInt32, _ mac: MACAddress) {
     self[number].reach(by: mac)
-    saved[Int(number)].mac = mac.value
+    saved.write(mac.value, to: \.mac, of: Int(number))
   }
 
   /// What the operator set as thresholds.
   func setThresholds(_ number: UInt32, upper: UInt32, lower: UInt32) {
-    (self[number].upper, self[number].lower) = (upper, lower)
+    (self[stateOf: number].upper, self[stateOf: number].lower) = (upper, lower)
     (saved[Int(number)].upper, saved[Int(number)].lower) = (upper, lower)
     updateOverload(number)
   }
 
   /// Nothing has referred to the removed server since then.
   func setIdle(_ number: UInt32, since now: UInt32) {
-    self[number].idleSince = now
+    self[stateOf: number].idleSince = now
     saved[Int(number)].idleSince = now
   }
 
   /// Makes what is counted now the server's new zero.
   func zero(_ number: UInt32, _ counted: Statistics) {
-    self[number].meter.zero(counted)
+    self[stateOf: number].meter.zero(counted)
     saved[Int(number)].zero = SavedStatistics(counted)
+  }
+
+  /// Whether connections or templates refer to the server. Under the lock of its service.
+  func isReferenced(_ number: UInt32) -> Bool {
+    self[stateOf: number].connections != 0 || self[number].templates.load(ordering: .relaxed) != 0
   }
 
   /// Takes back the number of a server that no connection refers to.

@@ -33,7 +33,7 @@ struct DamageTests {
     for service in director.services.slots.compactMap({ $0 }) {
       let numbers = service.locked { state in (0..<state.list.count).map { state.list[$0].id } + state.trash.values }
       for number in numbers {
-        counted.connections += Int(servers[number].active + servers[number].inactive)
+        counted.connections += Int(servers[stateOf: number].connections)
         counted.templates += Int(servers[number].templates.load(ordering: .relaxed))
       }
     }

@@ -12,13 +12,14 @@ extension TestDirector {
   func applyAsOlderKernels(_ change: Change, to server: RealServer, of key: ServiceKey) throws -> Bool {
     let servers = services.shared.servers
     let known = services.find(server.endpoint, key)
-    let (upper, wasOverloaded) = known.map { (servers[$0].upper, servers[$0].isOverloaded) } ?? (0, false)
+    let (upper, wasOverloaded) =
+      known.map { (servers[stateOf: $0].upper, servers[stateOf: $0].isOverloaded) } ?? (0, false)
     try apply(change)
     guard let number = services.find(server.endpoint, key), let known, number == known else { return false }
     let isOverloaded = server.upperThreshold != 0 && server.upperThreshold <= upper && wasOverloaded
-    guard servers[number].isOverloaded != isOverloaded else { return false }
+    guard servers[stateOf: number].isOverloaded != isOverloaded else { return false }
     try services.find(key).locked { state in
-      servers[number].isOverloaded = isOverloaded
+      servers[stateOf: number].isOverloaded = isOverloaded
       state.publish(number, servers)
     }
     return true
