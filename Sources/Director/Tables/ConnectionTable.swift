@@ -2,39 +2,24 @@ import CLinux
 import LVS
 import Synchronization
 
-/// The connections of one worker, or the templates of one service: a hash table that grows one bucket at a time.
+/// The connections of one worker, or the templates of one service: records with the index that finds them
+/// (`ConnectionIndex`), the places that they take (`Places`) and the wheel that tells when they end (`TimerWheel`).
 ///
-/// Linear hashing: an insertion splits two buckets, so there are twice as many as records, and growth never pauses.
-/// `shrink` merges buckets again where most records are gone, and gives memory back to the kernel.
-/// Records are numbered from 1; 0 stands for none. The hash is keyed, since clients choose what is hashed.
+/// Records are numbered from 1; 0 stands for none. Who has the table has it alone: a worker, or `PersistenceTable`'s lock.
 @safe struct ConnectionTable: ~Copyable, @unchecked Sendable {
   private let memory: Mapping
-  private let index: Mapping
   private let records: UnsafeMutablePointer<Connection>
-  private let buckets: UnsafeMutablePointer<UInt32>
-  /// Buckets in use, and the mask that covers them.
-  private(set) var bucketCount: UInt32
-  private var mask: UInt32
-  /// Buckets that have memory.
-  private var indexed: UInt32
+  private var index: ConnectionIndex
   private var places: Places
-  private let seed: (UInt64, UInt64)
   private var wheel = TimerWheel()
 
   private(set) var count = 0
   let capacity: Int
 
-  static let smallest: UInt32 = 256
-  /// With so many, four of five records are the first of their bucket: each further one would be a wait for memory.
-  static let bucketsPerRecord = 2
-  /// How many splits ahead a bucket's first record is asked for.
-  private static let splitsAhead: UInt32 = 8
-  /// Buckets are merged where there are so many times more of them than that.
-  private static let sparseness = 4
-  /// Buckets whose memory is given back at once: half a megabyte.
-  private static let indexSegment: UInt32 = 1 << 17
   /// The memory of a record, all included.
-  static let bytesPerRecord = MemoryLayout<Connection>.stride + bucketsPerRecord * MemoryLayout<UInt32>.stride
+  static let bytesPerRecord = MemoryLayout<Connection>.stride + ConnectionIndex.bytesPerRecord
+  /// What giving a page back counts as, in steps of `shrink`.
+  static let pageSteps = 1 << 9
 
   /// A table for at most `capacity` records, memory for which is taken as it is used.
   ///
@@ -45,45 +30,27 @@ import Synchronization
     capacity: Int, seed: UInt64, option: String = "--connections", in state: StateDirectory? = nil, _ name: String = ""
   ) throws(SystemError) {
     let capacity = min(max(capacity, 1), 1 << 30)
-    let indexed = max(capacity * Self.bucketsPerRecord, Int(Self.smallest))
     let call = "mmap for \(capacity) records (fewer of them: lbd \(option))"
     let memory = try state.map(name, size: Self.size(for: capacity), call: call)
-    let index = try Mapping(size: indexed * MemoryLayout<UInt32>.stride, call: call)
+    let index = try ConnectionIndex(capacity: capacity, seed: seed, call: call)
     unsafe records = memory.base.bindMemory(to: Connection.self, capacity: capacity + 1)
-    unsafe buckets = index.base.bindMemory(to: UInt32.self, capacity: indexed)
     self.memory = memory
     self.index = index
     self.capacity = capacity
     places = Places(capacity: capacity)
-    bucketCount = Self.smallest
-    self.indexed = Self.smallest
-    mask = Self.smallest - 1
-    self.seed = (seed ^ 0xa076_1d64_78bd_642f, seed &* 0xe703_7ed1_a0b4_28db | 1)
     secure(0)
   }
 
   /// Bytes of so many records.
   static func size(for capacity: Int) -> Int { (capacity + 1) * MemoryLayout<Connection>.stride }
 
-  @inline(__always)
-  private func hash(_ key: ConnectionKey) -> UInt32 {
-    let first = (key.low ^ seed.0).multipliedFullWidth(by: key.ports ^ seed.1)
-    let second = (first.low ^ first.high ^ key.high).multipliedFullWidth(by: seed.1)
-    return UInt32(truncatingIfNeeded: second.low ^ second.high)
-  }
-
   /// Where a key is to be looked for now: after an insertion it may be elsewhere, and is not found here any more.
   @inline(__always)
-  func bucket(of key: ConnectionKey) -> UInt32 {
-    let number = hash(key) & mask
-    return number < bucketCount ? number : number & (mask >> 1)
-  }
+  func bucket(of key: ConnectionKey) -> UInt32 { index.bucket(of: key) }
 
   /// Asks for the bucket's line ahead of `find`.
   @inline(__always)
-  func prefetchBucket(_ bucket: UInt32) {
-    unsafe cl_prefetch(buckets + Int(bucket))
-  }
+  func prefetchBucket(_ bucket: UInt32) { index.prefetch(bucket) }
 
   /// Asks for the first record, once its bucket is there.
   @inline(__always)
@@ -101,7 +68,7 @@ import Synchronization
 
   @inline(__always)
   private func first(_ bucket: UInt32) -> UnsafeMutablePointer<Connection> {
-    unsafe records + Int(buckets[Int(bucket)])
+    unsafe records + Int(index.first(bucket))
   }
 
   @inline(__always)
@@ -129,7 +96,7 @@ import Synchronization
   /// The record with this key where it is in this bucket, or 0.
   @inline(__always)
   func find(_ key: ConnectionKey, in bucket: UInt32) -> UInt32 {
-    var number = unsafe buckets[Int(bucket)]
+    var number = index.first(bucket)
     while number != 0 {
       let record = unsafe records + Int(number)
       if unsafe record.pointee.low == key.low && record.pointee.ports == key.ports && record.pointee.high == key.high {
@@ -146,10 +113,9 @@ import Synchronization
     guard number != 0 else { return 0 }
     if Places.mayBeginSegment(number) { secure(number) }
     count &+= 1
-    while Int(bucketCount) < count &* Self.bucketsPerRecord { split() }
-    let bucket = Int(bucket(of: key))
-    unsafe records[Int(number)] = Connection(high: key.high, low: key.low, ports: key.ports, next: buckets[bucket])
-    unsafe buckets[bucket] = number
+    unsafe index.grow(to: count, records)
+    unsafe records[Int(number)] = Connection(high: key.high, low: key.low, ports: key.ports)
+    unsafe index.link(number, records)
     return number
   }
 
@@ -165,7 +131,7 @@ import Synchronization
   mutating func remove(_ number: UInt32) {
     unsafe records[Int(number)].flags.remove(.whole)
     atomicMemoryFence(ordering: .releasing)
-    unlink(number)
+    unsafe index.unlink(number, records)
     unsafe wheel.cancel(number, records)
     unsafe places.give(number, records)
     count -= 1
@@ -173,13 +139,11 @@ import Synchronization
 
   /// Moves a record under another key.
   mutating func rekey(_ number: UInt32, to key: ConnectionKey) {
-    unlink(number)
-    let bucket = Int(bucket(of: key))
+    unsafe index.unlink(number, records)
     unsafe records[Int(number)].high = key.high
     unsafe records[Int(number)].low = key.low
     unsafe records[Int(number)].ports = key.ports
-    unsafe records[Int(number)].next = buckets[bucket]
-    unsafe buckets[bucket] = number
+    unsafe index.link(number, records)
   }
 
   /// Has the record looked at when it expires, at the end of its lane or of another one. Put off `expires` afterwards
@@ -219,6 +183,9 @@ import Synchronization
 
   // MARK: All of them
 
+  /// Buckets that the index has.
+  var bucketCount: UInt32 { index.count }
+
   /// Records have numbers below this one.
   var bound: UInt32 { places.bound }
 
@@ -251,43 +218,6 @@ import Synchronization
     return (records, next)
   }
 
-  private func unlink(_ number: UInt32) {
-    let record = unsafe records[Int(number)]
-    let bucket = Int(bucket(of: record.key))
-    if unsafe buckets[bucket] == number {
-      unsafe buckets[bucket] = record.next
-      return
-    }
-    var at = unsafe buckets[bucket]
-    while at != 0 {
-      if unsafe records[Int(at)].next == number {
-        unsafe records[Int(at)].next = record.next
-        return
-      }
-      at = unsafe records[Int(at)].next
-    }
-  }
-
-  /// Adds one bucket and moves to it what belongs there from the bucket that it halves.
-  private mutating func split() {
-    let new = bucketCount
-    if new > mask { mask = mask << 1 | 1 }
-    let old = new & (mask >> 1)
-    bucketCount &+= 1
-    // That record will be there when its bucket's turn comes, some insertions later.
-    unsafe cl_prefetch(first(old &+ Self.splitsAhead))
-    var number = unsafe buckets[Int(old)]
-    unsafe buckets[Int(old)] = 0
-    unsafe buckets[Int(new)] = 0
-    while number != 0 {
-      let record = unsafe records[Int(number)]
-      let bucket = Int(bucket(of: record.key))
-      unsafe records[Int(number)].next = buckets[bucket]
-      unsafe buckets[bucket] = number
-      number = record.next
-    }
-  }
-
   // MARK: Recovery
 
   /// Takes over the records that an earlier process left in the memory of an empty table, and forgets all others.
@@ -302,8 +232,7 @@ import Synchronization
     let size = Int(Places.segment) * MemoryLayout<Connection>.stride
     let segments = Set(memory.written.flatMap { $0.lowerBound / size...($0.upperBound - 1) / size }).sorted()
     let most = min(segments.count * Int(Places.segment), capacity)
-    bucketCount = max(UInt32(most * Self.bucketsPerRecord), Self.smallest)
-    (indexed, mask) = (bucketCount, UInt32.max >> UInt32((bucketCount - 1).leadingZeroBitCount))
+    index.begin(with: most)
     return segments.reduce(0) { $0 + recover($1, judge) }
   }
 
@@ -337,10 +266,8 @@ import Synchronization
     var record = unsafe records[Int(number)]
     guard judge(&record) else { return false }
     record.flags.remove([.timed, .offloaded])
-    let bucket = Int(bucket(of: record.key))
-    record.next = unsafe buckets[bucket]
     unsafe records[Int(number)] = record
-    unsafe buckets[bucket] = number
+    unsafe index.link(number, records)
     unsafe wheel.schedule(number, records)
     return true
   }
@@ -351,44 +278,16 @@ import Synchronization
   ///
   /// Not to be called between the two passes over a batch.
   mutating func shrink(limit: Int) -> Bool {
-    let page = 1 << 9
     var left = limit
-    while left > 0, bucketCount > Self.smallest, Int(bucketCount) > count * Self.bucketsPerRecord * Self.sparseness {
-      merge()
-      left -= 1
-    }
-    while left > 0, dropIndex() { left -= page }
+    unsafe index.shrink(to: count, budget: &left, records)
     if left > 0 { places.fillLowest() }
     var segment = Int.max
     while left > 0, let empty = places.dropEmpty(below: segment) {
       segment = empty
       let size = Int(Places.segment) * MemoryLayout<Connection>.stride
       memory.discard(segment * size..<(segment + 1) * size)
-      left -= page
+      left -= Self.pageSteps
     }
     return left <= 0
-  }
-
-  /// Takes the last bucket away and moves what it has to the bucket that it was split from.
-  private mutating func merge() {
-    indexed = max(indexed, bucketCount)
-    bucketCount -= 1
-    let (gone, kept) = (Int(bucketCount), Int(bucketCount & (mask >> 1)))
-    if bucketCount == mask >> 1 + 1 { mask >>= 1 }
-    var last = unsafe buckets[gone]
-    guard last != 0 else { return }
-    while case let next = unsafe records[Int(last)].next, next != 0 { last = next }
-    unsafe records[Int(last)].next = buckets[kept]
-    unsafe buckets[kept] = buckets[gone]
-  }
-
-  /// Gives memory behind the last bucket back; whether there was enough of it.
-  private mutating func dropIndex() -> Bool {
-    let start = (max(indexed, bucketCount) - 1) / Self.indexSegment * Self.indexSegment
-    guard start >= bucketCount else { return false }
-    let size = MemoryLayout<UInt32>.stride
-    index.discard(Int(start) * size..<Int(indexed) * size)
-    indexed = start
-    return true
   }
 }

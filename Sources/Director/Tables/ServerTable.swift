@@ -45,10 +45,12 @@ struct ServerRecord: ~Copyable {
     self.saved = saved
     let strides = (MemoryLayout<ServerRecord>.stride, MemoryLayout<ServerState>.stride)
     precondition(strides.0 == 64 && strides.1 % 64 == 0, "two servers would share a cache line")
-    recordMemory = try Mapping(size: Self.capacity * strides.0)
+    let recordMemory = try Mapping(size: Self.capacity * strides.0)
+    let stateMemory = try Mapping(size: Self.capacity * strides.1)
     unsafe records = recordMemory.base.bindMemory(to: ServerRecord.self, capacity: Self.capacity)
-    stateMemory = try Mapping(size: Self.capacity * strides.1)
     unsafe states = stateMemory.base.bindMemory(to: ServerState.self, capacity: Self.capacity)
+    self.recordMemory = recordMemory
+    self.stateMemory = stateMemory
   }
 
   @inline(__always)
