@@ -35,7 +35,7 @@ struct Egress: Equatable {
   let nextHop: MACAddress
 
   @inline(__always)
-  var isResolved: Bool { nextHop != .zero }
+  var isResolved: Bool { nextHop.value != 0 }
 
   /// How long a packet to the server may be.
   @inline(__always)
