@@ -12,7 +12,7 @@ import Serial
   private var announced: Set<IPAddress> = []
   private var placed: Set<IPAddress> = []
 
-  init(_ options: UserspacePlane.Options, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) {
+  init(_ options: DirectorOptions, events: @escaping @Sendable (DirectorEvent) -> Void) throws(PlaneError) {
     addresses = try HostAddresses(interface: options.interface)
     ownership = try VIPOwnership(options, report: events)
     self.events = events

@@ -28,7 +28,7 @@ public actor KernelPlane: ForwardingPlane {
   ///
   /// - Throws: where the kernel has no IPVS, or this process may not steer it.
   public init(
-    _ options: UserspacePlane.Options, events: @escaping @Sendable (DirectorEvent) -> Void
+    _ options: DirectorOptions, events: @escaping @Sendable (DirectorEvent) -> Void
   ) async throws(PlaneError) {
     do throws(KernelError) { kernel = try await KernelTable() } catch { throw PlaneError(error, about: nil) }
     vips = try await HostVIPs(options, events: events)

@@ -153,7 +153,7 @@ private struct StandIn {
   init(_ places: [IPAddress: String]) throws(PlaneError) {
     var announcers: [VIPOwnership] = []
     for (interface, vips) in Dictionary(grouping: places, by: \.value) {
-      var options = UserspacePlane.Options(interface: interface)
+      var options = DirectorOptions(interface: interface)
       (options.announceCount, options.announceInterval) = (Self.count, Self.interval)
       let announcer = try VIPOwnership(options) { _ in }
       for vip in vips.map(\.key) { announcer.take(vip) }

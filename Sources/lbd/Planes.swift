@@ -73,8 +73,8 @@ extension Lbd {
     }
   }
 
-  func planeOptions() throws(PlaneError) -> UserspacePlane.Options {
-    var options = UserspacePlane.Options(interface: network.interface ?? "")
+  func planeOptions() throws(PlaneError) -> DirectorOptions {
+    var options = DirectorOptions(interface: network.interface ?? "")
     options.address = network.address
     options.vlan = network.vlan
     options.workers = network.workers

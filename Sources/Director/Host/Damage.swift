@@ -33,11 +33,3 @@ extension Packet {
     return Checksum.fold(Checksum.sum(frame, transportHeader, length, pseudo)) == 0xffff
   }
 }
-
-extension Director {
-  /// The same, where AF_XDP gives no sign of a checksum that is yet to be computed.
-  func damage(_ frame: Bytes, _ packet: Packet) -> DropReason? {
-    if link.leavesChecksums, packet.fragment == .none { PartialChecksum.complete(frame, packet) }
-    return packet.damage(frame)
-  }
-}

@@ -49,7 +49,7 @@ public final class VIPOwnership: Sendable {
   ///
   /// - Throws: where there is no such interface, or the process may not open packet sockets.
   public convenience init(
-    _ options: UserspacePlane.Options, report: @escaping @Sendable (DirectorEvent) -> Void
+    _ options: DirectorOptions, report: @escaping @Sendable (DirectorEvent) -> Void
   ) throws(PlaneError) {
     let interface = try Interface.read(options.interface)
     do throws(SystemError) {

@@ -73,6 +73,12 @@ extension Director {
     guard error.isOfPathMTU ? pathMTULimiter.allow(now) : limiter.allow(now) else { return .drop(.icmpRateLimited) }
     return error.answer(frame, packet, from: link.mac) ?? .drop(reason)
   }
+
+  /// What is wrong with a packet, also where AF_XDP gives no sign of a checksum that is yet to be computed.
+  private func damage(_ frame: Bytes, _ packet: Packet) -> DropReason? {
+    if link.leavesChecksums, packet.fragment == .none { PartialChecksum.complete(frame, packet) }
+    return packet.damage(frame)
+  }
 }
 
 extension Packet {

@@ -15,7 +15,7 @@ import Synchronization
     var disconnection: String?
   }
 
-  let options: UserspacePlane.Options
+  let options: DirectorOptions
   private let workers: any WorkerGroup
   private let guardian: HostGuard?
   let digest: EventDigest
@@ -28,7 +28,7 @@ import Synchronization
   private var isWide = false
 
   nonisolated init(
-    _ options: UserspacePlane.Options, _ interface: Interface, _ workers: any WorkerGroup, _ guardian: HostGuard?,
+    _ options: DirectorOptions, _ interface: Interface, _ workers: any WorkerGroup, _ guardian: HostGuard?,
     _ digest: EventDigest
   ) {
     (self.options, self.workers, self.guardian, self.digest) = (options, workers, guardian, digest)

@@ -4,7 +4,7 @@ import Synchronization
 
 /// The director's own data plane: forwards in user space on one interface, through packet sockets or AF_XDP.
 public final class UserspacePlane: ForwardingPlane {
-  let options: Options
+  let options: DirectorOptions
   let digest: EventDigest
   let services: Mutex<Services>
   let resolved: ResolvedServers
@@ -30,7 +30,7 @@ public final class UserspacePlane: ForwardingPlane {
   ///   - configuration: what was in force when that one ended; `resume` has to follow.
   /// - Throws: where there is no such interface, or the process may not open packet sockets (CAP_NET_RAW).
   public init(
-    _ options: Options, keptIn directory: StateDirectory? = nil, resuming configuration: DesiredState? = nil,
+    _ options: DirectorOptions, keptIn directory: StateDirectory? = nil, resuming configuration: DesiredState? = nil,
     events: @escaping @Sendable (DirectorEvent) -> Void
   ) throws(PlaneError) {
     let interface = try Interface.read(options.interface)

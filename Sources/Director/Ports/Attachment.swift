@@ -91,7 +91,7 @@ extension Attachment where P == PacketRing {
 
   /// Packet sockets, in a group that shares the frames out by the client's address: those of an earlier process, with
   /// what came for them meanwhile, where they are there.
-  static func packetRings(_ interface: Interface, _ options: UserspacePlane.Options) throws(PlaneError) -> Attachment {
+  static func packetRings(_ interface: Interface, _ options: DirectorOptions) throws(PlaneError) -> Attachment {
     var description: String?
     let opened: Opened
     if let taken = stored(interface, options, told: { description = $0 }) {
@@ -114,13 +114,13 @@ extension Attachment where P == PacketRing {
   private typealias Opened = [(box: Parcel<PacketRing>, socket: Int32)]
 
   /// What a worker's socket is stored as: all that has to agree for it to be taken over.
-  private static func name(_ worker: Int, _ interface: Interface, _ options: UserspacePlane.Options) -> String {
+  private static func name(_ worker: Int, _ interface: Interface, _ options: DirectorOptions) -> String {
     "ring-\(worker)-of-\(options.workers)-\(slots)x\(PacketRing.slotSize(mtu: interface.mtu))"
   }
 
   /// Ports of an earlier process's sockets; nil where they are not there, or are not what they should be.
   private static func stored(
-    _ interface: Interface, _ options: UserspacePlane.Options, told: (String) -> Void
+    _ interface: Interface, _ options: DirectorOptions, told: (String) -> Void
   ) -> Opened? {
     let names = (0..<options.workers).map { name($0, interface, options) }
     let isOfGroup = options.workers > 1
@@ -144,7 +144,7 @@ extension Attachment where P == PacketRing {
     return opened
   }
 
-  private static func open(_ interface: Interface, _ options: UserspacePlane.Options) throws(SystemError) -> Opened {
+  private static func open(_ interface: Interface, _ options: DirectorOptions) throws(SystemError) -> Opened {
     var opened: Opened = []
     for _ in 0..<options.workers {
       let port = try open(interface, count: options.workers)

@@ -31,14 +31,6 @@ protocol Scheduler: AnyObject {
   var turn: SchedulerTurn { get set }
 }
 
-/// Where a scheduler is in its round.
-struct SchedulerTurn: BitwiseCopyable, Equatable {
-  /// The position of the server that was chosen last; -1 is the head of the list, before the first.
-  var last: Int32 = -1
-  /// The bar of a weighted round.
-  var bar: Int32 = 0
-}
-
 /// One edit of a service's list. Positions are those of the list that the edits before it led to.
 enum ListEdit: Equatable {
   /// A server came to position 0; all others moved up by one.

@@ -1,12 +1,5 @@
 import LVS
 
-/// A record on its way to the worker that owns its client's connections.
-struct SyncedFlow: Sendable {
-  var flow: FlowRecord
-  /// It says how things stood when it was asked for: it alters nothing that is known here.
-  var isSnapshot: Bool
-}
-
 /// Hands records to the workers that own their clients.
 struct SyncDelivery: Sendable {
   private let mailboxes: [WorkerMailbox]

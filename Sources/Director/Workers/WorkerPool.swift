@@ -22,7 +22,7 @@ public final class WorkerPool: Sendable {
 
   /// The connections of each worker, none of them yet.
   static func tables(
-    _ options: UserspacePlane.Options, seed: UInt64, in state: KeptState?
+    _ options: DirectorOptions, seed: UInt64, in state: KeptState?
   ) throws(SystemError) -> [Parcel<ConnectionTable>] {
     var tables: [Parcel<ConnectionTable>] = []
     for worker in 0..<options.workers {
@@ -37,7 +37,7 @@ public final class WorkerPool: Sendable {
   /// - Parameters:
   ///   - want: asks for the Ethernet address of a server.
   init(
-    _ options: UserspacePlane.Options, shared: SharedTables, mailboxes: [WorkerMailbox],
+    _ options: DirectorOptions, shared: SharedTables, mailboxes: [WorkerMailbox],
     tables: [Parcel<ConnectionTable>],
     seed: UInt64, on interface: Interface, _ digest: EventDigest, want: @escaping @Sendable (UInt32) -> Void
   ) throws(PlaneError) {

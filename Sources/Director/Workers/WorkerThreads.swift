@@ -27,7 +27,7 @@ protocol WorkerGroup: Sendable {
 
 /// What all workers of a plane have in common.
 struct WorkerContext: Sendable {
-  let options: UserspacePlane.Options
+  let options: DirectorOptions
   let mailboxes: [WorkerMailbox]
   /// The connections of each.
   let tables: [Parcel<ConnectionTable>]

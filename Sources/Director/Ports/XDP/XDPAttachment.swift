@@ -1,20 +1,10 @@
 import Glibc
 import LVS
 
-/// How AF_XDP is used.
-public enum XDPMode: String, Sendable, CaseIterable {
-  /// In the driver, without copying where it can.
-  case native
-  /// In the driver, copying.
-  case copy
-  /// In the network stack: for drivers that cannot, and dropping super-frames.
-  case generic
-}
-
 extension Attachment where P == XDPPort {
   /// An AF_XDP socket for each receive queue, shared out among the workers, and the program that redirects to them.
   static func sockets(
-    _ interface: Interface, _ mode: XDPMode, _ options: UserspacePlane.Options, bells: [Bell]
+    _ interface: Interface, _ mode: XDPMode, _ options: DirectorOptions, bells: [Bell]
   ) throws(PlaneError) -> Attachment {
     let longest = XDPPort.longestFrame(mtu: interface.mtu)
     let most = FrameMemory.largestChunk - FrameMemory.headroom
@@ -76,9 +66,9 @@ extension Attachment where P == XDPPort {
 
   /// Flows that are offloaded at most, in 64 bytes each of the kernel's memory, which is taken at once: a quarter of the
   /// connections that the operator wants to have room for.
-  private static func flows(_ options: UserspacePlane.Options) -> Int {
+  private static func flows(_ options: DirectorOptions) -> Int {
     options.offloadsFlows
-      ? min(max((options.connections ?? UserspacePlane.Options.leastRoom) / 4, 1 << 12), 1 << 20) : 0
+      ? min(max((options.connections ?? DirectorOptions.leastRoom) / 4, 1 << 12), 1 << 20) : 0
   }
 
   /// Ports that leave the interface free for others, of workers that wait for these.
