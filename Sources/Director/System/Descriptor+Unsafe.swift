@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import Synchronization
 
 /// A file descriptor that is closed when its owner ends.
 struct Descriptor: ~Copyable {
@@ -91,9 +92,11 @@ enum Clock {
   static var ticks: UInt32 { UInt32(truncatingIfNeeded: cl_monotonic() / (1_000_000_000 / UInt64(ticksPerSecond))) }
 }
 
-/// A thread of its own for `body`, which runs until it returns.
+/// A thread of its own for `body`, which runs until it returns. Who wants to know when that is joins it, once; where the
+/// owner lets go of it without, it gives its stack back by itself.
 final class Thread: Sendable {
   private let id: pthread_t
+  private let isJoined = Atomic(false)
 
   init(name: String, _ body: @escaping @Sendable () -> Void) throws(SystemError) {
     final class Start {
@@ -120,8 +123,14 @@ final class Thread: Sendable {
     self.id = id
   }
 
+  deinit {
+    // The stack of a thread that is neither joined nor detached stays for as long as the process lives.
+    if !isJoined.load(ordering: .relaxed) { pthread_detach(id) }
+  }
+
   /// Waits until the thread has ended.
   func join() {
+    guard !isJoined.exchange(true, ordering: .relaxed) else { return }
     pthread_join(id, nil)
   }
 
