@@ -196,6 +196,7 @@ public actor ControlCore {
 
   /// Has the plane admit and adopt what is proposed, and keeps it.
   private func carryOut(_ proposal: inout Proposal) async throws(PlaneError) {
+    try proposal.next.requireCoherence()
     prepare(&proposal)
     let admission = await plane.admit(proposal.claims)
     for claim in proposal.claims { if let refusal = admission.refusals[claim.subject] { throw refusal } }

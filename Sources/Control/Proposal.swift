@@ -54,6 +54,11 @@ struct Proposal {
     let refusals = changes.map { change -> PlaneError? in
       do throws(PlaneError) {
         if let refusal = refuse(change, claims(of: change, proposal.next, present, .ask)) { return refusal }
+        if case .set = change {
+          var alone = proposal.next
+          try alone.apply(change)
+          try alone.requireCoherence()
+        }
         try proposal.add(change, .ask)
         return nil
       } catch { return error }

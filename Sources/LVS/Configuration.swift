@@ -53,6 +53,7 @@ extension DesiredState {
   public init(_ configuration: Configuration, _ capabilities: Capabilities) throws(PlaneError) {
     self.init(capabilities)
     for step in configuration.steps { try apply(step) }
+    try requireCoherence()
   }
 }
 

@@ -276,6 +276,20 @@ public struct DesiredState: Hashable, Sendable {
 
   // MARK: What must hold of the whole
 
+  /// What must hold of settings together. One request may change several of them, so that it is asked for at its end:
+  /// that a sync master's first packet comes before its period does, as the kernel has it (`proc_do_sync_threshold`).
+  ///
+  /// - Throws: `outOfRange` where it does not hold.
+  public func requireCoherence() throws(PlaneError) {
+    func value(_ name: String) -> UInt32? {
+      capabilities.settings.first { $0.name == name }.flatMap { UInt32(setting($0)) }
+    }
+    guard let threshold = value("sync_threshold"), let period = value("sync_period") else { return }
+    guard period == 0 || threshold < period else {
+      throw .outOfRange("sync_threshold is less than sync_period, or the latter 0; not \(threshold) and \(period)")
+    }
+  }
+
   private static let maglevSlots = "mh_table_size"
 
   private func check(_ server: RealServer, of key: ServiceKey) throws(PlaneError) {

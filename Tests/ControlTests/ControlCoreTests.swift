@@ -86,6 +86,30 @@ struct ControlCoreTests {
     #expect(try await core.services().map(\.service.key) == [Self.web])
   }
 
+  @Test("A sync threshold stays below its period, as a kernel has it, whichever of a request's changes comes first")
+  func syncThreshold() async throws {
+    let core = core
+    func set(_ threshold: Int, _ period: Int) -> [Change] {
+      [.set("sync_threshold", to: "\(threshold)"), .set("sync_period", to: "\(period)")]
+    }
+    func refusal(_ threshold: Int, _ period: Int) -> PlaneError {
+      .outOfRange("sync_threshold is less than sync_period, or the latter 0; not \(threshold) and \(period)")
+    }
+    await #expect(throws: refusal(50, 50)) { try await core.apply([.set("sync_threshold", to: "50")]) }
+    await #expect(throws: refusal(3, 2)) { try await core.apply([.set("sync_period", to: "2")]) }
+    #expect(await core.attempt([.set("sync_period", to: "3"), Self.add]) == [refusal(3, 3), nil])
+    for (threshold, period) in [(100, 200), (1, 2), (300, 0), (0, 1)] {
+      try await core.apply(set(threshold, period))
+      try await core.apply(set(3, 50).reversed())
+      let configuration = Configuration(settings: ["sync_threshold": "\(threshold)", "sync_period": "\(period)"])
+      try await core.apply(configuration)
+      #expect(try await core.configuration() == configuration)
+    }
+    await #expect(throws: refusal(7, 7)) {
+      try await core.apply(Configuration(settings: ["sync_threshold": "7", "sync_period": "7"]))
+    }
+  }
+
   @Test("Who reads does not wait for a request that is on its way")
   func reads() async throws {
     let core = core

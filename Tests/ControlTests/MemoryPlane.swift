@@ -4,7 +4,11 @@ import LVS
 actor MemoryPlane: ForwardingPlane {
   static let capabilities = Capabilities(
     .userspace, methods: [.route, .masquerade], features: [.marks, .macs],
-    settings: [SettingRule("expire_nodest_conn", .range(0...1), standard: "0"), .failedNeighbor])
+    settings: [
+      SettingRule("expire_nodest_conn", .range(0...1), standard: "0"), .failedNeighbor,
+      SettingRule("sync_period", .range(0...1_000), standard: "50"),
+      SettingRule("sync_threshold", .range(0...1_000), standard: "3"),
+    ])
 
   nonisolated var capabilities: Capabilities { Self.capabilities }
 
