@@ -17,8 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Lab"))
 
 from director import Director  # noqa: E402
 from frames import ARP_REQUEST  # noqa: E402
-from lab import DIP, OTHER_VIP, PROJECT, VIP, Lab  # noqa: E402
-from sites import SECOND_DIP, SECOND_MAC, VRRP, Site  # noqa: E402
+from lab import DIP, OTHER_VIP, PROJECT, SECOND_DIP, SECOND_MAC, VIP, Lab  # noqa: E402
+from sites import VIRTUAL_SERVER, VRRP, Site, real_servers  # noqa: E402
 from waiting import until  # noqa: E402
 from wire import Wire, is_arp  # noqa: E402
 
@@ -26,51 +26,26 @@ PAGE = PROJECT / "docs/failover.md"
 SERVICES = [(vip, port) for vip in (VIP, OTHER_VIP) for port in (80, 8080)]
 SERVERS, RATE, PATIENCE, LATE = 5, 100, 3, 0.2
 
-VIRTUAL_SERVER = """
-virtual_server {vip} {port} {{
-  delay_loop 1
-  lb_algo mh
-  mh-port
-  lb_kind DR
-  protocol TCP
-  sorry_server {sorry} {port}
-{servers}
-}}
-"""
-REAL_SERVER = """
-  real_server {address} {port} {{
-    weight 1
-    HTTP_GET {{
-      url {{
-        path /
-        status_code 200
-      }}
-      connect_timeout 1
-      retry 1
-      delay_before_retry 1
-    }}
-  }}"""
-
-
 def virtual_servers(lab):
     """Four services with five servers each, and a sixth machine that says sorry."""
     *servers, sorry = lab.servers
     return "".join(
-        VIRTUAL_SERVER.format(vip=vip, port=port, sorry=sorry.address, servers="".join(
-            REAL_SERVER.format(address=server.address, port=port) for server in servers))
+        VIRTUAL_SERVER.format(vip=vip, port=port, scheduler="mh", servers=real_servers(servers, port),
+                              more=f"  mh-port\n  sorry_server {sorry.address} {port}")
         for vip, port in SERVICES)
 
 
 class Requests:
     """A client that makes so many requests a second, each on a connection of its own, whatever becomes of the others."""
 
-    def __init__(self, host):
-        self.host, self.leaving, self.answers, self.lost = host, threading.Event(), [], []
+    def __init__(self, host, rate=RATE, services=SERVICES):
+        self.host, self.rate, self.services = host, rate, services
+        self.leaving, self.answers, self.lost = threading.Event(), [], []
         self.thread = threading.Thread(target=lambda: asyncio.run(self._run()))
 
     def __enter__(self):
         self.thread.start()
-        until(lambda: len(self.answers) > RATE)
+        until(lambda: len(self.answers) > self.rate)
         return self
 
     def __exit__(self, *_):
@@ -80,11 +55,11 @@ class Requests:
     async def _run(self):
         begin, pending, count = time.monotonic(), set(), 0
         while not self.leaving.is_set():
-            task = asyncio.create_task(self._request(*SERVICES[count % len(SERVICES)]))
+            task = asyncio.create_task(self._request(*self.services[count % len(self.services)]))
             pending.add(task)
             task.add_done_callback(pending.discard)
             count += 1
-            await asyncio.sleep(max(0, begin + count / RATE - time.monotonic()))
+            await asyncio.sleep(max(0, begin + count / self.rate - time.monotonic()))
         await asyncio.gather(*pending)
 
     async def _request(self, vip, port):

@@ -9,6 +9,34 @@ from lab import PROJECT, VIP
 EXAMPLE = PROJECT / "examples/keepalived"
 VRRP = 112
 
+VIRTUAL_SERVER = """
+virtual_server {vip} {port} {{
+  delay_loop 1
+  lb_algo {scheduler}
+  lb_kind DR
+  protocol TCP
+{more}
+{servers}
+}}
+"""
+REAL_SERVER = """
+  real_server {address} {port} {{
+    weight 1
+    HTTP_GET {{
+      url {{
+        path /
+        status_code 200
+      }}
+      connect_timeout 1
+      retry 1
+      delay_before_retry 1
+    }}
+  }}"""
+
+
+def real_servers(servers, port=80):
+    return "".join(REAL_SERVER.format(address=server.address, port=port) for server in servers)
+
 
 class Site:
     """One of the two; `services` stand in the place of the example's virtual servers. It has the time that a busy machine

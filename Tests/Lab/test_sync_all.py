@@ -8,7 +8,8 @@ import socket
 import struct
 
 import pytest
-from lab import CLIENT, DIP, SECOND_DIP
+from lab import CLIENT, DIP, SECOND_DIP, VIP
+from sites import VIRTUAL_SERVER, Site, real_servers
 from traffic import Session, connect
 from waiting import until
 
@@ -114,6 +115,32 @@ def test_who_comes_back_learns_what_the_other_one_went_on_with(lab, first, join,
     until(lambda: open_connections(back) == 1)
     assert session.get() == answer
     session.close()
+
+
+def test_open_sessions_outlive_the_director_that_keepalived_had_made_the_active_one(lab, second_host, start_here):
+    """`scripts/failover sessions` measures it with 5,000 of them, beside 500 requests a second."""
+    web = VIRTUAL_SERVER.format(vip=VIP, port=80, scheduler="rr", more="", servers=real_servers(lab.servers))
+    one = start_here("--standby", "--sync", "both", *ALL, "--peer", SECOND_DIP)
+    two = start_here("--standby", "--sync", "both", *ALL, "--peer", DIP, host=second_host,
+                     socket=lab.directory / "second.sock")
+    sites = [Site(lab, one, 1, 150, web), Site(lab, two, 2, 100, web)]
+    try:
+        for site in sites:
+            site.start()
+            until(lambda: sites[0].owns, 60, sites[0].log)
+        for site in sites:
+            until(lambda: site.director.listing().count("->") == len(lab.servers) + 1, 60, site.log)
+        with many(lab.client, 300) as (connections, answers):
+            assert len(set(answers)) == 3
+            until(lambda: open_connections(two) == 300, what=lambda: str(figures(two)))
+            sites[0].kill()
+            until(lambda: sites[1].owns, 60, sites[1].log)
+            assert [ask(connection) for connection in connections] == answers
+    finally:
+        for site in sites:
+            if site.process and site.process.poll() is None:
+                site.process.terminate()
+                site.process.wait(30)
 
 
 def test_with_a_key_only_who_has_it_is_answered(lab, first, join, tmp_path):
