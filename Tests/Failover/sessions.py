@@ -120,8 +120,8 @@ def pair(lab, second_host, options, hasty=True):
 
 
 def measure(lab, first, second, count, rate):
-    """Kills the first with so many connections open and requests being made; what was broken of those that had been open
-    for long and of those that had just begun, and the requests that were lost."""
+    """Kills the first with so many connections open and requests being made; what was broken of those that had been
+    open for long and of those that had just begun, and the requests that were lost."""
     with ExitStack() as stack:
         old = [Open(lab.client).ask() for _ in range(count)]
         for connection in old:
@@ -138,13 +138,14 @@ def measure(lab, first, second, count, rate):
             lost_old, lost_new = broken(old), broken(opener.opened)
         ages = [killed - connection.begin for connection in lost_new]
         return {"old": (len(lost_old), len(old)), "new": (len(lost_new), len(opener.opened)),
-                "oldest": max(ages, default=0), "requests": (len(requests.lost), len(requests.lost) + len(requests.answers))}
+                "oldest": max(ages, default=0),
+                "requests": (len(requests.lost), len(requests.lost) + len(requests.answers))}
 
 
 def line(words, found):
     old, new, requests = found["old"], found["new"], found["requests"]
-    return (f"{words}: {old[0]} of {old[1]} open sessions broken; {new[0]} of {new[1]} that began in the last seconds, the "
-            f"oldest of them {found['oldest']:.2f} s before; {requests[0]} of {requests[1]} requests lost")
+    return (f"{words}: {old[0]} of {old[1]} open sessions broken; {new[0]} of {new[1]} that began in the last seconds, "
+            f"the oldest of them {found['oldest']:.2f} s before; {requests[0]} of {requests[1]} requests lost")
 
 
 def main():
@@ -152,7 +153,8 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=5000)
     parser.add_argument("--rate", type=int, default=500, help="requests a second beside them")
-    parser.add_argument("--patient", action="store_true", help="VRRP speaks each second only: for a machine that is busy")
+    parser.add_argument("--patient", action="store_true",
+                        help="VRRP speaks each second only: for a machine that is busy")
     chosen = parser.parse_args()
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
