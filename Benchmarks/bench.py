@@ -16,7 +16,8 @@ import report
 HERE = Path(__file__).resolve().parent
 # In the order of the page. Whether it builds namespaces, for which it runs in a process of its own, as root.
 PARTS = {"pipe": False, "workers": False, "tables": False, "connections": True, "schedulers": False, "forward": True,
-         "latency": True, "listing": True, "idle": True, "checks": True, "kernel-ipvs": True, "ipvsadm": False}
+         "latency": True, "listing": True, "idle": True, "checks": True, "state": True, "kernel-ipvs": True,
+         "ipvsadm": False}
 
 HELP = """\
 parts:
@@ -30,6 +31,7 @@ parts:
   listing       a million connections listed while frames flow
   idle          processor time of a director that has nothing to do
   checks        processor time of a thousand health checks a second
+  state         state that lasts, other directors that know it, and a restart with millions of connections
   kernel-ipvs   beside the kernel's IPVS in one guest with one processor
   ipvsadm       this program called ipvsadm beside Debian's, in a kernel that has IPVS
 

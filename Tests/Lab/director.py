@@ -25,12 +25,13 @@ def service(vip=VIP, port=80):
 class Director:
     """An `lbd` on the lab's director, from `start` to `stop`."""
 
-    def __init__(self, lab, *options, socket=None, under=(), host=None, error=None):
+    def __init__(self, lab, *options, socket=None, under=(), host=None, error=None, interface="eth0"):
         """`under` is a program with its options that starts lbd, such as setpriv; `host` another than the director;
-        `error` what its standard error is, if not the log. Without `--state` it keeps none."""
+        `error` what its standard error is, if not the log; `interface` the host's on the LAN. Without `--state` it keeps none."""
         if "--state" not in options:
             options = ("--state", "none", *options)
         self.lab, self.options, self.under, self.host, self.error = lab, options, under, host or lab.director, error
+        self.interface = interface
         self.socket = Path(socket or lab.directory / "lbd.sock")
         self.log = self.socket.with_suffix(".log") if host else lab.directory / "lbd.log"
         self.process = None
@@ -41,8 +42,8 @@ class Director:
     def start(self):
         self.log.unlink(missing_ok=True)
         self.process = self.host.start(
-            *self.under, BINARIES / "lbd", "--interface", "eth0", "--socket", self.socket, *self.options, log=self.log,
-            detached=self.lab.detached, error=self.error, descriptors=self.descriptors)
+            *self.under, BINARIES / "lbd", "--interface", self.interface, "--socket", self.socket, *self.options,
+            log=self.log, detached=self.lab.detached, error=self.error, descriptors=self.descriptors)
         end = time.monotonic() + 30
         while not self.answers():
             if self.process.poll() is not None or time.monotonic() > end:
