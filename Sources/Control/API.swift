@@ -51,6 +51,10 @@ public enum API {
   public static let serving = Operation<VIPChoice, Serving>(
     .get, "serving", in: .query, "Whether clients are served, for whoever announces a VIP.")
 
+  // Discovery.
+  public static let discoveries = Operation<Nothing, [DiscoveryStatus]>(
+    .get, "discoveries", "Where servers are discovered, and which were.")
+
   // The plane.
   public static let capabilities = Operation<Nothing, Capabilities>(
     .get, "capabilities", "What the data plane can do.")

@@ -46,6 +46,7 @@ extension Configuration {
     switch part {
     case .whole: return (node, place)
     case .service: return (node, "\(place) (\(key))")
+    case .discovery: return (node?["discover"], "\(place).discover (\(key))")
     case .server(let number):
       let endpoint = definition.servers[number].endpoint
       return (node?["servers"]?[number], "\(place).servers[\(number)] (\(endpoint) of \(key))")
@@ -93,13 +94,16 @@ struct Schema {
     name: "a service",
     keys: VirtualService.CodingKeys.allCases.map(\.rawValue) + FarmPolicy.CodingKeys.allCases.map(\.rawValue)
       + ServiceDefinition.CodingKeys.allCases.map(\.rawValue),
-    nested: ["servers": server, "persistence": persistence, "checks": check, "fallback": fallback])
+    nested: [
+      "servers": server, "persistence": persistence, "checks": check, "fallback": fallback, "discover": discovery,
+    ])
   static let server = Schema(
     name: "a server",
     keys: RealServer.CodingKeys.allCases.map(\.rawValue) + WatchedServer.CodingKeys.allCases.map(\.rawValue),
     nested: ["checks": check])
   static let fallback = Schema(name: "a fallback server", keys: RealServer.CodingKeys.allCases.map(\.rawValue))
   static let check = Schema(name: "a check", keys: CheckFields.CodingKeys.allCases.map(\.rawValue))
+  static let discovery = Schema(name: "a discovery", keys: Discovery.CodingKeys.allCases.map(\.rawValue))
   static let mark = Schema(name: "a mark's rule", keys: MarkRule.CodingKeys.allCases.map(\.rawValue))
   static let timeouts = Schema(name: "timeouts", keys: Timeouts.CodingKeys.allCases.map(\.rawValue))
   static let persistence = Schema(name: "persistence", keys: Persistence.CodingKeys.allCases.map(\.rawValue))

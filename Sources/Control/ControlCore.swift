@@ -18,14 +18,18 @@ public actor ControlCore {
   var book = HealthBook()
   /// What was given to be watched.
   var watched: [CheckTarget] = []
+  /// What was found of servers.
+  var discoveries = DiscoveryBook()
+  /// What was given to be looked for.
+  var soughtAfter: [DiscoveryTarget] = []
   private let start = ContinuousClock.now
   /// What the watch tells comes by it.
   public nonisolated let reports: HealthReports
   private let find: @Sendable () async throws(PlaneError) -> DesiredState
-  /// Has the configuration outlive the process.
+  /// Has what is wanted outlive the process.
   private let keep: Keep
 
-  public typealias Keep = @Sendable (Configuration) -> Void
+  public typealias Keep = @Sendable (DesiredState) -> Void
 
   /// For a plane of which nothing is wanted yet, or what it goes on with.
   ///
@@ -201,18 +205,20 @@ public actor ControlCore {
     let admission = await plane.admit(proposal.claims)
     for claim in proposal.claims { if let refusal = admission.refusals[claim.subject] { throw refusal } }
     try await adopt(proposal, admission)
+    // A server that was found may have its place now, or be the operator's no more.
+    if !soughtAfter.isEmpty { reports.ring() }
   }
 
   func adopt(_ proposal: Proposal, _ admission: Admission) async throws(PlaneError) {
     var proposal = proposal
     for definition in admission.found { try proposal.take(over: definition) }
     // Before it is in force, since from then on connections go by it.
-    keep(proposal.next.configuration)
+    keep(proposal.next)
     do throws(PlaneError) {
       try await plane.adopt(
         Transition(to: proposal.next.forced, by: proposal.steps, standby: admission.standby))
     } catch {
-      if let state { keep(state.configuration) }
+      if let state { keep(state) }
       throw error
     }
     state = proposal.next
@@ -238,6 +244,7 @@ public actor ControlCore {
         }
       }
       prepare(&proposal)
+      defer { if !soughtAfter.isEmpty { reports.ring() } }
       return try await adopted(proposal, admission, changes, refusals)
     } catch { return changes.map { _ in error } }
   }

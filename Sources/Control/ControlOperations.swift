@@ -7,6 +7,7 @@ extension ControlCore {
     answerWishes(&table)
     answerSettings(&table)
     answerHealth(&table)
+    table.answer(API.discoveries) { _ in try await self.discoveryStatus() }
     answerPlane(&table)
   }
 
@@ -71,8 +72,8 @@ extension ControlCore {
     table.answer(API.workers) { _ in try await self.part(\.workers, .workers)() }
     table.answer(API.tables) { _ in try await self.part(\.tables, .workers)() }
     table.answer(API.verdicts) { _ in try await self.part(\.verdicts, .verdicts)() }
-    table.answer(API.findings) { _ in try await self.part(\.doctor, .doctor).findings() }
-    table.answer(API.examine) { _ in try await self.part(\.doctor, .doctor).examine() }
+    table.answer(API.findings) { _ in try await self.findings() }
+    table.answer(API.examine) { _ in try await self.examine() }
     answerSync(&table)
   }
 

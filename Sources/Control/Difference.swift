@@ -48,6 +48,9 @@ public struct Difference: Hashable, Sendable, Codable {
       [changed(name(check.kind.name, key, server), present.check(check.kind.name, of: key, server), check)]
     case .removeCheck(let type, let key, let server): [Difference(.removed, name(type, key, server))]
     case .setFarm(let farm, let key): [changed("service \(key)", present.service(key)?.farm ?? FarmPolicy(), farm)]
+    case .addDiscovery(let discovery, let key):
+      [changed("discovery of service \(key)", present.service(key)?.discovery, discovery)]
+    case .removeDiscovery(let key): [Difference(.removed, "discovery of service \(key)")]
     case .setMarks(let rules): marks(present.marks, rules)
     case .set(let name, let value):
       [Difference(.changed, "setting \(name)", ["\(present.value(of: name)) -> \(value)"])]

@@ -41,6 +41,9 @@ extension Change {
           "change": "edit-service", "fallback": "\(farm.fallback.map(\.endpoint.description).joined(separator: ","))",
           "slow_start": "\(farm.slowStart)", "panic": "\(farm.panic)",
         ]) { $1 }
+    case .addDiscovery(let discovery, _):
+      fields.merge(["change": "add-discovery", "source": "\(discovery)"]) { $1 }
+    case .removeDiscovery: fields["change"] = "del-discovery"
     case .setMarks(let rules): fields.merge(["change": "mark", "rules": "\(rules.count)"]) { _, new in new }
     case .set(let name, let value): fields.merge(["change": "set", "key": "\(name)", "value": "\(value)"]) { $1 }
     case .setTimeouts(let timeouts):

@@ -6,7 +6,7 @@ struct Proposal {
   private(set) var next: DesiredState
   /// What was asked for.
   private(set) var changes: [Change] = []
-  /// As a plane takes them: of a drain or a check, the servers that come of it.
+  /// As a plane takes them: of a drain, a check or a discovery, the servers that come of it.
   private(set) var steps: [Change] = []
   private(set) var claims: [Claim] = []
 
@@ -17,6 +17,7 @@ struct Proposal {
   /// A whole other state, of which health is known as of the present one.
   init(of present: DesiredState, to wanted: DesiredState, _ manner: Claim.Manner) {
     var next = wanted
+    next.keepDiscovered(of: present)
     for key in next.serviceKeys { next.settle(key, present.farm(key)) }
     (self.present, self.next) = (present, next)
     changes = LVS.changes(from: present.asked, to: wanted)
@@ -39,8 +40,30 @@ struct Proposal {
 
   /// Has a service as the health of its servers makes it.
   mutating func settle(_ key: ServiceKey, _ farm: Farm) {
-    guard farm != next.farm(key), let before = next.forced(key) else { return }
-    next.settle(key, farm)
+    if farm == next.farm(key) { return }
+    alter(key) { $0.settle(key, farm) }
+  }
+
+  /// Has a service the servers that its discovery has found, and lets go of some that have left.
+  ///
+  /// - Returns: what is not as it was found.
+  mutating func discover(
+    _ found: [FoundServer]?, of key: ServiceKey, without gone: Set<Endpoint>, except refused: [Endpoint: PlaneError]
+  ) -> DiscoveryTrouble? {
+    let before = Set(next.service(key)?.servers.map(\.endpoint) ?? [])
+    var trouble: DiscoveryTrouble?
+    alter(key) { next in
+      if let found { trouble = next.discover(found, of: key, except: refused) }
+      next.release(gone, of: key)
+    }
+    claims += (next.service(key)?.servers ?? []).filter { !before.contains($0.endpoint) }.map { Claim(.server($0)) }
+    return trouble
+  }
+
+  /// Changes a service by what no request asked for.
+  private mutating func alter(_ key: ServiceKey, _ body: (inout DesiredState) -> Void) {
+    guard let before = next.forced(key) else { return }
+    body(&next)
     steps += LVS.changes(from: [before], to: [next.forced(key) ?? before])
   }
 
@@ -90,8 +113,8 @@ struct Proposal {
     case .addServer(let server, let key), .updateServer(let server, let key):
       return [Claim(.server(server.placed(in: key)), manner)]
     case .setFarm(let farm, let key): return farm.fallback.map { Claim(.server($0.placed(in: key)), manner) }
-    case .updateService, .removeService, .removeServer, .drainServer, .undrainServer, .addCheck, .removeCheck, .set,
-      .setTimeouts:
+    case .updateService, .removeService, .removeServer, .drainServer, .undrainServer, .addCheck, .removeCheck,
+      .addDiscovery, .removeDiscovery, .set, .setTimeouts:
       return []
     }
   }
@@ -104,14 +127,18 @@ extension Proposal {
       after.server(endpoint, of: key).map { $0.isOut ? [] : [.updateServer($0, of: key)] } ?? []
     }
     switch change {
-    case .addServer(let server, let key): return [.addServer(server.placed(in: key), to: key)]
+    case .addServer(let named, let key):
+      let endpoint = named.placed(in: key).endpoint
+      // One that was discovered is there.
+      if before.server(endpoint, of: key) != nil { return server(endpoint, key) }
+      return [.addServer(named.placed(in: key), to: key)]
     case .updateServer(let named, let key): return server(named.placed(in: key).endpoint, key)
     case .drainServer(let endpoint, let key), .undrainServer(let endpoint, let key): return server(endpoint, key)
     case .removeServer(let endpoint, let key):
       return before.server(endpoint, of: key)?.isOut == true ? [] : [change]
-    case .setFarm(_, let key):
+    case .setFarm(_, let key), .removeDiscovery(let key):
       return LVS.changes(from: before.forced(key).map { [$0] } ?? [], to: after.forced(key).map { [$0] } ?? [])
-    case .addCheck, .removeCheck: return []
+    case .addCheck, .removeCheck, .addDiscovery: return []
     case .addService, .updateService, .removeService, .setMarks, .set, .setTimeouts: return [change]
     }
   }

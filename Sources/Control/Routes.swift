@@ -75,7 +75,7 @@ extension Router<StreamContext> {
       let metrics = MetricsText(
         services: try await core.services(), verdicts: await parts.verdicts?(), workers: await parts.workers?() ?? [],
         neighbors: await parts.neighbors?() ?? [], vips: await parts.vips?() ?? [],
-        findings: await parts.doctor?.findings() ?? [], tables: await parts.tables?() ?? [],
+        findings: parts.doctor == nil ? [] : try await core.findings(), tables: await parts.tables?() ?? [],
         health: parts.health == nil ? [] : try await core.health(), sync: await parts.sync?.status())
       return Response(
         status: .ok, headers: [.contentType: MetricsText.contentType],

@@ -127,7 +127,8 @@ extension Request {
     case .addServer(let server, let key): self = .addServer(server, to: key)
     case .updateServer(let server, let key): self = .updateServer(server, of: key)
     case .removeServer(let endpoint, let key): self = .removeServer(endpoint, from: key)
-    case .drainServer, .undrainServer, .addCheck, .removeCheck, .setFarm, .setMarks, .set, .setTimeouts: return nil
+    case .drainServer, .undrainServer, .addCheck, .removeCheck, .setFarm, .addDiscovery, .removeDiscovery: return nil
+    case .setMarks, .set, .setTimeouts: return nil
     }
   }
 }

@@ -32,6 +32,8 @@ public struct Capabilities: Hashable, Sendable, Codable {
     case checks
     /// Health checks whose packets go to the VIP at one server.
     case vipChecks = "vip_checks"
+    /// Real servers that are learned of by name or from a file.
+    case discovery
     /// Connections that directors tell each other of.
     case sync
   }
@@ -117,6 +119,7 @@ extension Capabilities.Feature {
     case .capture: "frames to capture"
     case .checks: "health checks"
     case .vipChecks: "way to ask for a VIP at one server (use --via rip)"
+    case .discovery: "discovery of real servers"
     case .sync: "sync daemons of its own"
     }
   }

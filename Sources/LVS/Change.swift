@@ -17,16 +17,21 @@ public enum Change: Hashable, Sendable {
   case removeCheck(HealthCheck.Kind.Name?, from: ServiceKey, server: Endpoint?)
   /// Says what becomes of the service when its servers fail.
   case setFarm(FarmPolicy, of: ServiceKey)
+  /// Has servers of the service discovered. A discovery that it has gives way.
+  case addDiscovery(Discovery, to: ServiceKey)
+  /// Discovers none any more; those that were found are removed.
+  case removeDiscovery(from: ServiceKey)
   /// Replaces the rules that mark packets.
   case setMarks([MarkRule])
   case set(String, to: String)
   /// Sets those timeouts that are not 0.
   case setTimeouts(Timeouts)
 
-  /// Whether a plane has to do with it: checks are nothing to it, and drains come as the servers that they make.
+  /// Whether a plane has to do with it: checks are nothing to it, and drains and discoveries come as the servers that
+  /// they make.
   public var isForPlane: Bool {
     switch self {
-    case .drainServer, .undrainServer, .addCheck, .removeCheck, .setFarm: false
+    case .drainServer, .undrainServer, .addCheck, .removeCheck, .setFarm, .addDiscovery, .removeDiscovery: false
     default: true
     }
   }
@@ -39,6 +44,7 @@ public enum Change: Hashable, Sendable {
     case .addServer(_, let key), .updateServer(_, let key), .removeServer(_, let key): key
     case .drainServer(_, let key), .undrainServer(_, let key): key
     case .addCheck(_, let key, _), .removeCheck(_, let key, _), .setFarm(_, let key): key
+    case .addDiscovery(_, let key), .removeDiscovery(let key): key
     case .setMarks, .set, .setTimeouts: nil
     }
   }
@@ -51,10 +57,14 @@ public struct ServiceDefinition: Hashable, Sendable {
   public var servers: [RealServer]
   public var checks: ServiceChecks
   public var farm: FarmPolicy
+  /// Where more servers are learned of.
+  public var discovery: Discovery?
 
   public init(
-    _ service: VirtualService, servers: [RealServer] = [], checks: ServiceChecks = .init(), farm: FarmPolicy = .init()
+    _ service: VirtualService, servers: [RealServer] = [], checks: ServiceChecks = .init(), farm: FarmPolicy = .init(),
+    discovery: Discovery? = nil
   ) {
     (self.service, self.servers, self.checks, self.farm) = (service, servers, checks, farm)
+    self.discovery = discovery
   }
 }

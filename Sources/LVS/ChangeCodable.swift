@@ -13,13 +13,15 @@ extension Change: Codable {
     case addCheck = "add_check"
     case removeCheck = "remove_check"
     case setFarm = "set_farm"
+    case addDiscovery = "add_discovery"
+    case removeDiscovery = "remove_discovery"
     case setMarks = "set_marks"
     case set
     case setTimeouts = "set_timeouts"
   }
 
   public enum Part: String, CodingKey, CaseIterable {
-    case service, force, server, check, type, farm, to, of, from, marks, setting, value, timeouts
+    case service, force, server, check, type, farm, discovery, to, of, from, marks, setting, value, timeouts
   }
 
   public init(from decoder: any Decoder) throws {
@@ -52,6 +54,8 @@ extension Change: Codable {
           try parts.decodeIfPresent(HealthCheck.Kind.Name.self, forKey: .type), from: try part(.from),
           server: try parts.decodeIfPresent(Endpoint.self, forKey: .server))
       case .setFarm: .setFarm(try part(.farm), of: try part(.of))
+      case .addDiscovery: .addDiscovery(try part(.discovery), to: try part(.to))
+      case .removeDiscovery: .removeDiscovery(from: try part(.from))
       case .setMarks: .setMarks(try part(.marks))
       case .set: .set(try part(.setting), to: try part(.value, as: SettingValue.self).text)
       case .setTimeouts: .setTimeouts(try part(.timeouts))
@@ -90,6 +94,10 @@ extension Change: Codable {
     case .setFarm(let farm, let key):
       try parts.encode(key, forKey: .of)
       try parts.encode(farm, forKey: .farm)
+    case .addDiscovery(let discovery, let key):
+      try parts.encode(key, forKey: .to)
+      try parts.encode(discovery, forKey: .discovery)
+    case .removeDiscovery(let key): try parts.encode(key, forKey: .from)
     case .setMarks(let rules): try parts.encode(rules, forKey: .marks)
     case .set(let name, let value):
       try parts.encode(name, forKey: .setting)
@@ -111,6 +119,8 @@ extension Change: Codable {
     case .addCheck: .addCheck
     case .removeCheck: .removeCheck
     case .setFarm: .setFarm
+    case .addDiscovery: .addDiscovery
+    case .removeDiscovery: .removeDiscovery
     case .setMarks: .setMarks
     case .set: .set
     case .setTimeouts: .setTimeouts

@@ -17,7 +17,7 @@ public struct Configuration: Hashable, Sendable {
     (self.services, self.marks, self.timeouts, self.settings) = (services, marks, timeouts, settings)
   }
 
-  /// The same without health checks and what follows from them, for a plane whose servers nobody watches.
+  /// The same without health checks, discoveries and what follows from them, for a plane whose servers nobody watches.
   public var unwatched: Configuration {
     var configuration = self
     configuration.services = services.map { ServiceDefinition($0.service, servers: $0.servers) }

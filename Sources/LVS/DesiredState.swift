@@ -101,6 +101,8 @@ public struct DesiredState: Hashable, Sendable {
     case .addCheck(let check, let key, let server): try add(check, to: key, server)
     case .removeCheck(let type, let key, let server): try remove(type, from: key, server)
     case .setFarm(let farm, let key): try set(farm, of: key)
+    case .addDiscovery(let discovery, let key): try add(discovery, to: key)
+    case .removeDiscovery(let key): try removeDiscovery(from: key)
     case .setMarks(let rules): try set(rules)
     case .set(let name, let value): try set(name, to: value)
     case .setTimeouts(let timeouts): try set(timeouts)
@@ -112,7 +114,7 @@ public struct DesiredState: Hashable, Sendable {
     (order, byKey, farms, addressed, marked, serving) = ([], [:], [:], [:], [], [:])
   }
 
-  private func require(_ key: ServiceKey) throws(PlaneError) {
+  func require(_ key: ServiceKey) throws(PlaneError) {
     guard byKey[key] != nil else { throw .noSuchService(key) }
   }
 
@@ -152,9 +154,13 @@ public struct DesiredState: Hashable, Sendable {
 
   // MARK: Servers
 
-  private mutating func add(_ server: RealServer, to key: ServiceKey) throws(PlaneError) {
+  /// One that was discovered is the operator's from then on.
+  mutating func add(_ server: RealServer, to key: ServiceKey) throws(PlaneError) {
     try check(server, of: key)
-    guard index(of: server.endpoint, in: key) == nil else { throw .serverExists(server.endpoint, key) }
+    if let known = self.server(server.endpoint, of: key) {
+      guard known.isDiscovered else { throw .serverExists(server.endpoint, key) }
+      return try update(server, of: key)
+    }
     if let definition = byKey[key] {
       guard !definition.farm.fallback.contains(where: { $0.endpoint == server.endpoint }) else {
         throw .invalid("\(server.endpoint) is a fallback server of \(key): it cannot be one of its servers too")
@@ -165,12 +171,18 @@ public struct DesiredState: Hashable, Sendable {
     serving[server.endpoint.address, default: 0] += 1
   }
 
+  /// One that was discovered is the operator's from then on.
   private mutating func update(_ server: RealServer, of key: ServiceKey) throws(PlaneError) {
+    var server = server
+    server.weight.keep(self.server(server.endpoint, of: key)?.weight)
+    try replace(server, of: key)
+  }
+
+  /// Puts a server in the place of the one with its endpoint, its weight as it is.
+  mutating func replace(_ server: RealServer, of key: ServiceKey) throws(PlaneError) {
     try check(server, of: key)
     let place = try place(of: server.endpoint, in: key)
-    let standing = byKey[key]?.servers[place].weight
     byKey[key]?.servers[place] = server
-    byKey[key]?.servers[place].weight.keep(standing)
   }
 
   private mutating func drain(_ endpoint: Endpoint, of key: ServiceKey) throws(PlaneError) {
@@ -188,6 +200,9 @@ public struct DesiredState: Hashable, Sendable {
 
   private mutating func remove(_ endpoint: Endpoint, from key: ServiceKey) throws(PlaneError) {
     let place = try place(of: endpoint, in: key)
+    guard byKey[key]?.servers[place].isDiscovered == false else {
+      throw .invalid("\(endpoint) is discovered: drain it, or take it from where \(key) discovers its servers")
+    }
     byKey[key]?.servers.remove(at: place)
     byKey[key]?.checks[endpoint] = []
     leave(endpoint.address)
@@ -204,7 +219,7 @@ public struct DesiredState: Hashable, Sendable {
     return index
   }
 
-  private mutating func leave(_ address: IPAddress) {
+  mutating func leave(_ address: IPAddress) {
     serving[address] = serving[address].flatMap { $0 > 1 ? $0 - 1 : nil }
   }
 
@@ -216,6 +231,9 @@ public struct DesiredState: Hashable, Sendable {
     if check.via == .vip { try capabilities.require(.vipChecks) }
     let server = try endpoint.map { endpoint throws(PlaneError) in try place(of: endpoint, in: key) }
       .flatMap { byKey[key]?.servers[$0] }
+    if let server, server.isDiscovered {
+      throw .invalid("\(server.endpoint) is discovered: a check of its own is for servers that were named (add-rs)")
+    }
     try check.validate(in: key, of: server)
     byKey[key]?.checks.add(check, to: endpoint)
   }

@@ -33,6 +33,9 @@ public struct Finding: Sendable, Codable, Hashable {
     case tableFull = "table_full"
     // Balance.
     case uneven
+    // Where servers are discovered.
+    case discoveryFailed = "discovery_failed"
+    case discoveryIncomplete = "discovery_incomplete"
   }
 
   public var kind: Kind

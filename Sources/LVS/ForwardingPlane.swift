@@ -85,6 +85,8 @@ public struct Facilities: Sendable {
   public var capture: (@Sendable (_ filter: String?) async throws(PlaneError) -> AsyncStream<[UInt8]>)?
   /// Who watches the real servers.
   public var health: (any HealthWatch)?
+  /// Who looks for real servers.
+  public var discovery: (any DiscoveryWatch)?
 
   public init() {}
 
@@ -94,6 +96,7 @@ public struct Facilities: Sendable {
       (.vips, vips != nil), (.takeover, takeover != nil), (.neighbors, neighbors != nil), (.workers, workers != nil),
       (.verdicts, verdicts != nil), (.doctor, doctor != nil), (.capture, capture != nil),
       (.checks, health != nil), (.vipChecks, health?.asksByVIP == true), (.sync, sync != nil),
+      (.discovery, discovery != nil),
     ]
     return Set(parts.filter(\.1).map(\.0))
   }

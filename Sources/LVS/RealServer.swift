@@ -9,6 +9,8 @@ public struct RealServer: Hashable, Sendable {
   public var lowerThreshold: UInt32
   /// The server's Ethernet address where the operator fixes it instead of having it resolved.
   public var mac: MACAddress?
+  /// Whether a discovery of its service has found it; else the operator named it.
+  public internal(set) var isDiscovered = false
 
   public init(
     _ endpoint: Endpoint, method: ForwardingMethod = .route, weight: Weight = 1, upperThreshold: UInt32 = 0,

@@ -25,18 +25,20 @@ extension ServiceDefinition {
   /// What was asked for, whatever has come of it.
   public var asked: ServiceDefinition {
     var definition = self
-    definition.servers = servers.map { $0.weighing(Weight($0.weight.asked, isDrained: $0.weight.isDrained)) }
+    definition.servers = servers.filter { !$0.isDiscovered }.map {
+      $0.weighing(Weight($0.weight.asked, isDrained: $0.weight.isDrained))
+    }
     return definition
   }
 
-  /// What has a service watched that has its servers already.
+  /// What has a service watched, and servers discovered, that has those that were named.
   var watching: [Change] {
     let key = service.key
     return (farm == FarmPolicy() ? [] : [.setFarm(farm, of: key)])
       + checks.common.map { .addCheck($0, to: key, server: nil) }
       + servers.flatMap { server in
         checks[server.endpoint].map { .addCheck($0, to: key, server: server.endpoint) }
-      }
+      } + (discovery.map { [.addDiscovery($0, to: key)] } ?? [])
   }
 }
 
@@ -81,6 +83,9 @@ private struct ServiceDifference {
       }
     }
     addChecks(new, old)
+    if old.discovery != new.discovery {
+      rest.append(new.discovery.map { .addDiscovery($0, to: key) } ?? .removeDiscovery(from: key))
+    }
   }
 
   /// Those of removed servers are gone with them.

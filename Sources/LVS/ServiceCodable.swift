@@ -119,7 +119,7 @@ extension RealServer: Codable {
 extension ServiceDefinition: Codable {
   /// What stands beside the service's own settings and its farm's.
   public enum CodingKeys: String, CodingKey, CaseIterable {
-    case checks, servers
+    case checks, discover, servers
   }
 
   public init(from decoder: any Decoder) throws {
@@ -129,6 +129,7 @@ extension ServiceDefinition: Codable {
     self.init(service, servers: servers.map { $0.server.placed(in: service.key) }, farm: try FarmPolicy(from: decoder))
     farm.fallback = farm.fallback.map { $0.placed(in: service.key) }
     checks[nil] = try values.checks(forKey: .checks)
+    discovery = try values.decodeIfPresent(Discovery.self, forKey: .discover)
     for (server, watched) in zip(self.servers, servers) { checks[server.endpoint] = watched.checks }
   }
 
@@ -137,6 +138,7 @@ extension ServiceDefinition: Codable {
     try farm.encode(to: encoder)
     var values = encoder.container(keyedBy: CodingKeys.self)
     if !checks.common.isEmpty { try values.encode(checks.common, forKey: .checks) }
+    try values.encodeIfPresent(discovery, forKey: .discover)
     try values.encode(servers.map { WatchedServer($0, checks[$0.endpoint]) }, forKey: .servers)
   }
 }

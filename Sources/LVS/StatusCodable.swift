@@ -34,12 +34,14 @@ extension ServerStatus: Codable {
     case weight
     case configuredWeight = "configured_weight"
     case weightHeldBy = "weight_held_by"
+    case isDiscovered = "is_discovered"
   }
 
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     var server = try RealServer(from: decoder)
     server.weight.asked = try values.decode(Int32.self, forKey: .configuredWeight)
+    server.isDiscovered = try values.decodeIfPresent(Bool.self, forKey: .isDiscovered) ?? false
     self.init(
       server: server,
       activeConnections: try values.decode(UInt32.self, forKey: .activeConnections),
@@ -66,5 +68,6 @@ extension ServerStatus: Codable {
     try values.encode(effectiveWeight, forKey: .weight)
     try values.encode(server.weight.asked, forKey: .configuredWeight)
     if !weightHolds.isEmpty { try values.encode(weightHolds, forKey: .weightHeldBy) }
+    if server.isDiscovered { try values.encode(true, forKey: .isDiscovered) }
   }
 }

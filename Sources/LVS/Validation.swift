@@ -89,6 +89,7 @@ extension ServiceDefinition {
     case server(Int)
     /// A check of one server, or of all where none is named.
     case check(HealthCheck.Kind.Name, of: Int?)
+    case discovery
     /// How the parts go together.
     case whole
   }
@@ -113,6 +114,7 @@ extension ServiceDefinition {
     for check in checks.common {
       try each(.check(check.kind.name, of: nil)) { () throws(PlaneError) in try check.validate(in: key) }
     }
+    if let discovery { try each(.discovery) { () throws(PlaneError) in try discovery.validate(in: key) } }
     try each(.whole, validateWhole)
   }
 

@@ -16,6 +16,8 @@ public struct Weight: Hashable, Sendable {
     case removed
     /// It came back a while ago, and its weight grows.
     case slowStart = "slow_start"
+    /// Its service's discovery no longer finds it: it gets no new connections, those it has go on for a while.
+    case leaving
     /// Nobody answers at its address (ARP, ND): it gets no new connections while another server is there.
     case neighbor
 
@@ -31,6 +33,8 @@ public struct Weight: Hashable, Sendable {
   public internal(set) var standing = Standing.full
   /// Whether nobody answers at the server's address while another server is there.
   public internal(set) var isUnreachable = false
+  /// Whether a discovery no longer finds the server.
+  public internal(set) var isLeaving = false
   /// What all weights of the service are multiplied by, at least 1: small ones could not grow in steps.
   var scale: Int32 = 1
 
@@ -46,7 +50,7 @@ public struct Weight: Hashable, Sendable {
 
   /// What schedulers go by.
   public var effective: Int32 {
-    if isDrained || isUnreachable || asked == 0 { return 0 }
+    if isDrained || isLeaving || isUnreachable || asked == 0 { return 0 }
     let whole = scale == 1 ? asked : min(asked &* scale, Self.range.upperBound)
     return switch standing {
     case .full: whole
@@ -64,7 +68,7 @@ public struct Weight: Hashable, Sendable {
       case .quiesced: [.health]
       case .removed: [.removed]
       }
-    return (isDrained ? [.drain] : []) + health + (isUnreachable ? [.neighbor] : [])
+    return (isDrained ? [.drain] : []) + (isLeaving ? [.leaving] : []) + health + (isUnreachable ? [.neighbor] : [])
   }
 }
 

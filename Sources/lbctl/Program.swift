@@ -93,7 +93,8 @@ struct Lbctl: AsyncParsableCommand {
     version: Build.text(of: "lbctl", dataPlanes: ["userspace", "kernel"]),
     subcommands: [
       AddService.self, EditService.self, DeleteService.self, AddServer.self, EditServer.self, DeleteServer.self,
-      DrainServer.self, AddCheck.self, DeleteCheck.self, Checks.self, HealthCommand.self, List.self, Zero.self,
+      DrainServer.self, AddCheck.self, DeleteCheck.self, Checks.self, HealthCommand.self, AddDiscovery.self,
+      DeleteDiscovery.self, Discoveries.self, List.self, Zero.self,
       Flush.self, TimeoutsCommand.self, SetCommand.self, GetCommand.self,
       Save.self, Restore.self, Apply.self, Diff.self, Reload.self, CapabilitiesCommand.self, Neighbors.self, VIPs.self,
       Workers.self, Verdicts.self, Capture.self,

@@ -73,7 +73,8 @@ enum SystemCalls {
 
   private static let events = [
     "epoll_create", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd", "eventfd2",
-    "poll", "ppoll", "pselect6", "select", "signalfd", "signalfd4", "timerfd_create", "timerfd_gettime",
+    "inotify_add_watch", "inotify_init", "inotify_init1", "inotify_rm_watch", "poll", "ppoll", "pselect6", "select",
+    "signalfd", "signalfd4", "timerfd_create", "timerfd_gettime",
     "timerfd_settime",
   ]
 

@@ -38,10 +38,10 @@ struct KeptDirectory {
     let directory = try StateDirectory(in: path, interface: lock.interface, vlan: lock.vlan, told: told)
     guard directory.isFound else { return (directory, nil) }
     do {
-      let configuration = try directory.configuration().map { try Configuration(kept: $0) } ?? Configuration()
       var capabilities = UserspacePlane.standing
-      capabilities.features.formUnion([.checks, .vipChecks])
-      return (directory, try DesiredState(configuration, capabilities))
+      capabilities.features.formUnion([.checks, .vipChecks, .discovery])
+      let kept = directory.configuration()
+      return (directory, try kept.map { try DesiredState(kept: $0, capabilities) } ?? DesiredState(capabilities))
     } catch {
       told(try directory.setAside("its configuration is none: \(error)"))
       return (try StateDirectory(in: path, interface: lock.interface, vlan: lock.vlan, told: told), nil)
@@ -52,9 +52,9 @@ struct KeptDirectory {
 
   /// Keeps what is about to be in force. Where there is no room, what was in force before is what is found.
   var keep: ControlCore.Keep {
-    { [directory, logger] configuration in
+    { [directory, logger] state in
       do {
-        try directory.keep(configuration.kept())
+        try directory.keep(state.kept())
       } catch {
         Self.tell("the configuration is not kept: \(error)", logger)
       }

@@ -73,7 +73,7 @@ struct Lbd: AsyncParsableCommand {
     do throws(PlaneError) {
       if network.dataPlane != .kernel {
         var capabilities = Capabilities.userspace
-        capabilities.features.formUnion([.checks, .vipChecks])
+        capabilities.features.formUnion([.checks, .vipChecks, .discovery])
         _ = try DesiredState(configuration, capabilities)
       }
       for named in configuration.services.flatMap(\.namedChecks) { try await HealthMonitor.validate(named.check) }

@@ -59,6 +59,7 @@ extension Lbd {
     let reports = HealthReports()
     var facilities = facilities
     facilities.health = try HealthMonitor(options, report: reports.add)
+    facilities.discovery = try DiscoveryMonitor(report: reports.add)
     let keep: ControlCore.Keep = if let kept { kept.keep } else { { _ in } }
     return ControlCore(
       plane, facilities: facilities, reports: reports, logger: logger, resuming: kept?.configuration, keep: keep)

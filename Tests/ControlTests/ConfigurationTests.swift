@@ -84,7 +84,7 @@ struct ConfigurationTests {
       (
         service + "    wieght: 1\n",
         "line 3: unknown key 'wieght' of a service (there are service, scheduler, flags, persistence, "
-          + "persistence_engine, one_packet, fallback, panic, slow_start, checks, servers)"
+          + "persistence_engine, one_packet, fallback, panic, slow_start, checks, discover, servers)"
       ),
       (
         server + "        wieght: 1\n",

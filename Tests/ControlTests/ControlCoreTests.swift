@@ -155,7 +155,7 @@ struct ControlCoreTests {
     for (operation, words) in [
       (API.vips.name, "listing of VIPs"), (API.takeOver.name, "VIPs to take over"), (API.neighbors.name, "neighbors"),
       (API.workers.name, "workers"), (API.verdicts.name, "verdicts"), (API.findings.name, "doctor"),
-      (API.checks.name, "health checks"),
+      (API.checks.name, "health checks"), (API.discoveries.name, "discovery of real servers"),
     ] {
       let error = await #expect(throws: PlaneError.self) { try await Self.call(operation, LocalOperations(of: bare)) }
       let line = try #require(error?.description)
@@ -165,6 +165,7 @@ struct ControlCoreTests {
     #expect(bare.capabilities.features == [.marks, .macs])
     var facilities = plane.facilities
     facilities.health = MemoryWatch()
+    facilities.discovery = MemoryDiscovery()
     let whole = ControlCore(plane, facilities: facilities, logger: Served.silent)
     #expect(whole.capabilities.features == Set(Capabilities.Feature.allCases).subtracting([.localServers, .sync]))
   }
@@ -176,6 +177,7 @@ struct ControlCoreTests {
     case API.neighbors.name: _ = try await operations.call(API.neighbors, Nothing())
     case API.workers.name: _ = try await operations.call(API.workers, Nothing())
     case API.checks.name: _ = try await operations.call(API.checks, Nothing())
+    case API.discoveries.name: _ = try await operations.call(API.discoveries, Nothing())
     case API.verdicts.name: _ = try await operations.call(API.verdicts, Nothing())
     default: _ = try await operations.call(API.findings, Nothing())
     }

@@ -19,6 +19,8 @@ actor MemoryPlane: ForwardingPlane {
   /// Why the next state cannot be adopted.
   private var failure: (@Sendable (DesiredState) -> PlaneError?)?
   private var held: Probe?
+  /// Servers that have a connection.
+  private var busy: Set<Endpoint> = []
   /// How often it was told of another state.
   private(set) var adoptions = 0
   /// What the steps that it was told lead to, in the order in which they do.
@@ -34,6 +36,8 @@ actor MemoryPlane: ForwardingPlane {
   func fail(only isMeant: @escaping @Sendable (DesiredState) -> Bool, _ failure: PlaneError) {
     self.failure = { isMeant($0) ? failure : nil }
   }
+
+  func connect(_ servers: Set<Endpoint>) { busy = servers }
 
   /// A look at the outside world that lasts until its end is told.
   struct Probe: Sendable {
@@ -70,12 +74,12 @@ actor MemoryPlane: ForwardingPlane {
     adoptions += 1
   }
 
-  /// The step with weights as schedulers go by them.
+  /// The step with weights as schedulers go by them, of servers that are nobody's in particular.
   private static func effective(_ step: Change) -> Change {
     func effective(_ server: RealServer) -> RealServer {
-      var server = server
-      server.weight = Weight(server.weight.effective)
-      return server
+      RealServer(
+        server.endpoint, method: server.method, weight: Weight(server.weight.effective),
+        upperThreshold: server.upperThreshold, lowerThreshold: server.lowerThreshold, mac: server.mac)
     }
     return switch step {
     case .addServer(let server, let key): .addServer(effective(server), to: key)
@@ -89,7 +93,9 @@ actor MemoryPlane: ForwardingPlane {
     state.services.map { definition in
       ServiceStatus(
         service: definition.service,
-        servers: definition.effective.servers.reversed().map { ServerStatus(server: $0) })
+        servers: definition.effective.servers.reversed().map {
+          ServerStatus(server: $0, activeConnections: busy.contains($0.endpoint) ? 1 : 0)
+        })
     }
   }
 

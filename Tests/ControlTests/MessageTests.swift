@@ -61,6 +61,11 @@ struct MessageTests {
         #"{"set_farm":{"farm":{"fallback":[{"address":"192.0.2.9:80","weight":1}],"panic":"50 %","slow_start":"30s"},"of":"fwmark:7"}}"#
       ),
       (
+        .addDiscovery(Discovery(.dns(DNSLookup("web.example.lan", type: .srv))), to: key("fwmark:7")),
+        #"{"add_discovery":{"discovery":{"dns":"web.example.lan","type":"srv"},"to":"fwmark:7"}}"#
+      ),
+      (.removeDiscovery(from: key("fwmark:7")), #"{"remove_discovery":{"from":"fwmark:7"}}"#),
+      (
         .setMarks([MarkRule(destination: Prefix("192.0.2.100")!, mark: 7)]),
         #"{"set_marks":{"marks":[{"destination":"192.0.2.100/32","mark":7}]}}"#
       ),
@@ -144,7 +149,8 @@ struct MessageTests {
       (
         #"[{}]"#,
         "[0]: a change is one of add_service, update_service, remove_service, add_server, update_server, remove_server, "
-          + "drain_server, undrain_server, add_check, remove_check, set_farm, set_marks, set, set_timeouts"
+          + "drain_server, undrain_server, add_check, remove_check, set_farm, add_discovery, "
+          + "remove_discovery, set_marks, set, set_timeouts"
       ),
     ])
   func refused(_ json: String, _ line: String) {

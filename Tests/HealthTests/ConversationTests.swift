@@ -90,7 +90,7 @@ struct DNSTests {
     _ question: HealthCheck.DNSQuestion = question, id: UInt16 = 5, flags: UInt16 = 0x8180,
     answers: [(type: UInt16, data: [UInt8])] = []
   ) -> [UInt8] {
-    let query = DNSMessage.query(question, id: id)
+    let query = DNSMessage.query(question.query, id: id)
     let header = [id, flags, 1, UInt16(answers.count), 0, 0].flatMap(\.networkBytes)
     let records = answers.flatMap { answer -> [UInt8] in
       [0xc0, 12] as [UInt8] + answer.type.networkBytes + [0, 1, 0, 0, 0, 60] + UInt16(answer.data.count).networkBytes

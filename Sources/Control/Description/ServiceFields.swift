@@ -84,6 +84,7 @@ extension ServiceDefinition: Described {
   static func field(_ key: CodingKeys) -> Field {
     switch key {
     case .checks: .sometimes([HealthCheck].self, "Of all servers that have none of their own.")
+    case .discover: .sometimes(Discovery.self, "Where more servers are learned of.")
     case .servers: .sometimes([WatchedServer].self, "In the order they were added; always answered.")
     }
   }

@@ -39,6 +39,7 @@ extension ServerStatus: Described {
     case .weight: .always(Int32.self, "The weight that schedulers go by.")
     case .configuredWeight: .always(Int32.self, "The weight asked for.")
     case .weightHeldBy: .sometimes([Weight.Hold].self, "What holds it below the one asked for.")
+    case .isDiscovered: .sometimes(Bool.self, "Whether a discovery found it; left out where the operator named it.")
     }
   }
 }

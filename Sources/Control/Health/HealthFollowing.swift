@@ -11,7 +11,11 @@ extension ControlCore {
   /// - Returns: when something more is due; nil where nothing is.
   func follow(_ reports: [HealthReport]) async -> Duration? {
     for report in reports { take(report) }
-    return await turns.withTurn {
+    return [await followHealth(), await followDiscoveries()].compactMap(\.self).min()
+  }
+
+  private func followHealth() async -> Duration? {
+    await turns.withTurn {
       guard let state else { return nil }
       var proposal = Proposal(of: state)
       let due = settle(&proposal, by: book)
@@ -26,18 +30,21 @@ extension ControlCore {
     }
   }
 
-  /// Has the servers watched of what the core goes on with: what was known of their health ended with the process before.
+  /// Has the servers watched and looked for of what the core goes on with: what was known of their health ended with the process before.
   public func resume() async throws(PlaneError) {
     try await turns.withTurn { () async throws(PlaneError) in
       var proposal = Proposal(of: try await present())
-      if proposal.next.checkTargets.isEmpty { return }
+      if proposal.next.checkTargets.isEmpty, proposal.next.discoveryTargets.isEmpty { return }
       prepare(&proposal)
       try await adopt(proposal, Admission())
     }
   }
 
   /// Watches nothing any more; to be called once, at the end.
-  public func stopWatching() async { await facilities.health?.stop() }
+  public func stopWatching() async {
+    await facilities.health?.stop()
+    await facilities.discovery?.stop()
+  }
 
   /// Has the services of a request as the health of their servers makes them, of those that are watched from then on.
   func prepare(_ proposal: inout Proposal) {
@@ -69,6 +76,7 @@ extension ControlCore {
     for key in next.serviceKeys where next.farm(key).state != before.farm(key).state {
       DirectorEvent.farm(key, next.farm(key).state).log(to: logger)
     }
+    seek(next.discoveryTargets)
     guard let health = facilities.health else { return }
     let targets = next.checkTargets
     guard targets != watched else { return }
@@ -77,9 +85,18 @@ extension ControlCore {
     health.watch(targets)
   }
 
+  /// Has servers looked for.
+  private func seek(_ targets: [DiscoveryTarget]) {
+    guard let discovery = facilities.discovery, targets != soughtAfter else { return }
+    soughtAfter = targets
+    discoveries.watch(targets)
+    discovery.watch(targets)
+  }
+
   private func take(_ report: HealthReport) {
     switch report {
-    case .warning(let text): DirectorEvent.warning("health checks: \(text)").log(to: logger)
+    case .discovered(let target, let outcome): discoveries.take(outcome, of: target, at: now)
+    case .warning(let text): DirectorEvent.warning(text).log(to: logger)
     case .unclear(let name, let words):
       DirectorEvent.warning("\(name.server) of \(name.service) cannot be checked by \(name.type): \(words)")
         .log(to: logger)

@@ -1,12 +1,13 @@
 import LVS
 import Synchronization
 
-/// What a watch has told and nobody has taken yet. Of a check that was told of twice the later word counts, so there is
-/// never more than one for each.
+/// What a watch has told and nobody has taken yet. Of a check or a discovery that was told of twice the later word counts,
+/// so there is never more than one for each.
 public final class HealthReports: Sendable {
   private struct Pending {
     var changed: [CheckTarget.Name: TargetStatus] = [:]
     var order: [CheckTarget.Name] = []
+    var discovered: [DiscoveryTarget: DiscoveryOutcome] = [:]
     var others: [HealthReport] = []
   }
 
@@ -25,6 +26,7 @@ public final class HealthReports: Sendable {
       switch report {
       case .changed(let status):
         if pending.changed.updateValue(status, forKey: status.name) == nil { pending.order.append(status.name) }
+      case .discovered(let target, let outcome): pending.discovered[target] = outcome
       case .unclear, .warning: if pending.others.count < Self.limit { pending.others.append(report) }
       }
     }
@@ -38,6 +40,7 @@ public final class HealthReports: Sendable {
     pending.withLock { pending in
       defer { pending = Pending() }
       return pending.others + pending.order.compactMap { pending.changed[$0].map(HealthReport.changed) }
+        + pending.discovered.map { .discovered($0, $1) }
     }
   }
 }

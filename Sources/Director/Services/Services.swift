@@ -100,7 +100,7 @@ final class Services {
     case .updateServer(let server, let key): try stage(key).update(server)
     case .removeServer(let endpoint, let key): try stage(key).remove(endpoint)
     case .setMarks, .set, .setTimeouts: break
-    case .drainServer, .undrainServer, .addCheck, .removeCheck, .setFarm:
+    case .drainServer, .undrainServer, .addCheck, .removeCheck, .setFarm, .addDiscovery, .removeDiscovery:
       preconditionFailure("a plane is told what servers come to be")
     }
   }

@@ -50,7 +50,7 @@ final class CheckLoop {
     do throws(CallFailure) {
       if let broker { try poller.add(broker.descriptor, id: Self.brokerID, reads: true) }
       if let mark = options.directPath?.mark { try PolicyRoutes.sweep(mark: mark) }
-    } catch { report(.warning("\(error)")) }
+    } catch { report(.warning("health checks: \(error)")) }
   }
 
   private var now: Moment { NIODeadline.now().uptimeNanoseconds / 1_000_000 }
@@ -129,7 +129,7 @@ final class CheckLoop {
     }
     if let directPath, upheld + Self.upholdInterval <= now {
       upheld = now
-      do throws(CallFailure) { try directPath.uphold() } catch { report(.warning("\(error)")) }
+      do throws(CallFailure) { try directPath.uphold() } catch { report(.warning("health checks: \(error)")) }
     }
   }
 
@@ -272,7 +272,7 @@ final class CheckLoop {
       if let broker { poller.remove(broker.descriptor) }
       broker = nil
       commands = []
-      report(.warning("\(error)"))
+      report(.warning("health checks: \(error)"))
     }
   }
 

@@ -1,6 +1,5 @@
 import LVS
 import Serial
-import Synchronization
 
 /// Watches servers and tells when their health changes.
 ///
@@ -25,26 +24,7 @@ public final class HealthMonitor: HealthWatch {
     case stop(@Sendable () -> Void)
   }
 
-  private final class Mailbox: Sendable {
-    private let messages = Mutex<[Message]>([])
-    private let bell: Bell
-
-    init(_ bell: Bell) { self.bell = bell }
-
-    func post(_ message: Message) {
-      messages.withLock { $0.append(message) }
-      bell.ring()
-    }
-
-    func take() -> [Message] {
-      messages.withLock { messages in
-        defer { messages = [] }
-        return messages
-      }
-    }
-  }
-
-  private let mailbox: Mailbox
+  private let mailbox: Mailbox<Message>
   public let asksByVIP: Bool
   private let runsCommands: Bool
 
@@ -55,7 +35,7 @@ public final class HealthMonitor: HealthWatch {
     do throws(CallFailure) {
       // It is the thread's, but that something may fail is to be said here.
       let poller = try Poller()
-      let mailbox = Mailbox(poller.ringer)
+      let mailbox = Mailbox<Message>(poller.ringer)
       self.mailbox = mailbox
       (asksByVIP, runsCommands) = (options.directPath != nil, options.broker != nil)
       try startThread(name: "lbd-health") {

@@ -26,7 +26,7 @@ public enum FarmState: String, Hashable, Sendable, Codable, CaseIterable {
   case empty
 
   /// - Parameters:
-  ///   - servers: of each that has a weight and is not drained, its health.
+  ///   - servers: of each that has a weight, is not drained and not leaving, its health.
   ///   - panic: below so many healthy ones there is panic; 0 is never.
   public init(_ servers: some Sequence<Health>, panic: Percent) {
     var (all, healthy) = (0, 0)
@@ -77,7 +77,7 @@ public struct Farm: Hashable, Sendable {
   public init(
     _ definition: ServiceDefinition, _ known: [Endpoint: ServerHealth], failed: Set<IPAddress> = [], at now: Moment
   ) {
-    let wanted = definition.servers.filter { $0.weight.asked > 0 && !$0.weight.isDrained }
+    let wanted = definition.servers.filter { $0.weight.asked > 0 && !$0.weight.isDrained && !$0.weight.isLeaving }
     state = FarmState(wanted.map { known[$0.endpoint]?.health ?? .unknown }, panic: definition.farm.panic)
     if state != .panic {
       for server in definition.servers {

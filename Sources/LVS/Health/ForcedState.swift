@@ -17,6 +17,7 @@ extension DesiredState {
   /// What was asked for, whatever has come of it.
   public var asked: DesiredState {
     var state = self
+    state.removeDiscovered()
     for key in farms.keys { state.settle(key, .unwatched) }
     return state
   }

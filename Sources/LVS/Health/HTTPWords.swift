@@ -72,7 +72,7 @@ extension String {
   var isTarget: Bool { hasPrefix("/") && utf8.allSatisfy { (33..<127).contains($0) } }
 
   /// Whether this can be a name in the DNS (RFC 1035, section 2.3.4; underscores are let through).
-  var isDomainName: Bool {
+  public var isDomainName: Bool {
     let name = hasSuffix(".") ? dropLast() : self[...]
     let labels = name.split(separator: ".", omittingEmptySubsequences: false)
     return name.utf8.count <= 253

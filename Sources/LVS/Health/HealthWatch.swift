@@ -53,6 +53,8 @@ public enum HealthReport: Hashable, Sendable {
   case changed(TargetStatus)
   /// A server could not be asked twice in a row; told once, until it can again or it is for something else.
   case unclear(CheckTarget.Name, String)
+  /// A look for servers of a service came to something else than the one before.
+  case discovered(DiscoveryTarget, DiscoveryOutcome)
   /// Something else that is not as it should be.
   case warning(String)
 }
