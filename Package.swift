@@ -185,12 +185,12 @@ if Context.environment["LVS_BENCHMARKS"] != nil {
 if Context.environment["LVS_FUZZ"] != nil {
   let counted: SwiftSetting = .unsafeFlags(["-sanitize=fuzzer"])
   for target in package.targets
-  where ["LVS", "Director", "Control", "IPVSMessages", "KernelIPVS", "Sync"].contains(target.name) {
+  where ["LVS", "Director", "Control", "Health", "IPVSMessages", "KernelIPVS", "Sync"].contains(target.name) {
     target.swiftSettings = (target.swiftSettings ?? []) + [counted]
   }
   package.targets.append(.target(name: "FuzzStart", path: "Tests/Fuzz/Start"))
   for (name, dependency) in [
-    ("Frames", "Director"), ("Bodies", "Control"), ("Netlink", "KernelIPVS"), ("Sync", "Sync"),
+    ("Frames", "Director"), ("Bodies", "Control"), ("Netlink", "KernelIPVS"), ("Sync", "Sync"), ("Names", "Health"),
   ] {
     package.targets.append(
       .executableTarget(

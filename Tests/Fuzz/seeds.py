@@ -72,7 +72,22 @@ def sync():
     yield "version-0", bytes.fromhex("012a001c" + "0006afc900500050c000025b0a0100640a01010200830001")
 
 
-for kind in (frames, bodies, netlink, sync):
+def names():
+    def answers(*records):
+        body = b"\x81\x80" + struct.pack("!H", len(records)) + b"".join(
+            b"\xc0\x0c" + struct.pack("!HHIH", kind, 1, 60, len(data)) + data for kind, data in records)
+        return struct.pack("!H", len(body)) + body
+
+    hosts = answers((33, b"\0\1\0\0\0\x50\1b\xc0\x0e"), (33, b"\0\1\0\7\0\x51\1c\3lan\0"), (33, b"\0\2\0\7\0\x52\0"))
+    six = answers((5, b"\1x\xc0\x0c"), (28, b"\x20\1" + b"\0" * 14))
+    yield "resolvers", b"\0nameserver 192.0.2.53\nsearch lan\nnameserver 2001:db8::53\n"
+    yield "servers", b"\x01# three\n192.0.2.11\n192.0.2.12:80 5\n[2001:db8::1]:80 0\n"
+    yield "hosts", b"\2" + hosts + answers((1, b"\xc0\0\2\1")) + six
+    yield "addresses", b"\3" + answers((1, b"\xc0\0\2\1"), (1, b"\xc0\0\2\2")) + six
+    yield "nobody", b"\3\0\4\x81\x83\0\0"
+
+
+for kind in (frames, bodies, netlink, sync, names):
     folder = HERE / kind.__name__.capitalize() / "Corpus"
     folder.mkdir(exist_ok=True)
     for name, content in kind():

@@ -1,6 +1,8 @@
 """Servers that are learned of: by a name in the DNS, and from a file."""
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 from director import ON_EVERY_DATA_PLANE, service
@@ -22,7 +24,8 @@ def dns(lab):
 
 @pytest.fixture
 def farm(director):
-    """A director with a service that has no server."""
+    """A director with a service that has no server; connections that were closed are soon gone."""
+    director.lbctl("timeouts", 900, 1, 300)
     director.lbctl("add-service", *service(), "-s", "rr")
     return director
 
@@ -64,7 +67,6 @@ def test_the_addresses_of_a_name_serve_and_follow_it_while_sessions_go_on(lab, f
     assert {session.get() for session in sessions} == {"rs1", "rs2"}
     held = {each["address"].split(":")[0]: each for each in farm.json("list")[0]["servers"]}
     assert held[first]["weight_held_by"] == ["leaving"] and held[first]["is_discovered"]
-    farm.lbctl("timeouts", 900, 1, 300)
     for session in sessions:
         session.close()
     until_weights(farm, {second: 1, third: 1})
@@ -208,9 +210,16 @@ def test_the_discovery_is_saved_and_its_servers_are_not(lab, farm, listed, tmp_p
     assert [row[-3:] for row in rows[1:]] == [[f"{each.address}:80", "3", "used"] for each in lab.servers[:2]]
 
 
-def test_a_director_that_starts_anew_goes_on_with_what_was_found_last(lab, start, dns, tmp_path):
-    state = ("--state", tmp_path / "state")
-    director = start(*state)
+@pytest.fixture
+def state():
+    """A directory in memory."""
+    path = Path(f"/dev/shm/lbd-discovery-{os.getpid()}")
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def test_a_director_that_starts_anew_goes_on_with_what_was_found_last(lab, start, dns, state):
+    director = start("--state", state)
     director.lbctl("add-service", *service(), "-s", "rr")
     first, second = addresses(lab, 0, 1)
     dns.name(NAME, first, second)
@@ -220,7 +229,7 @@ def test_a_director_that_starts_anew_goes_on_with_what_was_found_last(lab, start
     name = session.get()
     dns.mood = SERVFAIL
     assert director.stop(9) == -9
-    director = start(*state)
+    director = start("--state", state)
     assert weights(director) == {first: 1, second: 1}
     assert session.get() == name
     until(lambda: "SERVFAIL" in (trouble(director) or ""))
