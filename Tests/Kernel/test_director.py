@@ -262,9 +262,9 @@ def test_while_a_service_moves_its_vip_has_an_owner_and_requests_are_answered(lb
 
 
 # Has connections that stay open, asks on each when a line comes in, and prints who answered; or "broken".
-SESSIONS = f"""
+SESSIONS = """
 import http.client, sys
-connections = [http.client.HTTPConnection("{VIP}", 80, timeout=30) for _ in range(40)]
+connections = [http.client.HTTPConnection(sys.argv[1], 80, timeout=30) for _ in range(40)]
 for connection in connections:
     connection.connect()
     connection.auto_open = 0
@@ -279,10 +279,15 @@ for _ in sys.stdin:
 """
 
 
-def test_open_connections_go_along_when_a_service_moves(lbd):
+@pytest.mark.parametrize("vip, name, servers", [
+    (VIP, VIP, ("10.77.0.21", "10.77.0.22")), (VIP6, f"[{VIP6}]", ("[fd77::21]", "[fd77::22]"))], ids=["IPv4", "IPv6"])
+def test_open_connections_go_along_when_a_service_moves(lbd, vip, name, servers):
     lbd(*USERSPACE)
-    add_web()
-    with subprocess.Popen(["ip", "netns", "exec", "client", "/usr/bin/python3", "-c", SESSIONS],
+    assert steer(f"add-service -t {name}:80 -s rr") == (0, "", ""), said()
+    for server in servers:
+        assert steer(f"add-rs -t {name}:80 -r {server}:80") == (0, "", ""), said()
+    until(lambda: " owned " in steer("vips")[1])
+    with subprocess.Popen(["ip", "netns", "exec", "client", "/usr/bin/python3", "-c", SESSIONS, vip],
                           stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
         def ask():
             client.stdin.write("\n")
