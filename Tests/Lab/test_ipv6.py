@@ -32,6 +32,26 @@ def test_requests_over_ipv6_are_balanced(lab6, director):
     assert director.lbctl("doctor").stdout == "nothing found\n"
 
 
+@pytest.mark.parametrize("check", [("http",), ("tcp",), ("icmp",)], ids=lambda check: check[0])
+def test_a_check_asks_for_the_vip_at_each_server_over_ipv6(lab6, director, check):
+    service = ("-t", f"[{VIP}]:80")
+    add_web(director, lab6)
+    director.lbctl("add-check", *service, "--type", *check, "--interval", "200ms", "--timeout", "500ms", "--flap-limit", 0)
+
+    def states():
+        servers = director.json("list", "--health", *service)[0]["servers"]
+        assert {each["checks"][0]["via"] for each in servers} == {"vip"}
+        return [each["state"] for each in servers]
+
+    until(lambda: states() == ["up", "up", "up"], 30, lambda: director.lbctl("list", "--health").stdout)
+    lab6.servers[0].ip("address", "del", f"{VIP}/128", "dev", "lo")
+    try:
+        until(lambda: states() == ["down", "up", "up"], 30, lambda: director.lbctl("list", "--health").stdout)
+    finally:
+        lab6.servers[0].ip("address", "add", f"{VIP}/128", "dev", "lo")
+    until(lambda: states() == ["up", "up", "up"], 30, lambda: director.lbctl("list", "--health").stdout)
+
+
 @pytest.mark.parametrize("how", ["group", "unicast"])
 def test_solicitations_for_the_vip_are_answered(lab6, director, wire, how):
     add_web(director, lab6)

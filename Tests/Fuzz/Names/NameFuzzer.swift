@@ -24,8 +24,6 @@ private func answer(_ lookup: DNSLookup, _ input: [UInt8]) {
   var at = 0
   var asked = 0
   while let question = look.question, input.count - at > 2 {
-    asked += 1
-    precondition(asked <= 2 * NameLookup.hostLimit + 1, "it asks for ever")
     let length = min(Int(input[at]) << 8 | Int(input[at + 1]), input.count - at - 2)
     let answer = input[at + 2..<at + 2 + length]
     at += 2 + length
@@ -34,7 +32,10 @@ private func answer(_ lookup: DNSLookup, _ input: [UInt8]) {
       [0, 1] as [UInt8] + (answer.prefix(2) + [0, 0]).prefix(2) + [0, 1]
       + (answer.dropFirst(2).prefix(2) + [0, 0]).prefix(2)
     let message = head + [0, 0, 0, 0] + query[DNSMessage.headerLength...] + answer.dropFirst(4)
+    // A stranger's: the question still stands.
     guard let response = DNSMessage(message, to: question, id: 1) else { continue }
+    asked += 1
+    precondition(asked <= 2 * NameLookup.hostLimit + 1, "it asks for ever")
     _ = response.responseWords
     guard look.take(response) else { return }
   }

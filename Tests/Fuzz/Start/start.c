@@ -14,3 +14,4 @@ BEGINS(frames);
 BEGINS(bodies);
 BEGINS(netlink);
 BEGINS(sync);
+BEGINS(names);
