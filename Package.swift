@@ -42,7 +42,7 @@ let package = Package(
     .target(
       name: "Director", dependencies: ["LVS", "Serial", "Sync", "CLinux", "CNFTables", "CBPF", "CNetlink"],
       exclude: ["Ports/XDP/redirect.bpf.c", "Ports/XDP/flows.bpf.h"],
-      // Optimised in debug builds too: millions of frames go through it in the tests.
+      // Optimized in debug builds too: millions of frames go through it in the tests.
       swiftSettings: strict + [.unsafeFlags(["-O"], .when(configuration: .debug))],
       plugins: ["CompileBPF"]),
     .systemLibrary(name: "CBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),

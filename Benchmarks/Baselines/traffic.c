@@ -9,7 +9,7 @@ static uint16_t folded(uint32_t sum) {
 }
 
 void baseline_fill(uint8_t *frames, size_t stride, size_t count, const uint32_t *order, uint8_t flags) {
-  // Ethernet; IPv4 of 46 octets with TTL 64, without its checksum and source; TCP with its ports left open.
+  // Ethernet; IPv4 of 46 bytes with TTL 64, without its checksum and source; TCP with its ports left open.
   static const uint8_t model[BASELINE_FRAME_LENGTH] = {
     2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0xc1, 8, 0,
     0x45, 0, 0, 46, 0, 1, 0x40, 0, 64, 6, 0, 0, 0, 0, 0, 0, 0xc6, 0x33, 0x64, 1,

@@ -2,7 +2,7 @@ import Foundation
 import PackagePlugin
 
 /// Compiles a target's `*.bpf.c` files for the kernel's virtual machine, with the Swift toolchain's own clang, and gives
-/// each to the target as a constant: `redirect.bpf.c` becomes `redirectProgram`, the octets of an ELF object in hex.
+/// each to the target as a constant: `redirect.bpf.c` becomes `redirectProgram`, the bytes of an ELF object in hex.
 @main
 struct CompileBPF: BuildToolPlugin {
   func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {

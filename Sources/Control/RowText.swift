@@ -1,6 +1,6 @@
 import LVS
 
-/// Text as octets, put together piece by piece without a string for each: a table has a million rows of a dozen pieces.
+/// Text as bytes, put together piece by piece without a string for each: a table has a million rows of a dozen pieces.
 public struct RowText: Sendable {
   public private(set) var octets: [UInt8] = []
 

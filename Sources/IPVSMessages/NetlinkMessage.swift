@@ -6,7 +6,7 @@ package enum NetlinkFlags {
   package static let dump: UInt16 = 0x300
   /// In an answer: the table changed while it was dumped.
   package static let interrupted: UInt16 = 0x10
-  /// In an acknowledgement: it has the request's header only.
+  /// In an acknowledgment: it has the request's header only.
   package static let capped: UInt16 = 0x100
   package static let create: UInt16 = 0x400
   package static let exclusive: UInt16 = 0x200

@@ -27,7 +27,7 @@ public final class HostAddresses {
   private let interface: String
   private let index: UInt32
 
-  /// What an IPv4 address that this program set is labelled: `ip address` shows it, and it outlives the program.
+  /// What an IPv4 address that this program set is labeled: `ip address` shows it, and it outlives the program.
   public var label: String { interface.utf8.count + 4 <= Self.longestLabel ? "\(interface):lbd" : interface }
 
   public init(interface: String) throws(PlaneError) {

@@ -85,7 +85,7 @@ public final class IPVSTable {
     _ = try exchange(.zero(key))
   }
 
-  /// The synchronisation daemons that run: a master, a backup, both or none.
+  /// The synchronization daemons that run: a master, a backup, both or none.
   public func daemons() throws(KernelError) -> [SyncDaemon] {
     var daemons: [SyncDaemon] = []
     for message in try exchange(.daemons) {

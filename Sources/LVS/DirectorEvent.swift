@@ -11,7 +11,7 @@ public indirect enum DirectorEvent: Sendable, Hashable {
   case serverResolved(IPAddress, MACAddress)
   /// The server answered with another Ethernet address than before, after it was asked.
   case serverMoved(IPAddress, from: MACAddress, to: MACAddress)
-  /// The server stopped answering ARP or neighbour discovery.
+  /// The server stopped answering ARP or neighbor discovery.
   case serverLost(IPAddress)
   case interfaceDown(String)
   case interfaceUp(String)

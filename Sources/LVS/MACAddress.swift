@@ -1,4 +1,4 @@
-/// An Ethernet address: 48 bits, the first octet on the wire in the most significant place.
+/// An Ethernet address: 48 bits, the first byte on the wire in the most significant place.
 public struct MACAddress: Hashable, Sendable {
   public let value: UInt64
 

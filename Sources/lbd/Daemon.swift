@@ -125,7 +125,7 @@ private struct PlaneService: Service {
   let handover: HandoverServer?
 
   func run() async throws {
-    // It throws where it is cancelled, which is an end too.
+    // It throws where it is canceled, which is an end too.
     try? await gracefulShutdown()
     await core.stopWatching()
     if handover?.isGranted == true, let plane = plane as? UserspacePlane { return await plane.leave() }

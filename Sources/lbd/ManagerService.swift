@@ -14,11 +14,11 @@ struct ManagerService: Service {
       while !Task.isCancelled {
         await plane.turn()
         manager.alive()
-        // That it is cancelled meanwhile is seen above.
+        // That it is canceled meanwhile is seen above.
         try? await Task.sleep(for: interval / 3)
       }
     }
-    // It throws where it is cancelled, which is an end too.
+    // It throws where it is canceled, which is an end too.
     try? await gracefulShutdown()
     watch.cancel()
     manager.stopping()

@@ -38,7 +38,7 @@ struct IPVSAnswersTests {
     #expect(got.map(withoutQuote) == expected.map(withoutQuote), "command \(exchange.command)")
   }
 
-  /// An acknowledgement quotes the request, in which the family has its number.
+  /// An acknowledgment quotes the request, in which the family has its number.
   private func withoutQuote(_ message: [UInt8]) -> [UInt8] {
     NetlinkHeader(message[...])!.type == NetlinkType.error ? Array(message.prefix(20)) : message
   }

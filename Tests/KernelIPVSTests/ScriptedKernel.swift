@@ -9,7 +9,7 @@ final class ScriptedKernel: Sendable {
   enum Reply {
     /// The attributes of each message, then the end of a dump.
     case messages([[UInt8]], isInterrupted: Bool = false)
-    /// An errno, 0 for an acknowledgement.
+    /// An errno, 0 for an acknowledgment.
     case error(Int32)
     /// Whatever it is.
     case datagram([UInt8])

@@ -14,7 +14,7 @@
 static inline uint32_t baseline_client(uint32_t flow) { return 0x64400000u | (flow & 0x3fffffu); }
 static inline uint16_t baseline_port(uint32_t flow) { return (uint16_t)(1024 + (flow >> 22)); }
 
-/// Writes `count` TCP frames with these flags, `stride` octets apart; frame n is of flow order[n].
+/// Writes `count` TCP frames with these flags, `stride` bytes apart; frame n is of flow order[n].
 void baseline_fill(
   uint8_t *_Nonnull frames, size_t stride, size_t count, const uint32_t *_Nonnull order, uint8_t flags);
 

@@ -32,7 +32,7 @@ void fail(const char *what);
 int xdp_load(const struct bpf_insn *program, size_t count);
 /// The program is attached as long as this process lives.
 void xdp_attach(const char *interface, int program, unsigned flags);
-/// A map with keys of four octets.
+/// A map with keys of four bytes.
 int bpf_map(enum bpf_map_type type, uint32_t value_size, uint32_t entries, uint32_t flags);
 void bpf_map_set(int map, uint32_t key, const void *value);
 

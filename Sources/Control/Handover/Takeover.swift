@@ -64,7 +64,7 @@ public struct Takeover: Sendable {
     for _ in 0..<500 {
       // What still stands in the way at the end is told below.
       if let value = try? await body() { return value }
-      // Only a cancelled task does not sleep.
+      // Only a canceled task does not sleep.
       try? await Task.sleep(for: .milliseconds(2))
     }
     return try await body()

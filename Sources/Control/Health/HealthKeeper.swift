@@ -17,7 +17,7 @@ public struct HealthKeeper: Service {
       alarm?.cancel()
       guard let pause = await core.follow(reports.take()) else { continue }
       alarm = Task {
-        // Where it is cancelled, somebody else has rung.
+        // Where it is canceled, somebody else has rung.
         if (try? await Task.sleep(for: pause)) != nil { reports.ring() }
       }
     }

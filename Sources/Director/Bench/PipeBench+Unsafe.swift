@@ -110,7 +110,7 @@ public final class PipeService {
   public let length: Int
   public let count: Int
 
-  /// The memory has to last as long as the block and to hold `count` times `stride` octets.
+  /// The memory has to last as long as the block and to hold `count` times `stride` bytes.
   public init(_ base: UnsafeMutableRawPointer, stride: Int, length: Int, count: Int) {
     precondition(length <= stride && count >= 0)
     unsafe self.base = base

@@ -8,10 +8,10 @@ enum ICMPError {
   /// With the MTU of the way to the server.
   case packetTooBig(mtu: UInt16)
 
-  /// How long an error may be: 576 octets of IPv4 (RFC 1812, 4.3.2.3), 1280 of IPv6 (RFC 4443, 2.4c).
+  /// How long an error may be: 576 bytes of IPv4 (RFC 1812, 4.3.2.3), 1280 of IPv6 (RFC 4443, 2.4c).
   private static func limit(_ family: IPAddress.Family) -> Int { family == .v4 ? 576 : 1280 }
 
-  /// Type, code and the four octets after the checksum.
+  /// Type, code and the four bytes after the checksum.
   private func header(_ family: IPAddress.Family) -> (type: UInt8, code: UInt8, rest: UInt32) {
     switch (self, family) {
     case (.portUnreachable, .v4): (3, 3, 0)

@@ -37,7 +37,7 @@ enum PartialChecksum {
   private static func completeSCTP(_ frame: Bytes, _ packet: Packet) {
     let field = packet.transportHeader &+ SCTP.checksum
     guard frame.u32(field) == 0 else { return }
-    // On the wire its first octet is the lowest (RFC 9260, appendix A).
+    // On the wire its first byte is the lowest (RFC 9260, appendix A).
     let checksum = CRC32C.of(frame, packet.transportHeader, packet.end &- packet.transportHeader)
     frame.set(field, checksum.byteSwapped)
   }

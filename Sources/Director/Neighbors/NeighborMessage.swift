@@ -1,6 +1,6 @@
 import LVS
 
-/// What an ARP packet or a neighbour discovery message says, whichever of the two it was.
+/// What an ARP packet or a neighbor discovery message says, whichever of the two it was.
 struct NeighborMessage: Equatable {
   enum Kind: Equatable {
     /// Wants an address and asks whether somebody has it.

@@ -1,6 +1,6 @@
 import LVS
 
-/// What became of a question or an answer about a neighbour.
+/// What became of a question or an answer about a neighbor.
 enum NeighborChange: Equatable {
   case resolved(IPAddress, MACAddress)
   case moved(IPAddress, from: MACAddress, to: MACAddress)
@@ -30,7 +30,7 @@ struct NeighborTable {
   static let interval: UInt64 = 300
   /// A series: this many questions to the known station, then as many to everybody.
   static let questions = 3
-  /// Between two questions to a neighbour that did not answer.
+  /// Between two questions to a neighbor that did not answer.
   static let retryInterval: UInt64 = 1_000
   /// Between two series that claims of others give rise to.
   static let claimInterval: UInt64 = 1_000

@@ -1,7 +1,7 @@
 import LVS
 import Synchronization
 
-/// The thread that speaks ARP and neighbour discovery for all data planes, on a socket of its own.
+/// The thread that speaks ARP and neighbor discovery for all data planes, on a socket of its own.
 final class NeighborhoodWorker: Sendable {
   /// What the control side has the thread do.
   private typealias Request = @Sendable (inout NeighborhoodLoop, _ now: UInt64) -> Void
@@ -58,7 +58,7 @@ final class NeighborhoodWorker: Sendable {
   /// Asks whether somebody else has the VIP too.
   func doubt(_ vip: IPAddress) { post { $0.neighborhood.vips.doubt(vip, now: $1) } }
 
-  // MARK: Neighbours
+  // MARK: Neighbors
 
   /// Looks for these addresses, each with its station where the operator fixed it.
   func resolve(_ addresses: [IPAddress: MACAddress?]) {
@@ -207,7 +207,7 @@ struct NeighborhoodLoop {
   }
 }
 
-/// The packet socket for ARP and neighbour discovery.
+/// The packet socket for ARP and neighbor discovery.
 final class NeighborhoodPort: Sendable {
   let socket: PacketSocket
 

@@ -149,7 +149,7 @@ extension VIPOwnership {
       let (count, wanted) = await worker.inspect { neighborhood, _ in neighborhood.vips.leaving }
       let time = Clock.milliseconds - begin
       if count == 0 || (wanted == 0 && time > Self.askedWithin) || time > Self.takenWithin { break }
-      // Only a cancelled task does not sleep.
+      // Only a canceled task does not sleep.
       try? await Task.sleep(for: .milliseconds(20))
     }
   }
@@ -166,7 +166,7 @@ extension VIPOwnership: VIPTakeover {
     }
     for vip in taken { report(.vipTaken(vip)) }
     let interval = await worker.inspect { neighborhood, _ in neighborhood.vips.timing.probeInterval }
-    // Once they have heard the announcement, all are asked. Only a cancelled task does not sleep.
+    // Once they have heard the announcement, all are asked. Only a canceled task does not sleep.
     try? await Task.sleep(for: .milliseconds(interval))
     for vip in taken { worker.doubt(vip) }
     try? await Task.sleep(for: .milliseconds(interval))

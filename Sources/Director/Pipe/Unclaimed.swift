@@ -10,7 +10,7 @@ extension Director {
       if let damage = damage(frame, packet) { return .drop(damage) }
       return Echo.answer(frame, packet, from: link.mac)
     }
-    // Neighbour discovery is answered elsewhere.
+    // Neighbor discovery is answered elsewhere.
     if packet.family == .v6, NDP.Kind(rawValue: packet.kind) != nil { return .pass }
     let isError = packet.family == .v4 ? ICMP.isForwardedError(packet.kind) : packet.kind < 128
     return isError ? related(frame, packet, vip) : .drop(.unclaimedProtocol)
@@ -82,7 +82,7 @@ extension Director {
 }
 
 extension Packet {
-  /// The packet that an ICMP error quotes, of which only the first eight octets of the transport are there for sure.
+  /// The packet that an ICMP error quotes, of which only the first eight bytes of the transport are there for sure.
   func embedded(_ frame: Bytes) -> Packet? {
     var quoted = Packet()
     quoted.ip = transportHeader + ICMP.length

@@ -45,7 +45,7 @@ public final class OfflineDirector {
   /// How many frames got each verdict.
   public var verdicts: VerdictCounts { VerdictCounts([director.counters]) }
 
-  /// One frame in, of which `length` octets were on the wire; what is sent because of it.
+  /// One frame in, of which `length` bytes were on the wire; what is sent because of it.
   public func receive(_ frame: [UInt8], length: Int, at microseconds: UInt64) -> [[UInt8]] {
     let (ticks, milliseconds) = (UInt32(truncatingIfNeeded: microseconds / 10_000), microseconds / 1_000)
     if !hasStarted { start(ticks, milliseconds) }
@@ -126,7 +126,7 @@ public final class OfflineDirector {
     }
   }
 
-  /// Takes over what the neighbourhood learnt. What it would send is left out: the capture has its own answers.
+  /// Takes over what the neighborhood learned. What it would send is left out: the capture has its own answers.
   private func learn() {
     for happening in neighborhood.drain().happened {
       switch happening {

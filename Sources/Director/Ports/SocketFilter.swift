@@ -80,7 +80,7 @@ struct SocketFilter {
     }
   }
 
-  /// ARP, and IPv6 neighbour discovery.
+  /// ARP, and IPv6 neighbor discovery.
   static func neighborhood(vlan: UInt16?) -> SocketFilter {
     var filter = SocketFilter()
     filter.require(vlan: vlan)
@@ -140,7 +140,7 @@ struct SocketFilter {
     Instruction(code: 0x30, value: network),
     Instruction(code: 0x74, value: 4),
     Instruction(code: 0x15, ifFalse: 11, value: 4),
-    // An ICMP error quotes a packet behind its eight octets.
+    // An ICMP error quotes a packet behind its eight bytes.
     Instruction(code: 0x30, value: network + UInt32(IPv4.transport)),
     Instruction(code: 0x15, ifFalse: 7, value: UInt32(ICMP.number)),
     Instruction(code: 0xb1, value: network),
@@ -154,7 +154,7 @@ struct SocketFilter {
     Instruction(code: 0x05, value: 16),
   ]
 
-  /// Three words of the address, folded; the quoted packet's destination lies 64 octets behind the source.
+  /// Three words of the address, folded; the quoted packet's destination lies 64 bytes behind the source.
   private static let clientOfIPv6 = [
     Instruction(code: 0x30, value: network + UInt32(IPv6.nextHeader)),
     Instruction(code: 0x15, ifFalse: 4, value: UInt32(ICMP.numberV6)),

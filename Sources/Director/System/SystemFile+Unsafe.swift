@@ -2,7 +2,7 @@ import Glibc
 
 /// What the kernel tells in small files below /proc/sys and /sys.
 enum SystemFile {
-  /// A file's words with one blank between two, of its first `most` octets; nil where it cannot be read.
+  /// A file's words with one blank between two, of its first `most` bytes; nil where it cannot be read.
   static func text(_ path: String, most: Int = 4096) -> String? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }

@@ -39,7 +39,7 @@ import Synchronization
     return buckets
   }
 
-  /// Octets of a bucket.
+  /// Bytes of a bucket.
   static let bucketSize = ways * MemoryLayout<Entry>.stride
 
   private let memory: Mapping

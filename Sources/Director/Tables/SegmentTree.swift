@@ -1,4 +1,4 @@
-/// What a `SegmentTree` keeps of a run of neighbouring servers.
+/// What a `SegmentTree` keeps of a run of neighboring servers.
 protocol SegmentTreeNode: BitwiseCopyable, Equatable {
   /// Of no server at all.
   static var none: Self { get }

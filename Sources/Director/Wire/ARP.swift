@@ -40,7 +40,7 @@ struct ARP: Equatable {
       target: IPAddress(v4: arp.u32(24)))
   }
 
-  /// Writes the whole frame, which must have `frameLength` octets.
+  /// Writes the whole frame, which must have `frameLength` bytes.
   func write(_ frame: Bytes, to destination: MACAddress) {
     Ethernet.readdress(frame, from: senderMAC, to: destination)
     frame.set(Ethernet.type, Ethernet.arp)

@@ -3,7 +3,7 @@ import LVS
 /// A frame, or a part of one, in memory that a port has lent: integers in network order at checked offsets.
 ///
 /// Parsers compare `count` with what a format needs once, before they read; the check in every access is the second
-/// line of defence, a trap instead of a stray write. A `Bytes` must not outlive the loan.
+/// line of defense, a trap instead of a stray write. A `Bytes` must not outlive the loan.
 @safe struct Bytes {
   private let base: UnsafeMutableRawPointer
   /// What may be read and written.
@@ -47,7 +47,7 @@ import LVS
     return unsafe UInt64(bigEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
   }
 
-  /// Two octets in the machine's order, as the kernel has them in its own structures.
+  /// Two bytes in the machine's order, as the kernel has them in its own structures.
   @inline(__always)
   func native16(_ offset: Int) -> UInt16 {
     check(offset, 2)
@@ -85,7 +85,7 @@ import LVS
   }
 
   /// The ones' complement sum of `words` words of 32 bits in this machine's order, which folds to the sum in network
-  /// order with its octets exchanged (RFC 1071): what is all ones in one is so in the other.
+  /// order with its bytes exchanged (RFC 1071): what is all ones in one is so in the other.
   @inline(__always)
   func sum(_ offset: Int, words: Int) -> UInt64 {
     check(offset, words &* 4)
@@ -96,7 +96,7 @@ import LVS
     return total
   }
 
-  /// The six octets at `offset`.
+  /// The six bytes at `offset`.
   @inline(__always)
   func mac(_ offset: Int) -> MACAddress {
     MACAddress(UInt64(u16(offset)) << 32 | UInt64(u32(offset &+ 2)))
@@ -130,24 +130,24 @@ import LVS
     return unsafe Bytes(base, count: length, capacity: capacity)
   }
 
-  /// What follows the first `offset` octets.
+  /// What follows the first `offset` bytes.
   @inline(__always)
   func dropping(_ offset: Int) -> Bytes {
     check(offset, 0)
     return unsafe Bytes(base + offset, count: count &- offset, capacity: capacity &- offset)
   }
 
-  /// The same with `length` octets more before it, which the caller knows to be the same frame's memory.
+  /// The same with `length` bytes more before it, which the caller knows to be the same frame's memory.
   @inline(__always)
   func extendedForward(_ length: Int) -> Bytes {
     unsafe Bytes(base - length, count: count &+ length, capacity: capacity &+ length)
   }
 
-  /// Octets from `start` to the first.
+  /// Bytes from `start` to the first.
   @inline(__always)
   func distance(from start: UnsafeMutableRawPointer) -> Int { unsafe base - start }
 
-  /// Moves `length` octets within the frame; the ranges may overlap.
+  /// Moves `length` bytes within the frame; the ranges may overlap.
   func move(from: Int, to: Int, length: Int) {
     check(from, length)
     check(to, length)
@@ -175,11 +175,11 @@ import LVS
 }
 
 extension [UInt8] {
-  /// Lends the array's octets, with `room` more behind them, and keeps what `body` made of them: its result's length
+  /// Lends the array's bytes, with `room` more behind them, and keeps what `body` made of them: its result's length
   /// cuts or extends the array.
   mutating func lend<Result>(room: Int = 0, _ body: (Bytes) -> (Result, length: Int)) -> Result {
     let length = count
-    // One octet more, so that there always is an address to lend.
+    // One byte more, so that there always is an address to lend.
     append(contentsOf: repeatElement(0, count: room + 1))
     let (result, kept) = unsafe withUnsafeMutableBytes { raw in
       guard let base = raw.baseAddress else { preconditionFailure("an array with elements has an address") }

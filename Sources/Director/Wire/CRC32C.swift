@@ -1,4 +1,4 @@
-/// The checksum of SCTP (RFC 9260, appendix A): the Castagnoli polynomial, reflected, an octet at a time.
+/// The checksum of SCTP (RFC 9260, appendix A): the Castagnoli polynomial, reflected, an byte at a time.
 enum CRC32C {
   private static let table = (UInt32(0)..<256).map { index in
     (0..<8).reduce(index) { value, _ in value & 1 == 0 ? value >> 1 : value >> 1 ^ 0x82f6_3b78 }

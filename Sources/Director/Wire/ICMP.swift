@@ -1,4 +1,4 @@
-/// ICMP (RFC 792) and ICMPv6 (RFC 4443): type, code, checksum, and four octets that depend on the type.
+/// ICMP (RFC 792) and ICMPv6 (RFC 4443): type, code, checksum, and four bytes that depend on the type.
 enum ICMP {
   static let number: UInt8 = 1
   static let numberV6: UInt8 = 58

@@ -6,8 +6,8 @@ enum IPv4Fragmentation {
   private static let endOfOptions: UInt8 = 0
   private static let noOperation: UInt8 = 1
 
-  /// The frames of the fragments, in order, each with an IP packet of at most `mtu` octets. The packet may be a fragment
-  /// itself. Octets behind it (padding) are left out.
+  /// The frames of the fragments, in order, each with an IP packet of at most `mtu` bytes. The packet may be a fragment
+  /// itself. Bytes behind it (padding) are left out.
   ///
   /// - Returns: none where the header leaves no room for data, or the data reaches beyond a datagram's largest length.
   static func frames(of frame: [UInt8], mtu: Int) -> [[UInt8]] {

@@ -27,7 +27,7 @@ enum IPv6 {
     frame.set(ip &+ hopLimit, frame.u8(ip &+ hopLimit) &- 1)
   }
 
-  /// Whether `header` is an extension header of the usual shape: next header, length in 8-octet units less one.
+  /// Whether `header` is an extension header of the usual shape: next header, length in 8-byte units less one.
   @inline(__always)
   static func isExtension(_ header: UInt8) -> Bool {
     header == 0 || header == 43 || header == 60 || header == 135 || header == 139 || header == 140

@@ -17,7 +17,7 @@ struct KeptFrame {
     }
   }
 
-  /// The frame in IPv4 fragments of at most `mtu` octets, each complete and ready to be sent.
+  /// The frame in IPv4 fragments of at most `mtu` bytes, each complete and ready to be sent.
   func cut(mtu: Int) -> [KeptFrame] {
     var whole = self
     whole.completeChecksum()

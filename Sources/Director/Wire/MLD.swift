@@ -15,7 +15,7 @@ enum MLD {
   /// `CHANGE_TO_EXCLUDE_MODE` without sources: every sender is welcome.
   private static let joins: UInt8 = 4
   private static let length = 28
-  /// Next header ICMPv6, then the router alert that says: multicast listener discovery; padded to eight octets.
+  /// Next header ICMPv6, then the router alert that says: multicast listener discovery; padded to eight bytes.
   private static let routerAlert: UInt64 = 0x3a00_0502_0000_0100
   /// All routers that speak MLDv2, `ff02::16`.
   private static let routers = IPAddress(v6: 0xff02 << 48, 0x16)

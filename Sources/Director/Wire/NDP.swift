@@ -1,6 +1,6 @@
 import LVS
 
-/// A neighbour solicitation or advertisement (RFC 4861, 4.3 and 4.4), behind its Ethernet and IPv6 headers.
+/// A neighbor solicitation or advertisement (RFC 4861, 4.3 and 4.4), behind its Ethernet and IPv6 headers.
 ///
 ///      0       1       2       3
 ///     +-------+-------+-------+-------+
@@ -92,10 +92,10 @@ struct NDP: Equatable {
     }
   }
 
-  /// The octets of the whole frame.
+  /// The bytes of the whole frame.
   private var size: Int { mac == nil ? Self.frameLength - Self.optionLength : Self.frameLength }
 
-  /// Writes the whole frame, checksum included; it must have room for `frameLength` octets.
+  /// Writes the whole frame, checksum included; it must have room for `frameLength` bytes.
   ///
   /// - Returns: how long the frame became.
   func write(_ frame: Bytes, from station: MACAddress, to destination: MACAddress) -> Int {

@@ -60,7 +60,7 @@ enum SIP {
       && message.u16(start + 5) | 0x2020 == 0x6964
   }
 
-  /// The next octet that is no blank, be it on a continuation line; nil where there is none.
+  /// The next byte that is no blank, be it on a continuation line; nil where there is none.
   private static func skipBlanks(_ message: Bytes, _ start: Int) -> Int? {
     var at = start
     while at < message.count, isBlank(message, at) { at += 1 }

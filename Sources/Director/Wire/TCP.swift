@@ -4,7 +4,7 @@
 ///     +-------+-------+-------+-------+
 ///     |  source port  |   dest port   |
 ///     |        sequence number        |
-///     |     acknowledgement number    |
+///     |     acknowledgment number    |
 ///     |off|   | flags |    window     |
 ///     |   checksum    |    urgent     |
 ///     +-------------------------------+

@@ -99,12 +99,12 @@ public final class TapReader: Sendable {
 
   /// Waits for frames and fetches them.
   ///
-  /// - Returns: nil where the calling task was cancelled.
+  /// - Returns: nil where the calling task was canceled.
   public func frames() async -> [TappedFrame]? {
     while !Task.isCancelled {
       let frames = heap.take()
       if !frames.isEmpty { return frames }
-      // That it is cancelled meanwhile is seen above.
+      // That it is canceled meanwhile is seen above.
       try? await Task.sleep(for: .milliseconds(10))
     }
     return nil

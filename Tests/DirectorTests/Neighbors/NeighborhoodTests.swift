@@ -75,7 +75,7 @@ struct NeighborhoodTests {
       timing: VIPTiming(yields: yields), peers: peers)
   }
 
-  /// What a frame becomes: the verdict, and its octets afterwards.
+  /// What a frame becomes: the verdict, and its bytes afterwards.
   private func receive(_ frame: [UInt8], _ hood: inout Neighborhood, now: UInt64 = 0) -> (Verdict, [UInt8]) {
     var frame = frame
     let verdict = frame.lend(room: NDP.frameLength) { bytes in

@@ -6,7 +6,7 @@ import Testing
 struct XDPLoanTests {
   private let frame = (0..<60).map { UInt8($0) }
 
-  /// The frame as the director sees it, and as it goes out when `length` octets of it are left.
+  /// The frame as the director sees it, and as it goes out when `length` bytes of it are left.
   private func carry(
     _ wire: [UInt8], length: Int? = nil, room: Int = 0
   ) -> (seen: [UInt8], tag: UInt16?, sent: [UInt8]) {

@@ -3,7 +3,7 @@ import Synchronization
 
 @testable import Director
 
-/// The table of flows as the XDP program has it (`struct flow` of `flows.bpf.h`), octet by octet, and what the program
+/// The table of flows as the XDP program has it (`struct flow` of `flows.bpf.h`), byte by byte, and what the program
 /// does with it.
 final class ProgramDouble: Sendable {
   private static let (generation, connection, high, low, ports, station) = (0, 4, 8, 16, 24, 32)

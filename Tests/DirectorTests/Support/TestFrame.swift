@@ -2,7 +2,7 @@ import LVS
 
 @testable import Director
 
-/// Frames as a client, a router or a server would send them, built octet by octet.
+/// Frames as a client, a router or a server would send them, built byte by byte.
 struct TestFrame {
   static let client = MACAddress(0x0200_0000_00c1)
   static let director = MACAddress(0x0200_0000_0001)
@@ -53,7 +53,7 @@ struct TestFrame {
     return ip(number, message)
   }
 
-  /// A whole frame around a transport's octets.
+  /// A whole frame around a transport's bytes.
   func ip(_ transport: UInt8, _ payload: [UInt8], fragment: UInt16 = 0, id: UInt16 = 1) -> [UInt8] {
     let type = source.family == .v4 ? Ethernet.ipv4 : Ethernet.ipv6
     let ethernet = octets(Self.director) + octets(Self.client) + words(type)

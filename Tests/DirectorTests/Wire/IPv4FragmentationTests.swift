@@ -6,14 +6,14 @@ import Testing
 struct IPv4FragmentationTests {
   struct Case: Sendable, CustomTestStringConvertible {
     var name: String
-    /// Octets of data, and of those behind the packet.
+    /// Bytes of data, and of those behind the packet.
     var data: Int
     var padding = 0
     var mtu: Int
     /// Flags and offset of the packet itself.
     var fragment: UInt16 = 0
     var options: [UInt8] = []
-    /// Of each fragment: octets of data, flags and offset.
+    /// Of each fragment: bytes of data, flags and offset.
     var expected: [Piece]
     /// Of all but the first.
     var laterOptions: [UInt8] = []

@@ -25,7 +25,7 @@ struct NDPTests {
     return octets.lend { (NDP.parse($0), length: $0.count) }
   }
 
-  /// The frame with other octets at some offsets, and a checksum that is right again.
+  /// The frame with other bytes at some offsets, and a checksum that is right again.
   static func altered(_ ndp: NDP, _ octets: [Int: UInt8], appending: [UInt8] = []) -> [UInt8] {
     var frame = ndp.frame(from: station, to: nil) + appending
     for (offset, value) in octets { frame[offset] = value }
@@ -70,7 +70,7 @@ struct NDPTests {
     #expect(Self.parse(Array(Self.solicitation.frame(from: Self.station, to: nil).prefix(length))) == nil)
   }
 
-  /// What is wrong, offsets with octets, octets behind the frame.
+  /// What is wrong, offsets with bytes, bytes behind the frame.
   static let lies: [(String, [Int: UInt8], [UInt8])] = [
     ("a hop limit of 254", [21: 254], []), ("a hop limit of 64", [21: 64], []), ("a code", [55: 1], []),
     ("an option without length", [79: 0], []), ("an option longer than the message", [79: 2], []),

@@ -3,7 +3,7 @@ import CLinux
 /// The memory that a worker's AF_XDP sockets have their frames in (UMEM), in chunks of one size, and the chunks that
 /// nobody uses. A chunk is known by its offset; whoever takes one out owns it until it is given back.
 @safe struct FrameMemory: ~Copyable {
-  /// Octets before each received frame that the kernel keeps for programs (`XDP_PACKET_HEADROOM`).
+  /// Bytes before each received frame that the kernel keeps for programs (`XDP_PACKET_HEADROOM`).
   static let headroom = 256
   /// Chunks are at most a page.
   static let largestChunk = 4096
@@ -45,7 +45,7 @@ import CLinux
     return registration
   }
 
-  /// The octets from an address on, which may grow to the end of the chunk.
+  /// The bytes from an address on, which may grow to the end of the chunk.
   @inline(__always)
   func bytes(at address: UInt64, count: Int) -> Bytes {
     precondition(address < UInt64(mapping.size))
@@ -53,7 +53,7 @@ import CLinux
     return unsafe Bytes(mapping.base + Int(address), count: min(count, room), capacity: room)
   }
 
-  /// Where octets that are in it begin.
+  /// Where bytes that are in it begin.
   @inline(__always)
   func address(of bytes: Bytes) -> UInt64 { unsafe UInt64(bytes.distance(from: mapping.base)) }
 }

@@ -249,7 +249,7 @@ struct XDPLoan {
     frame = wire.dropping(Ethernet.tagLength)
   }
 
-  /// The frame as it goes out, `length` octets without its tag.
+  /// The frame as it goes out, `length` bytes without its tag.
   @inline(__always)
   func wire(_ length: Int) -> Bytes {
     guard let untagged = frame.resized(to: length) else {

@@ -2,7 +2,7 @@
 //
 // Runs in the kernel on every frame that the interface receives: IP for our stations and one of the VIPs goes to its
 // server at once where its flow is known, and to the AF_XDP socket of its queue else; all that is not ours, ARP and
-// neighbour discovery first of all, goes on to the host.
+// neighbor discovery first of all, goes on to the host.
 
 #include <linux/bpf.h>
 
