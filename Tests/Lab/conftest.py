@@ -10,6 +10,19 @@ from lab import CLIENTS, SECOND_DIP, SECOND_MAC, Lab
 QUICK_PROBES = ("--probe-interval", "20")
 
 
+# Modules that fill a processor with frames, or count that none is lost, are not run beside each other: labs that share a
+# machine share the queues of its processors.
+LOUD = ("test_atomicity", "test_bench", "test_flood", "test_upgrade")
+
+
+def pytest_collection_modifyitems(config, items):
+    """What is to be run by one process after the other, where several are used: a module, or all loud ones."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:
+            name = item.module.__name__
+            item.add_marker(pytest.mark.xdist_group("loud" if name in LOUD else name))
+
+
 def pytest_addoption(parser):
     parser.addoption("--data-plane", default="af-packet", help="what the directors forward with")
     parser.addoption("--seccomp", default="strict", help="how the directors' system calls are filtered")
