@@ -24,8 +24,8 @@ extension SchedulerBench {
   }
 
   /// The server of each client.
-  private func choices(_ table: MaglevHashing, _ list: borrowing ServerList) -> [UInt32?] {
-    var choices: [UInt32?] = []
+  private func choices(_ table: MaglevHashing, _ list: borrowing ServerList) -> [ServerNumber?] {
+    var choices: [ServerNumber?] = []
     for number in 0..<Self.clients {
       let position = table.pick(Self.connection(number), list)
       choices.append(position.map { list[$0].id })

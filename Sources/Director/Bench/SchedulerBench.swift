@@ -103,7 +103,7 @@ public struct SchedulerBench: Sendable {
   private func server(_ index: Int) -> ServerLoad {
     let weight = weight(of: index)
     return ServerLoad(
-      id: UInt32(index), weight: weight, lastWeight: weight, address: 0x0a00_0001 &+ UInt32(index), port: 80)
+      id: ServerNumber(index), weight: weight, lastWeight: weight, address: 0x0a00_0001 &+ UInt32(index), port: 80)
   }
 
   private var concurrency: Int {

@@ -6,7 +6,7 @@ import Synchronization
 /// The control side says who follows, the neighbor thread what it learned; nobody else stores a follower's station.
 final class ResolvedServers: Sendable {
   private struct State {
-    var followers: [IPAddress: [UInt32]] = [:]
+    var followers: [IPAddress: [ServerNumber]] = [:]
     var known: [IPAddress: MACAddress] = [:]
     /// Addresses that did not answer when they were last asked for.
     var silent: Set<IPAddress> = []

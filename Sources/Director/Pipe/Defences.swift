@@ -27,7 +27,7 @@ extension Director {
     }
     let count = min(dropping, limit)
     for _ in 0..<count {
-      let number = UInt32(random.next(through: UInt64(connections.bound) - 1))
+      let number = ConnectionNumber(rawValue: UInt32(random.next(through: UInt64(connections.bound) - 1)))
       if connections.isLive(number), isIdle(number) { end(number, forced: true) }
     }
     dropping -= count
@@ -42,7 +42,7 @@ extension Director {
 
   /// Half-open ones always; established ones and datagrams that were quiet for a minute, the fewer packets they had
   /// the likelier (`todrop_entry`).
-  private mutating func isIdle(_ number: UInt32) -> Bool {
+  private mutating func isIdle(_ number: ConnectionNumber) -> Bool {
     let connection = connections[number]
     guard let state = ConnectionState(rawValue: connection.state) else { return false }
     switch state {
@@ -65,7 +65,7 @@ extension Director {
       }
       return sweepingTemplates != 0
     }
-    var dead: [UInt32] = []
+    var dead: [ConnectionNumber] = []
     let servers = shared.servers
     sweeping = connections.visit(from: sweeping, limit: limit) { number, connection in
       if !servers[connection.server].isAvailable.load(ordering: .relaxed) { dead.append(number) }

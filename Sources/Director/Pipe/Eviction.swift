@@ -62,7 +62,7 @@ extension Director {
     return false
   }
 
-  private mutating func evict(_ number: UInt32) -> Bool {
+  private mutating func evict(_ number: ConnectionNumber) -> Bool {
     counters.evicted(connections[number].lane)
     end(number, forced: true)
     return true
@@ -75,14 +75,14 @@ extension Director {
     return fullest
   }
 
-  func isQuiet(_ number: UInt32) -> Bool {
+  func isQuiet(_ number: ConnectionNumber) -> Bool {
     let connection = connections[number]
     return TimerWheel.reached(connection.expires, by: now)
       || connection.expires &- now &+ Self.quiet <= timeout(ConnectionState(stored: connection.state))
   }
 
   /// A closing connection that is quiet. What comes before it had packets since it was placed, and is placed anew.
-  private mutating func quietClosing() -> UInt32? {
+  private mutating func quietClosing() -> ConnectionNumber? {
     for _ in 0..<Self.closingLooks {
       let number = connections.first(of: .closing)
       guard number != 0 else { return nil }

@@ -5,7 +5,7 @@ struct FlowOffload: ~Copyable {
   /// An entry that the program may be at for a moment yet.
   private struct Retired {
     let place: Int
-    let server: UInt32
+    let server: ServerNumber
     /// A time that was read after it was taken back, once there is one; until then the one before.
     var since: UInt32
   }
@@ -13,7 +13,7 @@ struct FlowOffload: ~Copyable {
   let flows: FlowTable
   let worker: UInt32
   /// Connections that ask for an entry, once their batch is on its way.
-  private let offered = Buffer<UInt32>(repeating: 0, count: Director.batch)
+  private let offered = Buffer<ConnectionNumber>(repeating: 0, count: Director.batch)
   private var offers = 0
   private var retired: [Retired] = []
   private var released = 0
@@ -28,34 +28,34 @@ struct FlowOffload: ~Copyable {
     (self.flows, self.worker) = (flows, worker)
   }
 
-  mutating func offer(_ number: UInt32) {
+  mutating func offer(_ number: ConnectionNumber) {
     guard offers < offered.count else { return }
     offered[offers] = number
     offers += 1
   }
 
-  mutating func takeOffer() -> UInt32? {
+  mutating func takeOffer() -> ConnectionNumber? {
     guard offers > 0 else { return nil }
     offers -= 1
     return offered[offers]
   }
 
   /// An entry for a connection; nil where others have all that it could get.
-  mutating func claim(_ key: ConnectionKey, connection: UInt32) -> Int? {
+  mutating func claim(_ key: ConnectionKey, connection: ConnectionNumber) -> Int? {
     let place = flows.claim(key, connection: connection, worker: worker)
     if place != nil { count += 1 }
     return place
   }
 
   /// Has an entry forwarded by no more, and given away when the program cannot be at it any longer.
-  mutating func retire(_ place: Int, server: UInt32, now: UInt32) {
+  mutating func retire(_ place: Int, server: ServerNumber, now: UInt32) {
     flows.retire(place)
     count -= 1
     retired.append(Retired(place: place, server: server, since: now))
   }
 
   /// The next entry that can be given away, and the server of its flow.
-  mutating func nextReleased(_ now: UInt32) -> (place: Int, server: UInt32)? {
+  mutating func nextReleased(_ now: UInt32) -> (place: Int, server: ServerNumber)? {
     while stamped < retired.count, retired[stamped].since != now {
       retired[stamped].since = now
       stamped += 1
@@ -97,14 +97,14 @@ extension Director {
 
   /// Apart from the rest of the pipe, since few packets come here.
   @inline(never)
-  mutating func offer(_ number: UInt32) { offload?.offer(number) }
+  mutating func offer(_ number: ConnectionNumber) { offload?.offer(number) }
 
   /// Has the XDP program forward the flows of the last batch that asked for it, where they need no decision.
   mutating func offloadOffered() {
     while let number = offload?.takeOffer() { offload(number) }
   }
 
-  private mutating func offload(_ number: UInt32) {
+  private mutating func offload(_ number: ConnectionNumber) {
     guard let flows = offload?.flows, connections.isLive(number) else { return }
     // Before it is looked at what the flow meets.
     let generation = flows.generation.current
@@ -134,7 +134,7 @@ extension Director {
 
   /// Has the director see a connection's packets again.
   @inline(never)
-  mutating func takeBack(_ number: UInt32) {
+  mutating func takeBack(_ number: ConnectionNumber) {
     guard let place = offload?.flows.find(connections[number].key, worker: ownership.worker) else {
       connections[number].flags.remove(.offloaded)
       return
@@ -142,7 +142,7 @@ extension Director {
     takeBack(number, place)
   }
 
-  private mutating func takeBack(_ number: UInt32, _ place: Int) {
+  private mutating func takeBack(_ number: ConnectionNumber, _ place: Int) {
     settle(number, place)
     connections[number].flags.remove(.offloaded)
     offload?.retire(place, server: connections[number].server, now: now)
@@ -152,7 +152,7 @@ extension Director {
 
   /// Whether a connection whose time seems to be up had packets meanwhile that the XDP program forwarded.
   @inline(never)
-  mutating func isAlive(_ number: UInt32) -> Bool {
+  mutating func isAlive(_ number: ConnectionNumber) -> Bool {
     guard connections[number].flags.contains(.offloaded),
       let place = offload?.flows.find(connections[number].key, worker: ownership.worker)
     else { return false }
@@ -171,7 +171,7 @@ extension Director {
     return !places.isEmpty
   }
 
-  private mutating func settle(_ number: UInt32, _ place: Int) {
+  private mutating func settle(_ number: ConnectionNumber, _ place: Int) {
     guard let tally = offload?.flows.collect(place) else { return }
     let connection = connections[number]
     let expires = tally.seen &+ timeout(ConnectionState(stored: connection.state))
@@ -180,7 +180,7 @@ extension Director {
     count(tally, connection.server)
   }
 
-  private func count(_ tally: FlowTable.Tally, _ server: UInt32) {
+  private func count(_ tally: FlowTable.Tally, _ server: ServerNumber) {
     counters.offloaded.add(tally.packets)
     counters.packets(
       tally.packets, server: server, service: servers[server].service, bytes: tally.octets)

@@ -10,7 +10,7 @@ extension Director {
   }
 
   /// Sends a packet to its server: with one hop less, and as its egress says.
-  mutating func forward(_ frame: Bytes, _ packet: Packet, _ server: UInt32) -> Verdict {
+  mutating func forward(_ frame: Bytes, _ packet: Packet, _ server: ServerNumber) -> Verdict {
     guard packet.ttl > 1 else { return answer(frame, packet, .hopLimitExceeded, .hopLimit) }
     let mtu = servers[server].egress.mtu(link)
     let isTooBig = packet.wireLength(frame) > mtu
@@ -24,7 +24,7 @@ extension Director {
 
   /// Readies a packet that fits and has hops left.
   @inline(__always)
-  mutating func send(_ frame: Bytes, _ family: IPAddress.Family, _ ip: Int, _ server: UInt32) -> Verdict {
+  mutating func send(_ frame: Bytes, _ family: IPAddress.Family, _ ip: Int, _ server: ServerNumber) -> Verdict {
     if family == .v4 { IPv4.decrementTTL(frame, ip) } else { IPv6.decrementHopLimit(frame, ip) }
     let egress = servers[server].egress
     egress.write(frame, from: link)

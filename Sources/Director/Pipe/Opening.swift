@@ -36,7 +36,7 @@ struct NewFlow {
 
 /// What came of a flow that wanted a server.
 enum Scheduling {
-  case server(UInt32)
+  case server(ServerNumber)
   /// No service wants it.
   case unclaimed
   /// No server can take it; whether its service is FTP's, which leaves other ports to the host.
@@ -44,7 +44,7 @@ enum Scheduling {
   case refused(DropReason)
 }
 
-/// The one way to a new connection, for packets and for what is related to flows.
+/// The one way to a server for what has none, for packets and for what is related to flows.
 extension Director {
   /// The lifetime of a connection whose first packet says nothing of its state.
   private static let firstTimeout = 3 * ticksPerSecond
@@ -69,7 +69,9 @@ extension Director {
       return .noServer(isFTP: false)
     case .server(let server, let template):
       counters.connection(server: server, service: match.number)
-      if !isOnePacket { insert(flow.key, server, template, flow.state, saysState: flow.saysState) }
+      if !isOnePacket {
+        open(flow.key, server, template, flow.state, for: flow.saysState ? timeout(flow.state) : Self.firstTimeout)
+      }
       counters.packet(server: server, service: match.number, bytes: flow.length)
       return .server(server)
     }
@@ -104,25 +106,5 @@ extension Director {
     guard match.usesCallID else { return 0 }
     guard flow.packet.transport == UDP.number, let whole = flow.frame?.resized(to: flow.packet.end) else { return nil }
     return SIP.callID(whole.dropping(flow.packet.transportHeader + UDP.length), seed: seed)
-  }
-
-  /// Puts a new connection, which its server counts already, into the table.
-  ///
-  /// - Parameter saysState: whether its first packet says what its state is.
-  /// - Returns: its number.
-  @discardableResult
-  mutating func insert(
-    _ key: ConnectionKey, _ server: UInt32, _ template: UInt32, _ state: ConnectionState,
-    saysState: Bool = true
-  ) -> UInt32 {
-    let number = connections.insert(key)
-    connections[number].server = server
-    connections[number].parent = template
-    connections[number].state = state.rawValue
-    connections[number].packets = 1
-    connections[number].flags = state.isActive ? [] : .inactive
-    connections.time(number, expires: now &+ (saysState ? timeout(state) : Self.firstTimeout), lane: state.lane)
-    if template != 0, state.isEstablished { shared.persistence.assure(template) }
-    return number
   }
 }

@@ -39,7 +39,7 @@ extension Director {
     guard connections.count < shared.room.total / shared.room.workers / 8 * 7, hasFreeRoom() else { return .full }
     let servers = servers
     service.locked { $0.bind(server, servers, active: state.isActive) }
-    let number = insert(key, server, 0, state)
+    let number = open(key, server, 0, state, for: timeout(state))
     mark(number, flow, state, lane: state == .udp ? .settled : state.lane)
     return .entered
   }
@@ -50,7 +50,7 @@ extension Director {
     return client.isUnicast && !client.isLoopback && client != flow.virtual.address && !table.isOwn(client)
   }
 
-  private func server(for flow: FlowRecord, _ vip: UInt16) -> (Service, UInt32)? {
+  private func server(for flow: FlowRecord, _ vip: UInt16) -> (Service, ServerNumber)? {
     var service: Service?
     if flow.mark != 0 {
       service = snapshot.service(.fwmark(flow.mark, flow.family))
@@ -63,18 +63,18 @@ extension Director {
   }
 
   /// Whether a connection may give way to the peer's: it had no packet here since a peer told of it, or not of late.
-  private func isReplaceable(_ number: UInt32) -> Bool {
+  private func isReplaceable(_ number: ConnectionNumber) -> Bool {
     connections[number].flags.contains(.synced) && connections[number].packets == settings.syncThreshold
       || isQuiet(number)
   }
 
-  private mutating func update(_ number: UInt32, _ flow: FlowRecord, _ state: ConnectionState) {
+  private mutating func update(_ number: ConnectionNumber, _ flow: FlowRecord, _ state: ConnectionState) {
     if state.rawValue != connections[number].state { enter(state, number) }
     mark(number, flow, state, lane: connections[number].lane)
   }
 
   /// As a connection of a peer's is: told of, and with the peer's time.
-  private mutating func mark(_ number: UInt32, _ flow: FlowRecord, _ state: ConnectionState, lane: Lane) {
+  private mutating func mark(_ number: ConnectionNumber, _ flow: FlowRecord, _ state: ConnectionState, lane: Lane) {
     connections[number].flags.insert(.synced)
     connections[number].packets = settings.syncThreshold
     connections.time(number, expires: now &+ lifetime(flow, timeout(state)), lane: lane)

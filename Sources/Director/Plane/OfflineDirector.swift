@@ -118,7 +118,7 @@ public final class OfflineDirector {
     stations.isEmpty || frame.count >= Ethernet.length && stations.contains(frame.mac(Ethernet.destination))
   }
 
-  private func hold(_ frame: KeptFrame, _ server: UInt32, _ milliseconds: UInt64) {
+  private func hold(_ frame: KeptFrame, _ server: ServerNumber, _ milliseconds: UInt64) {
     if held.hold(frame, for: server, now: milliseconds) {
       director.counters.held.add(1)
     } else {

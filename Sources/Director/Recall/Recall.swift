@@ -23,9 +23,9 @@ extension Services {
   }
 
   /// The servers, each in the trash of its service.
-  private func recallServers(_ now: UInt32) -> [(number: UInt32, endpoint: Endpoint, service: UInt32)] {
+  private func recallServers(_ now: UInt32) -> [(number: ServerNumber, endpoint: Endpoint, service: ServiceNumber)] {
     let saved = shared.names.servers
-    var servers: [(number: UInt32, endpoint: Endpoint, service: UInt32)] = []
+    var servers: [(number: ServerNumber, endpoint: Endpoint, service: ServiceNumber)] = []
     for row in saved.written {
       guard let (endpoint, number) = saved[row].identity(row), Int(number) < slots.count,
         let service = slots[Int(number)],
@@ -33,10 +33,10 @@ extension Services {
       else { continue }
       let isNew = service.locked { state in
         guard state.trash[endpoint] == nil else { return false }
-        state.trash[endpoint] = UInt32(row)
+        state.trash[endpoint] = ServerNumber(row)
         return true
       }
-      if isNew { servers.append((UInt32(row), endpoint, number)) }
+      if isNew { servers.append((ServerNumber(row), endpoint, number)) }
     }
     shared.servers.recall(servers, now)
     for (number, _, _) in servers {

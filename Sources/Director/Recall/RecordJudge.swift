@@ -5,15 +5,17 @@ struct RecordJudge {
   /// The family of each VIP, by its number; 0 where there is none.
   private var families = [UInt8](repeating: 0, count: 1 << 16)
   /// The service of each server, and of each service its VIP; `none` where there is none.
-  private var services: [UInt32] = []
+  private var services: [ServiceNumber] = []
   private var vips = [UInt32](repeating: none, count: ServiceTable.capacity)
   /// A service by mark has no VIP of its own, but a family.
   private var marks = [UInt8](repeating: 0, count: ServiceTable.capacity)
 
   private static let none = UInt32.max
 
-  init(_ services: [Service], _ servers: [(number: UInt32, endpoint: Endpoint, service: UInt32)], _ numbers: VIPNumbers)
-  {
+  init(
+    _ services: [Service], _ servers: [(number: ServerNumber, endpoint: Endpoint, service: ServiceNumber)],
+    _ numbers: VIPNumbers
+  ) {
     for (address, number) in numbers.byAddress { families[Int(number)] = address.family.rawValue }
     for service in services {
       let number = Int(service.number)
@@ -23,7 +25,7 @@ struct RecordJudge {
         vips[number] = UInt32(service.vip)
       }
     }
-    self.services = [UInt32](repeating: Self.none, count: Int(servers.last?.number ?? 0) + 1)
+    self.services = [ServiceNumber](repeating: ServiceTable.none, count: Int(servers.last?.number ?? 0) + 1)
     for server in servers { self.services[Int(server.number)] = server.service }
   }
 
@@ -40,19 +42,20 @@ struct RecordJudge {
 
   /// Whether a template may be, and as what. The connections that it controls are not counted yet.
   func admits(template: inout Connection) -> Bool {
-    guard template.flags.contains(.template), (1...UInt32(Int32.max)).contains(template.packets),
+    guard template.flags.contains(.template), (1...UInt32(Int32.max)).contains(template.lifetime),
       template.transport == 0 || ConnectionState.none.isOf(template.transport) || template.transport == UDP.number,
       isKnown(template)
     else { return false }
     template.flags.formIntersection([.template, .assured, .whole])
     template.lane = template.flags.contains(.assured) ? .assured : .unassured
-    (template.parent, template.state) = (0, 0)
+    (template.children, template.state) = (0, 0)
     return true
   }
 
   /// Whether the server is there, and one of a service that has the VIP; a template of a mark has no VIP.
   private func isKnown(_ record: Connection) -> Bool {
-    guard record.server < UInt32(services.count), case let service = services[Int(record.server)], service != Self.none
+    guard Int(record.server) < services.count, case let service = services[Int(record.server)],
+      service != ServiceTable.none
     else { return false }
     let mark = marks[Int(service)]
     if record.transport == 0 { return mark != 0 }

@@ -3,7 +3,7 @@ import LVS
 /// How the station of an address at which there are real servers is known.
 struct NextHop: Sendable, Equatable {
   /// Servers that follow what is learned of the address.
-  var followers: [UInt32] = []
+  var followers: [ServerNumber] = []
   /// The station where the operator fixed it, for all servers at the address.
   var fixed: MACAddress?
 }
@@ -26,14 +26,14 @@ extension Services {
     return hops
   }
 
-  private func members(of key: ServiceKey) -> [UInt32] {
+  private func members(of key: ServiceKey) -> [ServerNumber] {
     if let members = staged?.services[key]?.members { return members }
     return byKey[key]?.locked { state in (0..<state.list.count).map { state.list[$0].id } } ?? []
   }
 }
 
 extension NextHop {
-  fileprivate mutating func add(_ number: UInt32, fixed mac: MACAddress?) {
+  fileprivate mutating func add(_ number: ServerNumber, fixed mac: MACAddress?) {
     if let mac {
       // Of several stations for one address the first counts; the servers have their own each.
       if followers.isEmpty { fixed = fixed ?? mac }

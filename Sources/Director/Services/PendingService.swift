@@ -17,9 +17,9 @@ struct PendingService: ~Copyable {
   /// Whether it was bound to the list already.
   let isBound: Bool
   /// What servers of the list are to be from now on.
-  let settings: [(number: UInt32, server: RealServer)]
+  let settings: [(number: ServerNumber, server: RealServer)]
   /// Servers that go.
-  let removed: [UInt32]
+  let removed: [ServerNumber]
   /// When the change was made ready.
   let now: UInt32
 }
@@ -57,7 +57,7 @@ extension ServiceState {
   }
 
   /// Puts a server that is gone into the trash, where its connections keep it.
-  private mutating func discard(_ number: UInt32, _ servers: ServerTable, _ now: UInt32) {
+  private mutating func discard(_ number: ServerNumber, _ servers: ServerTable, _ now: UInt32) {
     servers[number].isAvailable.store(false, ordering: .relaxed)
     servers[stateOf: number].position = -1
     servers.setIdle(number, since: now)
@@ -68,7 +68,7 @@ extension ServiceState {
 
 extension ServerTable {
   /// Takes over what the operator set. Under the lock of the server's service.
-  fileprivate func set(_ server: RealServer, at number: UInt32) {
+  fileprivate func set(_ server: RealServer, at number: ServerNumber) {
     setThresholds(number, upper: server.upperThreshold, lower: server.lowerThreshold)
     self[number].isQuiesced.store(server.weight.effective == 0, ordering: .relaxed)
     if let mac = server.mac { setStation(number, mac) }

@@ -6,13 +6,13 @@ import Synchronization
 /// It is touched when a connection begins, ends, or turns active or inactive; never for each packet. It outlives its
 /// removal for as long as connections refer to its servers, so that adding it again finds them.
 final class Service: Sendable {
-  let number: UInt32
+  let number: ServiceNumber
   let key: ServiceKey
   /// The VIP's number in the service table.
   let vip: UInt16
   private let state: Mutex<ServiceState>
 
-  init(_ state: consuming ServiceState, number: UInt32, vip: UInt16) {
+  init(_ state: consuming ServiceState, number: ServiceNumber, vip: UInt16) {
     self.number = number
     self.vip = vip
     key = state.definition.key
@@ -35,7 +35,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   var scheduler: any Scheduler
   var meter = TrafficMeter()
   /// Removed servers by endpoint.
-  var trash: [Endpoint: UInt32] = [:]
+  var trash: [Endpoint: ServerNumber] = [:]
   /// What the service becomes at a moment that may have come already.
   var pending: PendingService?
   /// What outlives the process, and which of its rows this service's is.
@@ -64,7 +64,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
 
   /// What came of a new connection.
   enum Opening {
-    case server(UInt32, template: UInt32)
+    case server(ServerNumber, template: TemplateNumber)
     /// No server can take it.
     case noServer
     /// The service does not want this packet after all.
@@ -85,7 +85,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   ) -> Opening {
     if let moment = pending?.moment, shared.publication.moment >= moment { enterPending(shared.servers) }
     guard !isRemoved else { return .notOurs }
-    let (template, server): (UInt32, UInt32)
+    let (template, server): (TemplateNumber, ServerNumber)
     if let persistence = definition.persistence {
       switch adopt(
         new, port: port, vip: vip, callID, persistence, countsChild: active != nil, expireQuiescent: expireQuiescent,
@@ -124,7 +124,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   }
 
   /// Selects a server; nil where none can take the connection.
-  private mutating func pick(_ connection: NewConnection) -> UInt32? {
+  private mutating func pick(_ connection: NewConnection) -> ServerNumber? {
     let picked = scheduler.pick(connection, list)
     keepTurn()
     guard let picked, picked < list.count else { return nil }
@@ -132,7 +132,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   }
 
   /// Counts a new connection at its server.
-  mutating func bind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
+  mutating func bind(_ server: ServerNumber, _ servers: ServerTable, active: Bool) {
     if active { servers[stateOf: server].active += 1 } else { servers[stateOf: server].inactive += 1 }
     servers.updateOverload(server)
     publish(server, servers)
@@ -140,7 +140,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
 
   /// The server that another director's connection or template goes to, as it is known here (`ip_vs_find_dest`): that
   /// with its port, or of all ports, which a service by mark has first; nil where there is none.
-  func server(for flow: FlowRecord, _ servers: ServerTable) -> UInt32? {
+  func server(for flow: FlowRecord, _ servers: ServerTable) -> ServerNumber? {
     guard !isRemoved, definition.persistenceEngine == nil || !flow.isTemplate else { return nil }
     let ports = flow.mark == 0 ? [flow.server.port, 0] : [0, flow.server.port]
     for port in ports {
@@ -151,14 +151,14 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   }
 
   /// Takes an ended connection off its server's counts.
-  mutating func unbind(_ server: UInt32, _ servers: ServerTable, active: Bool) {
+  mutating func unbind(_ server: ServerNumber, _ servers: ServerTable, active: Bool) {
     if active { servers[stateOf: server].active &-= 1 } else { servers[stateOf: server].inactive &-= 1 }
     if servers[stateOf: server].isOverloaded { servers.updateOverload(server) }
     publish(server, servers)
   }
 
   /// A connection turned active or inactive.
-  mutating func move(_ server: UInt32, _ servers: ServerTable, toActive: Bool) {
+  mutating func move(_ server: ServerNumber, _ servers: ServerTable, toActive: Bool) {
     if toActive {
       servers[stateOf: server].active &+= 1
       servers[stateOf: server].inactive &-= 1
@@ -170,7 +170,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
   }
 
   /// Shows the scheduler a server's new counts.
-  mutating func publish(_ server: UInt32, _ servers: ServerTable) {
+  mutating func publish(_ server: ServerNumber, _ servers: ServerTable) {
     let position = Int(servers[stateOf: server].position)
     guard position >= 0, position < list.count else { return }
     list[position].active = servers[stateOf: server].active
@@ -181,7 +181,7 @@ struct ServiceState: ~Copyable, @unchecked Sendable {
 }
 
 extension ServiceTable.Entry {
-  init(_ definition: VirtualService, number: UInt32) {
+  init(_ definition: VirtualService, number: ServiceNumber) {
     self.init(
       key: definition.key,
       match: ServiceTable.Match(

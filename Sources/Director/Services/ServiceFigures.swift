@@ -2,8 +2,8 @@ import LVS
 
 /// What the services count, and how they are shown.
 extension Services {
-  func counted(server: UInt32) -> Statistics { counters.reduce(Statistics()) { $0 + $1.server(server) } }
-  func counted(service: UInt32) -> Statistics { counters.reduce(Statistics()) { $0 + $1.service(service) } }
+  func counted(server: ServerNumber) -> Statistics { counters.reduce(Statistics()) { $0 + $1.server(server) } }
+  func counted(service: ServiceNumber) -> Statistics { counters.reduce(Statistics()) { $0 + $1.service(service) } }
 
   var countedInTotal: Statistics { counters.reduce(Statistics()) { $0 + $1.total.statistics } }
 

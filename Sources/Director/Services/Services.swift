@@ -127,7 +127,7 @@ final class Services {
     let free = freeSlots.popLast() ?? slots.count
     shared.names.services.secure(free)
     shared.names.services[free] = SavedService(definition.key, number: free)
-    for counters in counters { counters.secure(service: UInt32(truncatingIfNeeded: free)) }
+    for counters in counters { counters.secure(service: ServiceNumber(free)) }
     if free == slots.count { slots.append(nil) }
     make(definition, free, vip)
     staged?.added.insert(definition.key)
@@ -135,12 +135,12 @@ final class Services {
 
   func make(_ definition: VirtualService, _ number: Int, _ vip: UInt16) {
     let state = ServiceState(definition, scheduler: NoScheduler(), shared.names.services, number)
-    let service = Service(state, number: UInt32(truncatingIfNeeded: number), vip: vip)
+    let service = Service(state, number: ServiceNumber(number), vip: vip)
     slots[number] = service
     byKey[definition.key] = service
   }
 
-  private func allocate(_ endpoint: Endpoint, _ service: Service) -> UInt32? {
+  private func allocate(_ endpoint: Endpoint, _ service: Service) -> ServerNumber? {
     guard let number = shared.servers.allocate(service: service.number, endpoint: endpoint) else { return nil }
     for counters in counters { counters.secure(server: number) }
     shared.servers.zero(number, counted(server: number))

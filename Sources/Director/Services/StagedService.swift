@@ -11,17 +11,17 @@ final class StagedService {
   /// Whether it is a new one, whose counters begin at zero.
   private(set) var isAdded = false
   /// Its servers' numbers, the oldest first.
-  private(set) var members: [UInt32] = []
+  private(set) var members: [ServerNumber] = []
   /// Numbers that were given out for this, to be taken back where it comes to nothing.
-  private(set) var allocated: [UInt32] = []
+  private(set) var allocated: [ServerNumber] = []
 
   private let servers: ServerTable
   /// Of the members as they were.
-  private let before: [UInt32]
-  private var loads: [UInt32: ServerLoad] = [:]
-  private var settings: [UInt32: RealServer] = [:]
+  private let before: [ServerNumber]
+  private var loads: [ServerNumber: ServerLoad] = [:]
+  private var settings: [ServerNumber: RealServer] = [:]
   private var edits: [ListEdit] = []
-  private var trash: [Endpoint: UInt32]
+  private var trash: [Endpoint: ServerNumber]
 
   /// The service as it is.
   init(_ service: Service, _ servers: ServerTable) {
@@ -55,7 +55,7 @@ final class StagedService {
   /// Takes the server back from the trash, or takes a number for it.
   ///
   /// - Parameter allocate: gives out a number; nil where all are in use.
-  func add(_ server: RealServer, _ allocate: (Endpoint) -> UInt32?) throws(PlaneError) {
+  func add(_ server: RealServer, _ allocate: (Endpoint) -> ServerNumber?) throws(PlaneError) {
     let endpoint = server.endpoint
     guard let number = trash.removeValue(forKey: endpoint) ?? take(allocate(endpoint)) else {
       throw .full("\(ServerTable.capacity) real servers are the most there can be")
@@ -77,7 +77,7 @@ final class StagedService {
     }
   }
 
-  private func take(_ number: UInt32?) -> UInt32? {
+  private func take(_ number: ServerNumber?) -> ServerNumber? {
     if let number { allocated.append(number) }
     return number
   }
@@ -113,7 +113,7 @@ final class StagedService {
   var hasAnotherList: Bool { !edits.isEmpty || needsScheduler }
 
   /// The servers that go.
-  var removed: [UInt32] {
+  var removed: [ServerNumber] {
     let staying = Set(members)
     return (before + allocated).filter { !staying.contains($0) }
   }

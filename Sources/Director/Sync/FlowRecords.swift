@@ -4,7 +4,7 @@ import LVS
 struct FlowRecords {
   let services: [Service?]
   /// Services whose templates go by a Call-ID, of which only the hash is known: nobody is told of these.
-  private let byCallID: Set<UInt32>
+  private let byCallID: Set<ServiceNumber>
   private let servers: ServerTable
   private let vips: [UInt16: IPAddress]
   private let timeouts: StateTimeouts
@@ -44,7 +44,7 @@ struct FlowRecords {
       transport: record.transport, client: Endpoint(record.client(server.address.family), 0),
       virtual: Endpoint(virtual, port), server: Endpoint(server.address, port), mark: service.key.mark,
       flags: [.noOutput, .inactive, .template], state: record.flags.contains(.assured) ? 1 : 0,
-      timeLeft: record.packets / ticksPerSecond)
+      timeLeft: record.lifetime / ticksPerSecond)
   }
 
   private func service(of record: Connection) -> Service? {

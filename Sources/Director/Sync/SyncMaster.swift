@@ -144,7 +144,7 @@ actor SyncMaster {
   }
 
   /// - Parameter number: of the record, by which all that is told of it takes one line, and so stays in order.
-  private func tell(_ flow: FlowRecord, _ number: UInt32) async {
+  private func tell(_ flow: FlowRecord, _ number: ConnectionNumber) async {
     guard !lines.isEmpty else { return }
     // There are as many as a power of two.
     let line = Int(number) & (lines.count - 1)

@@ -24,7 +24,7 @@ struct ToldFlows {
   init(_ policy: SyncPolicy, after old: ToldFlows) { (self.policy, told) = (policy, old.told) }
 
   /// What is known of a record with this number, or nothing yet.
-  private mutating func place(_ number: UInt32) -> Int {
+  private mutating func place(_ number: ConnectionNumber) -> Int {
     let place = Int(number)
     if place >= told.count {
       told.append(contentsOf: repeatElement(Told(), count: max(place + 1, 2 * told.count) - told.count))
@@ -33,7 +33,7 @@ struct ToldFlows {
   }
 
   /// Whether to tell of a connection now.
-  mutating func tells(connection: Connection, _ number: UInt32, timeout: UInt32, now: UInt32) -> Bool {
+  mutating func tells(connection: Connection, _ number: ConnectionNumber, timeout: UInt32, now: UInt32) -> Bool {
     let place = place(number)
     if told[place].key != connection.key || connection.packets < told[place].packets {
       // What a peer told is not told back.
@@ -55,7 +55,7 @@ struct ToldFlows {
   }
 
   /// Whether to tell of a template now: where it is new, or a connection here was put under it since.
-  mutating func tells(template: Connection, _ number: UInt32) -> Bool {
+  mutating func tells(template: Connection, _ number: ConnectionNumber) -> Bool {
     let place = place(number)
     let isAssured = template.flags.contains(.assured)
     let isSame = told[place].key == template.key && told[place].end == template.expires

@@ -42,7 +42,7 @@ struct Connection: BitwiseCopyable {
 
     /// Counted as inactive at its server.
     static let inactive = Flags(rawValue: 1)
-    /// A template: `parent` then counts the connections that it controls.
+    /// A template, not a connection.
     static let template = Flags(rawValue: 2)
     /// A template of which a connection was established.
     static let assured = Flags(rawValue: 4)
@@ -62,14 +62,14 @@ struct Connection: BitwiseCopyable {
   var low: UInt64 = 0
   var ports: UInt64 = 0
   /// The server's number in the server table.
-  var server: UInt32 = 0
+  var server: ServerNumber = 0
   /// When it ends, in hundredths of a second on the batch clock.
   var expires: UInt32 = 0
   /// The next record of the same bucket, or of the free list; 0 ends either.
   var next: UInt32 = 0
-  /// The template that controls it, 0 for none.
-  var parent: UInt32 = 0
-  /// Packets from the client; of a template its lifetime in hundredths of a second.
+  /// `parent`, or of a template `children`.
+  private var family: UInt32 = 0
+  /// Packets from the client; of a template `lifetime`.
   var packets: UInt32 = 0
   var timerNext: UInt32 = 0
   var timerPrevious: UInt32 = 0
@@ -79,6 +79,28 @@ struct Connection: BitwiseCopyable {
   var lane = Lane.settled
   /// Of what stays the same for all of its life (`sealed`).
   var seal: UInt8 = 0
+
+  init(_ key: ConnectionKey = ConnectionKey(high: 0, low: 0, ports: 0)) {
+    (high, low, ports) = (key.high, key.low, key.ports)
+  }
+
+  /// The template that controls the connection, 0 for none.
+  @inline(__always) var parent: TemplateNumber {
+    get { TemplateNumber(rawValue: family) }
+    set { family = newValue.rawValue }
+  }
+
+  /// How many connections the template controls.
+  @inline(__always) var children: UInt32 {
+    get { family }
+    set { family = newValue }
+  }
+
+  /// How long the template is kept after it was last used, in hundredths of a second.
+  @inline(__always) var lifetime: UInt32 {
+    get { packets }
+    set { packets = newValue }
+  }
 
   @inline(__always) var key: ConnectionKey { ConnectionKey(high: high, low: low, ports: ports) }
   var vip: UInt16 { UInt16(truncatingIfNeeded: ports >> 48) }
@@ -94,7 +116,7 @@ struct Connection: BitwiseCopyable {
     let parent = flags.contains(.template) ? 0 : parent
     var mixed = (high ^ ends &* 0x9e37_79b9_7f4a_7c15) &* 0xe703_7ed1_a0b4_28db
     mixed = (mixed ^ low ^ mixed >> 32) &* 0x9e37_79b9_7f4a_7c15
-    mixed = (mixed ^ UInt64(server) << 32 ^ UInt64(parent) ^ mixed >> 32) &* 0xe703_7ed1_a0b4_28db
+    mixed = (mixed ^ UInt64(server.rawValue) << 32 ^ UInt64(parent.rawValue) ^ mixed >> 32) &* 0xe703_7ed1_a0b4_28db
     return UInt8(truncatingIfNeeded: mixed >> 56)
   }
 

@@ -78,29 +78,29 @@ import Synchronization
   }
 
   @inline(__always)
-  subscript(number: UInt32) -> Connection {
+  subscript(number: ConnectionNumber) -> Connection {
     get {
-      precondition(number != 0 && number <= capacity)
+      precondition(number != 0 && Int(number) <= capacity)
       return unsafe records[Int(number)]
     }
     nonmutating _modify {
-      precondition(number != 0 && number <= capacity)
+      precondition(number != 0 && Int(number) <= capacity)
       yield unsafe &records[Int(number)]
     }
   }
 
   /// The record with this key, or 0.
   @inline(__always)
-  func find(_ key: ConnectionKey) -> UInt32 { find(key, in: bucket(of: key)) }
+  func find(_ key: ConnectionKey) -> ConnectionNumber { find(key, in: bucket(of: key)) }
 
   /// The record with this key where it is in this bucket, or 0.
   @inline(__always)
-  func find(_ key: ConnectionKey, in bucket: UInt32) -> UInt32 {
+  func find(_ key: ConnectionKey, in bucket: UInt32) -> ConnectionNumber {
     var number = index.first(bucket)
     while number != 0 {
       let record = unsafe records + Int(number)
       if unsafe record.pointee.low == key.low && record.pointee.ports == key.ports && record.pointee.high == key.high {
-        return number
+        return ConnectionNumber(rawValue: number)
       }
       number = unsafe record.pointee.next
     }
@@ -108,15 +108,15 @@ import Synchronization
   }
 
   /// A new record that is linked under its key, not yet timed; 0 where the table is full.
-  mutating func insert(_ key: ConnectionKey) -> UInt32 {
+  mutating func insert(_ key: ConnectionKey) -> ConnectionNumber {
     let number = unsafe places.take(records)
     guard number != 0 else { return 0 }
     if Places.mayBeginSegment(number) { secure(number) }
     count &+= 1
     unsafe index.grow(to: count, records)
-    unsafe records[Int(number)] = Connection(high: key.high, low: key.low, ports: key.ports)
+    unsafe records[Int(number)] = Connection(key)
     unsafe index.link(number, records)
-    return number
+    return ConnectionNumber(rawValue: number)
   }
 
   /// Has the memory of a place's segment be there.
@@ -128,31 +128,31 @@ import Synchronization
   }
 
   /// Removes a record and forgets it.
-  mutating func remove(_ number: UInt32) {
+  mutating func remove(_ number: ConnectionNumber) {
     unsafe records[Int(number)].flags.remove(.whole)
     atomicMemoryFence(ordering: .releasing)
-    unsafe index.unlink(number, records)
-    unsafe wheel.cancel(number, records)
-    unsafe places.give(number, records)
+    unsafe index.unlink(number.rawValue, records)
+    unsafe wheel.cancel(number.rawValue, records)
+    unsafe places.give(number.rawValue, records)
     count -= 1
   }
 
   /// Moves a record under another key.
-  mutating func rekey(_ number: UInt32, to key: ConnectionKey) {
-    unsafe index.unlink(number, records)
+  mutating func rekey(_ number: ConnectionNumber, to key: ConnectionKey) {
+    unsafe index.unlink(number.rawValue, records)
     unsafe records[Int(number)].high = key.high
     unsafe records[Int(number)].low = key.low
     unsafe records[Int(number)].ports = key.ports
-    unsafe index.link(number, records)
+    unsafe index.link(number.rawValue, records)
   }
 
   /// Has the record looked at when it expires, at the end of its lane or of another one. Put off `expires` afterwards
   /// as often as you like. The first time it is whole: whatever else is to stand in it stands there.
-  mutating func time(_ number: UInt32, expires: UInt32, lane: Lane? = nil) {
-    if unsafe records[Int(number)].flags.contains(.timed) { unsafe wheel.cancel(number, records) }
+  mutating func time(_ number: ConnectionNumber, expires: UInt32, lane: Lane? = nil) {
+    if unsafe records[Int(number)].flags.contains(.timed) { unsafe wheel.cancel(number.rawValue, records) }
     unsafe records[Int(number)].expires = expires
     if let lane { unsafe records[Int(number)].lane = lane }
-    unsafe wheel.schedule(number, records)
+    unsafe wheel.schedule(number.rawValue, records)
     guard unsafe !records[Int(number)].flags.contains(.whole) else { return }
     unsafe records[Int(number)].seal = records[Int(number)].sealed
     atomicMemoryFence(ordering: .releasing)
@@ -161,8 +161,8 @@ import Synchronization
 
   /// The next record whose time has come, off the wheel but still in the table; 0 when there is none or the wheel has
   /// turned and records have been looked at `budget` times.
-  mutating func nextExpired(_ now: UInt32, budget: inout Int) -> UInt32 {
-    unsafe wheel.nextExpired(now, budget: &budget, records)
+  mutating func nextExpired(_ now: UInt32, budget: inout Int) -> ConnectionNumber {
+    unsafe ConnectionNumber(rawValue: wheel.nextExpired(now, budget: &budget, records))
   }
 
   /// Has time begin, where there are no records yet that have their places in it.
@@ -176,10 +176,12 @@ import Synchronization
   func count(_ lane: Lane) -> Int { wheel.count(lane) }
 
   /// See `TimerWheel.first(of:)`.
-  func first(of lane: Lane) -> UInt32 { wheel.first(of: lane) }
+  func first(of lane: Lane) -> ConnectionNumber { ConnectionNumber(rawValue: wheel.first(of: lane)) }
 
   /// See `TimerWheel.next(after:)`.
-  func next(after number: UInt32) -> UInt32 { unsafe wheel.next(after: number, records) }
+  func next(after number: ConnectionNumber) -> ConnectionNumber {
+    unsafe ConnectionNumber(rawValue: wheel.next(after: number.rawValue, records))
+  }
 
   // MARK: All of them
 
@@ -189,13 +191,13 @@ import Synchronization
   /// Records have numbers below this one.
   var bound: UInt32 { places.bound }
 
-  func isLive(_ number: UInt32) -> Bool {
-    unsafe number != 0 && number < bound && places.mayHaveRecords(number)
+  func isLive(_ number: ConnectionNumber) -> Bool {
+    unsafe number != 0 && number.rawValue < bound && places.mayHaveRecords(number.rawValue)
       && records[Int(number)].flags.contains(.timed)
   }
 
   /// Visits the records with numbers from `start` on, at most `limit` places; where to go on, or 0 at the end.
-  func visit(from start: UInt32, limit: UInt32, _ body: (UInt32, Connection) -> Void) -> UInt32 {
+  func visit(from start: UInt32, limit: UInt32, _ body: (ConnectionNumber, Connection) -> Void) -> UInt32 {
     let end = bound
     var (number, left) = (max(start, 1), limit)
     while number < end, left > 0 {
@@ -204,7 +206,9 @@ import Synchronization
         number = places.next(after: number)
         continue
       }
-      if unsafe records[Int(number)].flags.contains(.timed) { unsafe body(number, records[Int(number)]) }
+      if unsafe records[Int(number)].flags.contains(.timed) {
+        unsafe body(ConnectionNumber(rawValue: number), records[Int(number)])
+      }
       number += 1
     }
     return number < end ? number : 0
@@ -247,7 +251,8 @@ import Synchronization
         live += 1
       } else {
         if unsafe records[Int(number)].flags.contains(.whole) { refused += 1 }
-        unsafe records[Int(number)] = Connection(next: free)
+        unsafe records[Int(number)] = Connection()
+        unsafe records[Int(number)].next = free
         free = number
       }
     }

@@ -92,12 +92,12 @@ struct TrafficCounter: ~Copyable {
 
   /// Has the memory be there that a service, or one of its servers, is counted in. To be called by the control side
   /// before the number is used.
-  func secure(service: UInt32) {
+  func secure(service: ServiceNumber) {
     let place = Int(service) * MemoryLayout<TrafficCounter>.stride
     traffic.secure(place..<place + MemoryLayout<TrafficCounter>.stride)
   }
 
-  func secure(server: UInt32) {
+  func secure(server: ServerNumber) {
     let place = Self.serviceBytes + Int(server) * MemoryLayout<TrafficCounter>.stride
     traffic.secure(place..<place + MemoryLayout<TrafficCounter>.stride)
   }
@@ -117,23 +117,23 @@ struct TrafficCounter: ~Copyable {
 
   /// Counts a packet that is forwarded to a server.
   @inline(__always)
-  func packet(server: UInt32, service: UInt32, bytes: Int) {
-    precondition(server < ServerTable.capacity && service < ServiceTable.capacity)
+  func packet(server: ServerNumber, service: ServiceNumber, bytes: Int) {
+    precondition(Int(server) < ServerTable.capacity && Int(service) < ServiceTable.capacity)
     unsafe servers[Int(server)].count(bytes: bytes)
     unsafe services[Int(service)].count(bytes: bytes)
     total.count(bytes: bytes)
   }
 
   /// The same for several packets.
-  func packets(_ count: UInt64, server: UInt32, service: UInt32, bytes: UInt64) {
-    precondition(server < ServerTable.capacity && service < ServiceTable.capacity)
+  func packets(_ count: UInt64, server: ServerNumber, service: ServiceNumber, bytes: UInt64) {
+    precondition(Int(server) < ServerTable.capacity && Int(service) < ServiceTable.capacity)
     unsafe servers[Int(server)].count(packets: count, bytes: bytes)
     unsafe services[Int(service)].count(packets: count, bytes: bytes)
     total.count(packets: count, bytes: bytes)
   }
 
-  func connection(server: UInt32, service: UInt32) {
-    precondition(server < ServerTable.capacity && service < ServiceTable.capacity)
+  func connection(server: ServerNumber, service: ServiceNumber) {
+    precondition(Int(server) < ServerTable.capacity && Int(service) < ServiceTable.capacity)
     unsafe servers[Int(server)].connections.add(1)
     unsafe services[Int(service)].connections.add(1)
     total.connections.add(1)
@@ -153,13 +153,13 @@ struct TrafficCounter: ~Copyable {
     }
   }
 
-  func server(_ number: UInt32) -> Statistics {
-    precondition(number < ServerTable.capacity)
+  func server(_ number: ServerNumber) -> Statistics {
+    precondition(Int(number) < ServerTable.capacity)
     return unsafe servers[Int(number)].statistics
   }
 
-  func service(_ number: UInt32) -> Statistics {
-    precondition(number < ServiceTable.capacity)
+  func service(_ number: ServiceNumber) -> Statistics {
+    precondition(Int(number) < ServiceTable.capacity)
     return unsafe services[Int(number)].statistics
   }
 

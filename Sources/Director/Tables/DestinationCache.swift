@@ -21,7 +21,7 @@ struct DestinationCache: ~Copyable {
 
   struct Member: BitwiseCopyable {
     /// `ServerLoad.id`.
-    var server: UInt32
+    var server: ServerNumber
     /// Its place in the service's list; -1 while it is not in it.
     var position: Int32
     /// -1 is none.
@@ -79,7 +79,7 @@ struct DestinationCache: ~Copyable {
   }
 
   /// Puts a server at the head of the set, unless it is in it.
-  func addMember(_ server: UInt32, at position: Int, to entry: Int32, now: UInt32) {
+  func addMember(_ server: ServerNumber, at position: Int, to entry: Int32, now: UInt32) {
     var member = entries[entry].firstMember
     while member >= 0 {
       if members[member].server == server { return }
@@ -106,7 +106,7 @@ struct DestinationCache: ~Copyable {
   }
 
   /// Makes `server` the only member of the set.
-  func setOnlyMember(_ server: UInt32, at position: Int, of entry: Int32) {
+  func setOnlyMember(_ server: ServerNumber, at position: Int, of entry: Int32) {
     let only = entries[entry].firstMember
     if only >= 0 {
       members[only] = Member(server: server, position: Int32(position), next: -1)
@@ -125,7 +125,7 @@ struct DestinationCache: ~Copyable {
 
   /// The service's list became this one.
   func follow(_ servers: borrowing ServerList) {
-    var positions: [UInt32: Int32] = [:]
+    var positions: [ServerNumber: Int32] = [:]
     for position in 0..<servers.count { positions[servers[position].id] = Int32(truncatingIfNeeded: position) }
     for member in 0..<members.end { members[member].position = positions[members[member].server] ?? -1 }
   }

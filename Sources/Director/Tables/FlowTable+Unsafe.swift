@@ -88,11 +88,11 @@ import Synchronization
   }
 
   /// Claims an entry for a connection; nil where others have all that it could get.
-  func claim(_ key: ConnectionKey, connection: UInt32, worker: UInt32) -> Int? {
+  func claim(_ key: ConnectionKey, connection: ConnectionNumber, worker: UInt32) -> Int? {
     for place in places(key) {
       let entry = unsafe entries + place
       guard
-        unsafe entry.pointee.connection.compareExchange(expected: 0, desired: connection, ordering: .acquiring)
+        unsafe entry.pointee.connection.compareExchange(expected: 0, desired: connection.rawValue, ordering: .acquiring)
           .exchanged
       else { continue }
       unsafe entry.pointee.high.store(key.high, ordering: .relaxed)
@@ -125,8 +125,8 @@ import Synchronization
       && UInt32(truncatingIfNeeded: entry.pointee.station.load(ordering: .relaxed) >> 48) == worker
   }
 
-  func connection(_ place: Int) -> UInt32 {
-    unsafe (entries + place).pointee.connection.load(ordering: .relaxed)
+  func connection(_ place: Int) -> ConnectionNumber {
+    unsafe ConnectionNumber(rawValue: (entries + place).pointee.connection.load(ordering: .relaxed))
   }
 
   /// Takes what was counted since the last time; nil where that is nothing.

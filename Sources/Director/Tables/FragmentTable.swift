@@ -32,9 +32,9 @@ struct FragmentTable: ~Copyable {
   private static let datagrams = 1 << 11...1 << 16
   private static let ways = 4
   /// The first fragment was not forwarded; the others share its fate.
-  private static let refused: UInt32 = .max
+  private static let refused = ServerNumber(rawValue: .max)
   /// Fragments overlapped: none goes on, those yet to come included (RFC 5722).
-  private static let overlapped: UInt32 = .max - 1
+  private static let overlapped = ServerNumber(rawValue: .max - 1)
 
   struct Waiting {
     var key: FragmentKey
@@ -76,7 +76,7 @@ struct FragmentTable: ~Copyable {
 
   /// What is to become of a fragment by what is known of its datagram.
   enum Fate: Equatable {
-    case server(UInt32)
+    case server(ServerNumber)
     case refused
     case duplicate
     case overlaps
@@ -108,7 +108,7 @@ struct FragmentTable: ~Copyable {
   }
 
   /// The first fragment has been decided: nil is a refusal. What waited for it becomes ready.
-  mutating func decide(_ key: FragmentKey, _ piece: FragmentPiece, _ server: UInt32?, _ now: UInt32) {
+  mutating func decide(_ key: FragmentKey, _ piece: FragmentPiece, _ server: ServerNumber?, _ now: UInt32) {
     latest = now
     let places = set(key)
     let place =
@@ -161,7 +161,7 @@ struct FragmentTable: ~Copyable {
 /// A datagram of which the first fragment has been decided.
 struct FragmentEntry: BitwiseCopyable {
   var key = FragmentKey()
-  var server: UInt32 = 0
+  var server: ServerNumber = 0
   var expires: UInt32 = 0
   var isUsed = false
   var passed = PassedRuns()

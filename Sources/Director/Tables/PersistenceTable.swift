@@ -3,7 +3,7 @@ import Synchronization
 
 /// The persistence templates of all services: which server a client's next connections go to.
 ///
-/// A template is found by the masked client address and kept while it controls connections (`parent` counts them).
+/// A template is found by the masked client address and kept while it controls connections (`children` counts them).
 /// Connections of one client network may have several owners, hence one table under one lock, which is taken inside
 /// a service's lock and at the end of a controlled connection.
 final class PersistenceTable: Sendable {
@@ -46,7 +46,7 @@ final class PersistenceTable: Sendable {
 
   /// What a client's new connection is to go by.
   enum Adoption: Equatable {
-    case template(UInt32, server: UInt32)
+    case template(TemplateNumber, server: ServerNumber)
     /// No server can take the connection.
     case noServer
     case full
@@ -90,7 +90,7 @@ final class PersistenceTable: Sendable {
   ///   - countsChild: whether the connection stays and will be disowned.
   func adopt(
     _ key: ConnectionKey, callID: UInt64, lifetime: UInt32, _ now: UInt32, expireQuiescent: Bool, countsChild: Bool,
-    pick: () -> UInt32?
+    pick: () -> ServerNumber?
   ) -> Adoption {
     table.withLock { table -> Adoption in
       var number = find(key, &table, now, expireQuiescent: expireQuiescent)
@@ -99,17 +99,17 @@ final class PersistenceTable: Sendable {
         number = insert(key, &table, callID: callID, server: server, lifetime: lifetime, now)
         guard number != 0 else { return .full }
       }
-      if countsChild { table[number].parent += 1 }
+      if countsChild { table[number].children += 1 }
       table[number].flags.remove(.synced)
-      table[number].expires = now &+ table[number].packets
-      return .template(number, server: table[number].server)
+      table[number].expires = now &+ table[number].lifetime
+      return .template(TemplateNumber(number), server: table[number].server)
     }
   }
 
   /// The template under this key, or 0. One that must not be used any more is put aside to end in its time.
   private func find(
     _ key: ConnectionKey, _ table: inout ConnectionTable, _ now: UInt32, expireQuiescent: Bool
-  ) -> UInt32 {
+  ) -> ConnectionNumber {
     let number = table.find(key)
     guard number != 0, !end(number, &table, now) else { return 0 }
     let server = table[number].server
@@ -125,25 +125,25 @@ final class PersistenceTable: Sendable {
 
   /// A new template to `server`; 0 where the table is full.
   private func insert(
-    _ key: ConnectionKey, _ table: inout ConnectionTable, callID: UInt64, server: UInt32, lifetime: UInt32,
+    _ key: ConnectionKey, _ table: inout ConnectionTable, callID: UInt64, server: ServerNumber, lifetime: UInt32,
     _ now: UInt32
-  ) -> UInt32 {
+  ) -> ConnectionNumber {
     var number = table.insert(key)
     if number == 0, displace(&table) { number = table.insert(key) }
     guard number != 0 else { return 0 }
     set(callID, of: number)
     table[number].server = server
     table[number].flags = .template
-    table[number].packets = lifetime
+    table[number].lifetime = lifetime
     table.time(number, expires: now &+ lifetime, lane: .unassured)
     servers[server].templates.wrappingAdd(1, ordering: .relaxed)
     live.store(table.count, ordering: .relaxed)
     return number
   }
 
-  private func set(_ callID: UInt64, of number: UInt32) {
+  private func set(_ callID: UInt64, of number: ConnectionNumber) {
     callIDs.withLock { callIDs in
-      if Places.mayBeginSegment(number) { callIDs.secure(Places.segment(of: number)) }
+      if Places.mayBeginSegment(number.rawValue) { callIDs.secure(Places.segment(of: number.rawValue)) }
       if callIDs[Int(number)] != callID { callIDs[Int(number)] = callID }
     }
   }
@@ -154,7 +154,7 @@ final class PersistenceTable: Sendable {
     for look in 0..<2 * Self.looks {
       let number = table.first(of: look < Self.looks ? .unassured : .assured)
       guard number != 0 else { continue }
-      if table[number].parent == 0 {
+      if table[number].children == 0 {
         remove(number, &table)
         displaced.wrappingAdd(1, ordering: .relaxed)
         return true
@@ -165,7 +165,8 @@ final class PersistenceTable: Sendable {
   }
 
   /// A connection of the template was established.
-  func assure(_ number: UInt32) {
+  func assure(_ template: TemplateNumber) {
+    let number = template.record
     table.withLock { table in
       guard !table[number].flags.contains(.assured) else { return }
       table[number].flags.formUnion(.assured)
@@ -179,7 +180,7 @@ final class PersistenceTable: Sendable {
   ///   - lifetime: in hundredths of a second.
   ///   - isSnapshot: one that is there stays as it is.
   func take(
-    _ key: ConnectionKey, server: UInt32, lifetime: UInt32, isAssured: Bool, _ isSnapshot: Bool, _ now: UInt32
+    _ key: ConnectionKey, server: ServerNumber, lifetime: UInt32, isAssured: Bool, _ isSnapshot: Bool, _ now: UInt32
   ) -> SyncOutcome {
     table.withLock { table in
       var number = table.find(key)
@@ -193,17 +194,18 @@ final class PersistenceTable: Sendable {
       guard !isKnown || !isSnapshot else { return .known }
       let isAssured = isAssured || table[number].flags.contains(.assured)
       table[number].flags.formUnion(isAssured ? [.synced, .assured] : .synced)
-      table[number].packets = lifetime
+      table[number].lifetime = lifetime
       table.time(number, expires: now &+ lifetime, lane: isAssured ? .assured : .unassured)
       return isKnown ? .updated : .entered
     }
   }
 
   /// A connection of the template ended. Where it was forced out and the template has no other use, that goes too.
-  func disown(_ number: UInt32, forced: Bool) {
+  func disown(_ template: TemplateNumber, forced: Bool) {
+    let number = template.record
     table.withLock { table in
-      table[number].parent &-= 1
-      if forced, table[number].parent == 0, !table[number].flags.contains(.assured) { remove(number, &table) }
+      table[number].children &-= 1
+      if forced, table[number].children == 0, !table[number].flags.contains(.assured) { remove(number, &table) }
     }
   }
 
@@ -228,9 +230,11 @@ final class PersistenceTable: Sendable {
   /// Removes some of the templates of removed servers that control no connection; where to go on, or 0 at the end.
   func sweep(from start: UInt32, limit: UInt32) -> UInt32 {
     table.withLock { table in
-      var dead: [UInt32] = []
+      var dead: [ConnectionNumber] = []
       let next = table.visit(from: start, limit: limit) { number, template in
-        if template.parent == 0, !servers[template.server].isAvailable.load(ordering: .relaxed) { dead.append(number) }
+        if template.children == 0, !servers[template.server].isAvailable.load(ordering: .relaxed) {
+          dead.append(number)
+        }
       }
       for number in dead { remove(number, &table) }
       return next
@@ -258,12 +262,13 @@ final class PersistenceTable: Sendable {
   }
 
   /// Has a template count a connection to this server that was found; whether it is there and may.
-  func claim(_ number: UInt32, server: UInt32) -> Bool {
-    table.withLock { table in
-      guard number != 0, number < table.bound, table.isLive(number), table[number].server == server else {
+  func claim(_ template: TemplateNumber, server: ServerNumber) -> Bool {
+    let number = template.record
+    return table.withLock { table in
+      guard table.isLive(number), table[number].server == server else {
         return false
       }
-      table[number].parent += 1
+      table[number].children += 1
       return true
     }
   }
@@ -275,10 +280,10 @@ final class PersistenceTable: Sendable {
   }
 
   /// The same with their numbers.
-  func numbered(from start: UInt32, limit: UInt32) -> ([(UInt32, Connection)], next: UInt32) {
+  func numbered(from start: UInt32, limit: UInt32) -> ([(ConnectionNumber, Connection)], next: UInt32) {
     table.withLock { table in
       callIDs.withLock { callIDs in
-        var templates: [(UInt32, Connection)] = []
+        var templates: [(ConnectionNumber, Connection)] = []
         let next = table.visit(from: start, limit: limit) { number, template in
           templates.append((number, template))
           templates[templates.count - 1].1.high ^= callIDs[Int(number)]
@@ -289,10 +294,10 @@ final class PersistenceTable: Sendable {
   }
 
   /// Ends a template whose time is up, or grants it more where it controls connections; whether it is gone.
-  private func end(_ number: UInt32, _ table: inout ConnectionTable, _ now: UInt32) -> Bool {
+  private func end(_ number: ConnectionNumber, _ table: inout ConnectionTable, _ now: UInt32) -> Bool {
     guard TimerWheel.reached(table[number].expires, by: now) else { return false }
-    if table[number].parent > 0 {
-      table[number].packets = Self.grace
+    if table[number].children > 0 {
+      table[number].lifetime = Self.grace
       table.time(number, expires: now &+ Self.grace)
       return false
     }
@@ -300,10 +305,16 @@ final class PersistenceTable: Sendable {
     return true
   }
 
-  private func remove(_ number: UInt32, _ table: inout ConnectionTable) {
+  private func remove(_ number: ConnectionNumber, _ table: inout ConnectionTable) {
     servers[table[number].server].templates.wrappingSubtract(1, ordering: .relaxed)
     callIDs.withLock { if $0[Int(number)] != 0 { $0[Int(number)] = 0 } }
     table.remove(number)
     live.store(table.count, ordering: .relaxed)
   }
+}
+
+extension TemplateNumber {
+  fileprivate init(_ record: ConnectionNumber) { self.init(rawValue: record.rawValue) }
+
+  fileprivate var record: ConnectionNumber { ConnectionNumber(rawValue: rawValue) }
 }

@@ -1,7 +1,7 @@
 /// What a scheduler sees of one real server.
 struct ServerLoad: BitwiseCopyable, Equatable {
   /// The server's place in the server table; it stays while the position in the list changes.
-  var id: UInt32
+  var id: ServerNumber
   var weight: Int32
   /// The last weight that was not zero: quiescing a server does not move the other clients of `mh`.
   var lastWeight: Int32

@@ -11,12 +11,12 @@ struct ServerRecord: ~Copyable {
   let isQuiesced = Atomic<Bool>(false)
   /// Persistence templates that point here.
   let templates = Atomic<UInt32>(0)
-  let service: UInt32
+  let service: ServiceNumber
   let endpoint: Endpoint
   private let method: Egress.Method
   private let padding = InlineArray<2, UInt64>(repeating: 0)
 
-  init(service: UInt32, endpoint: Endpoint, method: Egress.Method = .directRouting) {
+  init(service: ServiceNumber, endpoint: Endpoint, method: Egress.Method = .directRouting) {
     (self.service, self.endpoint, self.method) = (service, endpoint, method)
   }
 
@@ -38,8 +38,8 @@ struct ServerRecord: ~Copyable {
   private let states: UnsafeMutablePointer<ServerState>
   /// What outlives the process of each.
   let saved: KeptRows<SavedServer>
-  private var free: [UInt32] = []
-  private var used: UInt32 = 0
+  private var free: [ServerNumber] = []
+  private var used = 0
 
   init(_ saved: KeptRows<SavedServer>) throws(SystemError) {
     self.saved = saved
@@ -54,34 +54,34 @@ struct ServerRecord: ~Copyable {
   }
 
   @inline(__always)
-  subscript(number: UInt32) -> ServerRecord {
+  subscript(number: ServerNumber) -> ServerRecord {
     unsafeAddress {
-      precondition(number < Self.capacity)
+      precondition(Int(number) < Self.capacity)
       return unsafe UnsafePointer(records + Int(number))
     }
   }
 
   /// What is reached under the lock of the server's service only.
   @inline(__always)
-  subscript(stateOf number: UInt32) -> ServerState {
+  subscript(stateOf number: ServerNumber) -> ServerState {
     unsafeAddress {
-      precondition(number < Self.capacity)
+      precondition(Int(number) < Self.capacity)
       return unsafe UnsafePointer(states + Int(number))
     }
     unsafeMutableAddress {
-      precondition(number < Self.capacity)
+      precondition(Int(number) < Self.capacity)
       return unsafe states + Int(number)
     }
   }
 
   /// A number for a new server; nil where all are in use.
-  func allocate(service: UInt32, endpoint: Endpoint) -> UInt32? {
-    let number: UInt32
+  func allocate(service: ServiceNumber, endpoint: Endpoint) -> ServerNumber? {
+    let number: ServerNumber
     if let reused = free.popLast() {
       number = reused
     } else {
       guard used < Self.capacity else { return nil }
-      number = used
+      number = ServerNumber(used)
       used += 1
     }
     saved.secure(Int(number))
@@ -90,13 +90,13 @@ struct ServerRecord: ~Copyable {
     return number
   }
 
-  private func begin(_ number: UInt32, _ record: consuming ServerRecord) {
+  private func begin(_ number: ServerNumber, _ record: consuming ServerRecord) {
     unsafe (records + Int(number)).initialize(to: record)
     unsafe (states + Int(number)).initialize(to: ServerState())
   }
 
   /// Has servers be there, removed, with the numbers that an earlier process gave them. Before any other is.
-  func recall(_ servers: [(number: UInt32, endpoint: Endpoint, service: UInt32)], _ now: UInt32) {
+  func recall(_ servers: [(number: ServerNumber, endpoint: Endpoint, service: ServiceNumber)], _ now: UInt32) {
     for (number, endpoint, service) in servers {
       let kept = saved[Int(number)]
       begin(number, ServerRecord(service: service, endpoint: endpoint))
@@ -107,50 +107,50 @@ struct ServerRecord: ~Copyable {
       self[stateOf: number] = ServerState(
         position: -1, upper: kept.upper, lower: kept.lower, isOverloaded: kept.isOverloaded, idleSince: idleSince)
     }
-    used = servers.map { $0.number + 1 }.max() ?? 0
+    used = servers.map { Int($0.number) + 1 }.max() ?? 0
     let known = Set(servers.map(\.number))
-    free = (0..<used).reversed().filter { !known.contains($0) }
+    free = (0..<used).reversed().map(ServerNumber.init).filter { !known.contains($0) }
   }
 
   /// Looks again whether the server is overloaded, and has what comes of that outlive the process.
-  func updateOverload(_ number: UInt32) {
+  func updateOverload(_ number: ServerNumber) {
     let before = self[stateOf: number].isOverloaded
     self[stateOf: number].updateOverload()
     if self[stateOf: number].isOverloaded != before { saved[Int(number)].isOverloaded = !before }
   }
 
   /// The server is at this station; `zero`: nobody knows where.
-  func setStation(_ number: UInt32, _ mac: MACAddress) {
+  func setStation(_ number: ServerNumber, _ mac: MACAddress) {
     self[number].reach(by: mac)
     saved.write(mac.value, to: \.mac, of: Int(number))
   }
 
   /// What the operator set as thresholds.
-  func setThresholds(_ number: UInt32, upper: UInt32, lower: UInt32) {
+  func setThresholds(_ number: ServerNumber, upper: UInt32, lower: UInt32) {
     (self[stateOf: number].upper, self[stateOf: number].lower) = (upper, lower)
     (saved[Int(number)].upper, saved[Int(number)].lower) = (upper, lower)
     updateOverload(number)
   }
 
   /// Nothing has referred to the removed server since then.
-  func setIdle(_ number: UInt32, since now: UInt32) {
+  func setIdle(_ number: ServerNumber, since now: UInt32) {
     self[stateOf: number].idleSince = now
     saved[Int(number)].idleSince = now
   }
 
   /// Makes what is counted now the server's new zero.
-  func zero(_ number: UInt32, _ counted: Statistics) {
+  func zero(_ number: ServerNumber, _ counted: Statistics) {
     self[stateOf: number].meter.zero(counted)
     saved[Int(number)].zero = SavedStatistics(counted)
   }
 
   /// Whether connections or templates refer to the server. Under the lock of its service.
-  func isReferenced(_ number: UInt32) -> Bool {
+  func isReferenced(_ number: ServerNumber) -> Bool {
     self[stateOf: number].connections != 0 || self[number].templates.load(ordering: .relaxed) != 0
   }
 
   /// Takes back the number of a server that no connection refers to.
-  func release(_ number: UInt32) {
+  func release(_ number: ServerNumber) {
     saved[Int(number)] = SavedServer()
     free.append(number)
   }

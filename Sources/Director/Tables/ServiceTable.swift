@@ -3,7 +3,7 @@ import LVS
 /// What a worker looks up for each frame: VIPs and services by number. Each worker has a copy of its own.
 struct ServiceTable: ~Copyable {
   static let capacity = 1 << 16
-  static let none: UInt32 = .max
+  static let none = ServiceNumber(rawValue: .max)
 
   struct VIPSlot: BitwiseCopyable {
     var high: UInt64 = 0
@@ -19,7 +19,7 @@ struct ServiceTable: ~Copyable {
 
   /// What a worker must know of a service before it asks it.
   struct Match: BitwiseCopyable, Equatable {
-    var number: UInt32
+    var number: ServiceNumber
     /// Every datagram is scheduled anew.
     var isOnePacket = false
     /// Templates are found by the Call-ID too.

@@ -12,7 +12,7 @@ struct HoldQueue {
 
   private struct Held {
     var frame: KeptFrame
-    var server: UInt32
+    var server: ServerNumber
     var until: UInt64
   }
 
@@ -23,7 +23,7 @@ struct HoldQueue {
   var count: Int { held.count }
 
   /// Keeps a frame; whether there was room.
-  mutating func hold(_ frame: KeptFrame, for server: UInt32, now: UInt64) -> Bool {
+  mutating func hold(_ frame: KeptFrame, for server: ServerNumber, now: UInt64) -> Bool {
     guard held.count < Self.capacity, bytes + frame.octets.count <= Self.maximumBytes,
       held.lazy.filter({ $0.server == server }).count < Self.capacityPerServer
     else {

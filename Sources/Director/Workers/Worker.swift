@@ -22,7 +22,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   private let mailbox: WorkerMailbox
   private let tap: Tap
   /// Asks for the Ethernet address of a server.
-  private let want: @Sendable (UInt32) -> Void
+  private let want: @Sendable (ServerNumber) -> Void
   private var held = HoldQueue()
   /// What other directors told and is yet to be entered.
   private var synced: ArraySlice<SyncedFlows> = []
@@ -36,7 +36,7 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
 
   init(
     director: consuming Director, port: consuming P, replacement: Replacement<P>, mailbox: WorkerMailbox, tap: Tap,
-    want: @escaping @Sendable (UInt32) -> Void
+    want: @escaping @Sendable (ServerNumber) -> Void
   ) {
     self.director = director
     self.port = port
@@ -117,11 +117,11 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   }
 
   @inline(never)
-  private mutating func hold(_ index: Int, _ server: UInt32) {
+  private mutating func hold(_ index: Int, _ server: ServerNumber) {
     hold(port.copy(index), server)
   }
 
-  private mutating func hold(_ frame: KeptFrame, _ server: UInt32) {
+  private mutating func hold(_ frame: KeptFrame, _ server: ServerNumber) {
     guard held.hold(frame, for: server, now: Clock.milliseconds) else {
       return director.counters.drop(.holdQueueFull)
     }
@@ -130,12 +130,12 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   }
 
   @inline(never)
-  private mutating func cut(_ index: Int, _ server: UInt32) {
+  private mutating func cut(_ index: Int, _ server: ServerNumber) {
     cut(port.copy(index), server)
   }
 
   /// Sends a packet in fragments.
-  private mutating func cut(_ frame: KeptFrame, _ server: UInt32) {
+  private mutating func cut(_ frame: KeptFrame, _ server: ServerNumber) {
     let egress = director.servers[server].egress
     for piece in frame.cut(mtu: egress.mtu(director.link)) {
       if egress.isResolved { send(piece) } else { hold(piece, server) }

@@ -39,7 +39,7 @@ public final class WorkerPool: Sendable {
   init(
     _ options: DirectorOptions, shared: SharedTables, mailboxes: [WorkerMailbox],
     tables: [Parcel<ConnectionTable>],
-    seed: UInt64, on interface: Interface, _ digest: EventDigest, want: @escaping @Sendable (UInt32) -> Void
+    seed: UInt64, on interface: Interface, _ digest: EventDigest, want: @escaping @Sendable (ServerNumber) -> Void
   ) throws(PlaneError) {
     (self.shared, self.mailboxes, self.digest) = (shared, mailboxes, digest)
     group = try Self.start(
@@ -181,10 +181,12 @@ public final class WorkerPool: Sendable {
   }
 
   /// Some connections of a worker with their numbers, and its time; where to go on, or 0 at the end.
-  func numbered(_ worker: Int, from start: UInt32) async -> ([(UInt32, Connection)], next: UInt32, now: UInt32) {
+  func numbered(_ worker: Int, from start: UInt32) async -> (
+    [(ConnectionNumber, Connection)], next: UInt32, now: UInt32
+  ) {
     await withCheckedContinuation { continuation in
       mailboxes[worker].ask { table, now in
-        var records: [(UInt32, Connection)] = []
+        var records: [(ConnectionNumber, Connection)] = []
         let next = table.visit(from: start, limit: Self.slice) { records.append(($0, $1)) }
         continuation.resume(returning: (records, next, now))
       }

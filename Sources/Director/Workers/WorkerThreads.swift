@@ -35,7 +35,7 @@ struct WorkerContext: Sendable {
   let tap: Tap
   let seed: UInt64
   /// Asks for the Ethernet address of a server.
-  let want: @Sendable (UInt32) -> Void
+  let want: @Sendable (ServerNumber) -> Void
   /// Tells how the workers are connected.
   let told: @Sendable (String) -> Void
 }

@@ -151,7 +151,7 @@ struct EvictionTests {
     }
     #expect(director.templates.count == 50)
     #expect(director.templates.contains { $0.flags.contains(.assured) })
-    for template in director.templates { #expect(template.parent >= 1) }
+    for template in director.templates { #expect(template.children >= 1) }
     for client in 151..<200 { send(director, client, "A") }
     #expect(director.process(frame(900).tcp("S", from: 1, to: 80)).verdict == .drop(.templateTableFull))
   }

@@ -72,7 +72,7 @@ private struct RandomLife {
   private(set) var servers: [ServerLoad] = []
   /// The servers that are not in the list: they come back with their counts.
   private var absent: [ServerLoad]
-  private var open: [(server: UInt32, isActive: Bool)] = []
+  private var open: [(server: ServerNumber, isActive: Bool)] = []
   private var random = SplitMix64(seed: 42)
   private var now: UInt32 = 0
   /// How many times a server was chosen.
@@ -131,7 +131,7 @@ private struct RandomLife {
   }
 
   /// Counts a connection of a server in the list or out of it.
-  private mutating func count(_ id: UInt32, _ isActive: Bool, _ change: Int) {
+  private mutating func count(_ id: ServerNumber, _ isActive: Bool, _ change: Int) {
     func counted(_ server: ServerLoad) -> ServerLoad {
       var server = server
       if isActive {

@@ -7,7 +7,7 @@ import Testing
 struct MaglevHashingTests {
   private static let clients = (0..<10_000).map(NewConnection.from)
 
-  private static func choices(_ service: ScheduledService) -> [UInt32?] {
+  private static func choices(_ service: ScheduledService) -> [ServerNumber?] {
     clients.map { client in service.pick(client).map { service.list[$0].id } }
   }
 
@@ -46,7 +46,7 @@ struct MaglevHashingTests {
       uniquingKeysWith: +)
     for (index, weight) in weights.enumerated() {
       let share = Double(Self.clients.count) * Double(weight) / 10
-      #expect(abs(counts[UInt32(index + 1), default: 0] - share) < 0.15 * share)
+      #expect(abs(counts[ServerNumber(index + 1), default: 0] - share) < 0.15 * share)
     }
   }
 

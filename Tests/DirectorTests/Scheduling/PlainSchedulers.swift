@@ -20,7 +20,7 @@ extension PlainScheduler {
 
 final class PlainRoundRobin: PlainScheduler {
   /// nil is the head of the list.
-  private var last: UInt32?
+  private var last: ServerNumber?
 
   func willRemove(at position: Int, _ servers: [ServerLoad]) {
     if servers[position].id == last { last = position > 0 ? servers[position - 1].id : nil }
@@ -252,7 +252,7 @@ final class PlainMaglevHashing: PlainScheduler {
 final class PlainLocality: PlainScheduler {
   private struct Entry {
     /// Ids, the newest first.
-    var members: [UInt32]
+    var members: [ServerNumber]
     var lastUse: UInt32
     var lastChange: UInt32
   }
@@ -300,7 +300,7 @@ final class PlainLocality: PlainScheduler {
     return servers.firstIndex { $0.id == least.id }
   }
 
-  private func busiest(of members: [ServerLoad]) -> UInt32? {
+  private func busiest(of members: [ServerLoad]) -> ServerNumber? {
     var most: ServerLoad?
     for member in members where member.weight > 0 {
       if let known = most, known.overhead * UInt64(member.weight) >= member.overhead * UInt64(known.weight) { continue }
@@ -313,7 +313,7 @@ final class PlainLocality: PlainScheduler {
     Int64(server.active) > Int64(server.weight) && servers.contains { Int64($0.active) * 2 < Int64($0.weight) }
   }
 
-  private func remember(_ id: UInt32, _ connection: NewConnection) {
+  private func remember(_ id: ServerNumber, _ connection: NewConnection) {
     let now = connection.now
     var entry = entries[connection.destination] ?? Entry(members: [], lastUse: now, lastChange: now)
     if !isReplicated {

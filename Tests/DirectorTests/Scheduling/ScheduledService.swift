@@ -25,7 +25,7 @@ final class ScheduledService {
   }
 
   /// The numbers of the servers in the order of the list.
-  var order: [UInt32] { (0..<list.count).map { list[$0].id } }
+  var order: [UInt32] { (0..<list.count).map { list[$0].id.rawValue } }
 
   func position(of id: UInt32) -> Int? { order.firstIndex(of: id) }
 
@@ -64,7 +64,7 @@ final class ScheduledService {
     guard let position = pick(connection) else { return nil }
     list[position].active += 1
     scheduler.loadChanged(at: position, list)
-    return list[position].id
+    return list[position].id.rawValue
   }
 
   func open(times: Int) -> [UInt32?] { (0..<times).map { _ in open() } }
@@ -74,7 +74,7 @@ extension ServerLoad {
   /// RSn of the golden files: 10.1.1.n, port 80.
   static func realServer(_ number: Int, weight: Int32) -> ServerLoad {
     ServerLoad(
-      id: UInt32(number), weight: weight, lastWeight: weight, address: 0x0a01_0100 + UInt32(number), port: 80)
+      id: ServerNumber(number), weight: weight, lastWeight: weight, address: 0x0a01_0100 + UInt32(number), port: 80)
   }
 }
 

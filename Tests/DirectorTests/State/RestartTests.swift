@@ -65,7 +65,7 @@ struct RestartTests {
     private static func rows(_ records: [Connection], _ director: TestDirector) -> [String] {
       records.map { record in
         let server = director.services.shared.servers[record.server].endpoint
-        let parent = record.flags.contains(.template) ? "\(record.parent)" : record.parent == 0 ? "" : "child"
+        let parent = record.flags.contains(.template) ? "\(record.children)" : record.parent == 0 ? "" : "child"
         let flags = record.flags.intersection([.inactive, .template, .assured]).rawValue
         return "\(record.high) \(record.low) \(record.clientPort) \(director.vip(record.vip)):\(record.virtualPort) "
           + "\(server) \(record.state) \(record.expires) \(record.packets) \(flags) \(record.lane) \(parent)"

@@ -28,7 +28,7 @@ extension TestDirector {
 
 extension Services {
   /// The number of a server of a service, of one in the trash too.
-  fileprivate func find(_ server: Endpoint, _ key: ServiceKey) -> UInt32? {
+  fileprivate func find(_ server: Endpoint, _ key: ServiceKey) -> ServerNumber? {
     let servers = shared.servers
     return try? find(key).locked { state in
       (0..<state.list.count).map { state.list[$0].id }.first { servers[$0].endpoint == server } ?? state.trash[server]

@@ -18,7 +18,7 @@ struct ConnectionTableTests {
   @Test("does what a dictionary does, through growth, removal, reuse and shrinking")
   func equivalence() throws {
     var table = try ConnectionTable(capacity: 20_000, seed: 7)
-    var plain: [UInt32: UInt32] = [:]
+    var plain: [UInt32: ServerNumber] = [:]
     var random = SplitMix64(seed: 1)
     for step in 0..<300_000 {
       // By turns it grows to the full, and is nearly empty.
@@ -33,8 +33,8 @@ struct ConnectionTableTests {
         let inserted = table.insert(key)
         #expect((inserted == 0) == (plain.count == 20_000))
         if inserted != 0 {
-          table[inserted].server = UInt32(step)
-          plain[client] = UInt32(step)
+          table[inserted].server = ServerNumber(step)
+          plain[client] = ServerNumber(step)
         }
       } else {
         #expect(table[number].server == plain[client])
@@ -50,7 +50,7 @@ struct ConnectionTableTests {
   @Test("gives its memory back when most connections are gone, and loses none of the others", arguments: [0, 7])
   func shrinks(kept: UInt32) throws {
     var table = try ConnectionTable(capacity: 1 << 20, seed: 7)
-    var numbers: [UInt32: UInt32] = [:]
+    var numbers: [UInt32: ConnectionNumber] = [:]
     for round in 0..<3 {
       for client in UInt32(0)..<300_000 where numbers[client] == nil {
         let key = key(client)
@@ -83,10 +83,10 @@ struct ConnectionTableTests {
   func lowestFirst() throws {
     var table = try ConnectionTable(capacity: 20_000, seed: 7)
     let numbers = (0..<20_000).map { table.insert(key($0)) }
-    #expect(Set(numbers) == Set(1...20_000))
-    for number in numbers where number > 5_000 { table.remove(number) }
+    #expect(Set(numbers.map(\.rawValue)) == Set(1...20_000))
+    for number in numbers where number.rawValue > 5_000 { table.remove(number) }
     while table.shrink(limit: 2_048) {}
-    let later = (UInt32(30_000)..<35_000).map { table.insert(key($0)) }
+    let later = (UInt32(30_000)..<35_000).map { table.insert(key($0)).rawValue }
     #expect(later.allSatisfy { $0 > 5_000 && $0 < 13_000 } && Set(later).count == 5_000)
   }
 
@@ -239,7 +239,7 @@ struct ServiceTableTests {
       "tcp:10.0.0.1:80", "udp:10.0.0.1:80", "tcp:10.0.0.1:21", "tcp:10.0.0.1:0", "tcp:[2001:db8::1]:80", "fwmark:7",
     ]
     let entries = keys.enumerated().map { number, key in
-      ServiceTable.Entry(key: ServiceKey(key)!, match: .init(number: UInt32(number)))
+      ServiceTable.Entry(key: ServiceKey(key)!, match: .init(number: ServiceNumber(number)))
     }
     let addresses = ["10.0.0.1", "10.0.0.2", "2001:db8::1", "::10.0.0.1"]
     let vips = addresses.enumerated().map { number, text in (IPAddress(text)!, UInt16(number)) }
@@ -258,8 +258,8 @@ struct ServiceTableTests {
       (6, "10.0.0.1", 20, 2), (6, "10.0.0.1", 1_024, 2), (6, "10.0.0.1", 1_023, 3), (6, "2001:db8::1", 80, 4),
       (6, "2001:db8::1", 81, nil), (6, "10.0.0.2", 80, nil), (6, "10.0.0.1", 8_000, 5), (6, "10.0.0.1", 8_100, 5),
       (6, "10.0.0.1", 8_101, 2), (17, "10.0.0.1", 8_000, nil), (132, "10.0.0.1", 80, nil), (6, "10.0.0.1", 9_000, 2),
-    ] as [(UInt8, String, UInt16, UInt32?)])
-  func find(_ transport: UInt8, _ destination: String, _ port: UInt16, _ expected: UInt32?) throws {
+    ] as [(UInt8, String, UInt16, ServiceNumber?)])
+  func find(_ transport: UInt8, _ destination: String, _ port: UInt16, _ expected: ServiceNumber?) throws {
     let packet = try packet(transport, destination, port)
     let vip = try #require(table.vip(destination))
     let match = table.service(packet, vip)

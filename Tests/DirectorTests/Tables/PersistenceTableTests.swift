@@ -19,7 +19,7 @@ struct PersistenceTableTests {
     let begun = Atomic<Int>(0)
     let opener = try Thread(name: "opener") {
       while !isOver.load(ordering: .relaxed) {
-        var templates: [UInt32] = []
+        var templates: [TemplateNumber] = []
         for _ in 0..<3 {
           let opening = service.locked {
             $0.open(new, port: 80, vip: vip, callID: 0, active: true, expireQuiescent: false, shared)
@@ -47,7 +47,7 @@ struct PersistenceTableTests {
     ) { 0 }
   }
 
-  private func number(_ adoption: PersistenceTable.Adoption) -> UInt32 {
+  private func number(_ adoption: PersistenceTable.Adoption) -> TemplateNumber {
     if case .template(let number, _) = adoption { number } else { 0 }
   }
 
@@ -90,6 +90,6 @@ struct PersistenceTableTests {
       .addService(service, force: false),
       .addServer(RealServer(TestDirector.server(1), mac: TestDirector.mac(1)), to: Self.key))
     #expect(try contend(director) > 1_000)
-    #expect(director.templates.allSatisfy { $0.parent == 0 }, "as many ended as began")
+    #expect(director.templates.allSatisfy { $0.children == 0 }, "as many ended as began")
   }
 }

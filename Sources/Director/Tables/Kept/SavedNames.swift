@@ -97,7 +97,7 @@ struct SavedStatistics: BitwiseCopyable {
 /// A real server, by its number.
 struct SavedServer: BitwiseCopyable {
   private var end = SavedEndpoint()
-  private var service: UInt32 = 0
+  private var service: ServiceNumber = 0
   private var seal: UInt32 = 0
   var zero = SavedStatistics()
   /// The last weight that was not zero.
@@ -115,9 +115,9 @@ struct SavedServer: BitwiseCopyable {
 
   init() {}
 
-  init(_ endpoint: Endpoint, service: UInt32, number: Int) {
+  init(_ endpoint: Endpoint, service: ServiceNumber, number: Int) {
     (end, self.service) = (SavedEndpoint(endpoint), service)
-    seal = end.seal(number, UInt64(service))
+    seal = end.seal(number, UInt64(service.rawValue))
   }
 
   var isOverloaded: Bool {
@@ -126,8 +126,10 @@ struct SavedServer: BitwiseCopyable {
   }
 
   /// Which server it is, and of which service; nil where it is none.
-  func identity(_ number: Int) -> (endpoint: Endpoint, service: UInt32)? {
-    guard seal == end.seal(number, UInt64(service)), let endpoint = end.endpoint, service < ServiceTable.capacity else {
+  func identity(_ number: Int) -> (endpoint: Endpoint, service: ServiceNumber)? {
+    guard seal == end.seal(number, UInt64(service.rawValue)), let endpoint = end.endpoint,
+      Int(service) < ServiceTable.capacity
+    else {
       return nil
     }
     return (endpoint, service)
