@@ -7,7 +7,7 @@ import Testing
 @Suite("What a sync master tells")
 struct ToldFlowTests {
   private static func connection(_ packets: UInt32, _ state: ConnectionState, synced: Bool = false) -> Connection {
-    var connection = Connection(high: 0, low: 1, ports: 2)
+    var connection = Connection(ConnectionKey(high: 0, low: 1, ports: 2))
     (connection.packets, connection.state) = (packets, state.rawValue)
     if synced { connection.flags.insert(.synced) }
     return connection
