@@ -23,7 +23,7 @@ HELP = """\
 parts:
   pipe          the way of a frame in memory, beside the same work in C
   workers       the same on two threads beside one
-  tables        looking up, inserting and expiring connections; octets of a connection
+  tables        looking up, inserting and expiring connections; bytes of a connection
   connections   new connections a second, in memory and through namespaces
   schedulers    every scheduler at 4, 16, 256 and 1,024 servers
   forward       frames a second through each data plane, C twins, nftables and XDP_TX; loss-free rates

@@ -202,5 +202,5 @@ class Hairpin:
             *self.generating, *self._generator(flows, length, "--rate", rate, "--seconds", seconds)).stdout
         time.sleep(0.1)
         sent, took = int(output.split()[0]), float(output.split()[1])
-        # More than was sent can return: a neighbour's question.
+        # More than was sent can return: a neighbor's question.
         return sent, max(0, sent - (self.returned() - before)), sent / took

@@ -61,7 +61,7 @@ def saturations(hairpin, workload, rounds, seconds, refusals):
     warm = {name: seconds / 2 + workload[0] / (100_000 if name in OFFLOADING else 400_000) for name in CONTENDERS}
     for number in range(rounds):
         for name, contender in CONTENDERS.items():
-            progress(f"forward: {workload[0]} flows of {workload[1]} octets, round {number + 1} of {rounds}: {name}")
+            progress(f"forward: {workload[0]} flows of {workload[1]} bytes, round {number + 1} of {rounds}: {name}")
             if name in refusals:
                 continue
             try:
@@ -118,7 +118,7 @@ def loss_free(hairpin, saturation, seconds, precision):
 
 def tables(results):
     planes = [plane for plane in PLANES if any(plane in row.get("oursToIt", ()) for row in results)]
-    head = [*(f"{plane} to it" for plane in planes), "flows", "octets", "forwarder", "frames/s", "ns a frame",
+    head = [*(f"{plane} to it" for plane in planes), "flows", "bytes", "forwarder", "frames/s", "ns a frame",
             "loss-free frames/s", "of saturation", "lost at 80 %"]
     lines = []
     for row in results:

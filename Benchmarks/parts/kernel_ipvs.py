@@ -8,7 +8,7 @@ from hairpin import PROJECT
 from machine import progress
 
 TITLE = "Beside the kernel's IPVS, in a guest with one processor"
-NOTE = """64 k flows of 60 octets through two namespaces and back. All the work of each side is on the one processor,
+NOTE = """64 k flows of 60 bytes through two namespaces and back. All the work of each side is on the one processor,
 the generator's included; it gives way to whoever forwards. **The processor is emulated**, and an emulator slows code
 unevenly, system calls above all: a hint where `lbd` stands, not a measure of how fast it is."""
 

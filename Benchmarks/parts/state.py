@@ -16,7 +16,7 @@ from director import Director  # noqa: E402 (of the lab, whose place hairpin kno
 from lab import BINARIES  # noqa: E402
 
 TITLE = "State that lasts, and other directors that know it"
-NOTE = """Forwarding with and without `--state` in turns, 64 k flows of 60 octets over af-packet. Then new UDP flows, each
+NOTE = """Forwarding with and without `--state` in turns, 64 k flows of 60 bytes over af-packet. Then new UDP flows, each
 of one frame, at a fixed rate to a director with `--sync-all` and to one without, and a backup on the other end of a link:
 processor time beyond that of the same traffic without, and what of it the backup had. Last a director that is killed with
 all connections of its table, and started again under traffic: from its start until the first frame came back."""

@@ -20,7 +20,7 @@ def aims(results):
         twin = memory.value(results, lookup(connections), "baseline")
         yield (f"lookup among {words} connections, ns", memory.value(results, lookup(connections)), "<=", limit,
                f"the same table in C takes {twin or 0:.1f} ns on this machine.")
-    yield "octets of a connection", memory.value(results, "a connection's memory"), "<=", 64, ""
+    yield "bytes of a connection", memory.value(results, "a connection's memory"), "<=", 64, ""
     for what in ("batch of 64 new connections, up to", "slice of the listing of", "slice while"):
         pause = next((result["value"] for result in results if result["name"].startswith(f"longest {what} 10000000")), None)
         yield f"longest {what} 10 M, us", pause, "<=", 1000, ""

@@ -10,12 +10,12 @@ enum EmbedBPF {
     guard words.count == 5 else { fail("EmbedBPF CLANG SOURCE OUTPUT NAME") }
     let object = URL(fileURLWithPath: words[3]).deletingPathExtension().appendingPathExtension("o")
     try compile(words[1], words[2], to: object.path)
-    let octets = try Data(contentsOf: object).map { octet in
-      let digits = String(octet, radix: 16)
-      return octet < 16 ? "0" + digits : digits
+    let bytes = try Data(contentsOf: object).map { byte in
+      let digits = String(byte, radix: 16)
+      return byte < 16 ? "0" + digits : digits
     }
     let code =
-      "/// `\(URL(fileURLWithPath: words[2]).lastPathComponent)`, compiled.\nlet \(words[4]) = \"\(octets.joined())\"\n"
+      "/// `\(URL(fileURLWithPath: words[2]).lastPathComponent)`, compiled.\nlet \(words[4]) = \"\(bytes.joined())\"\n"
     try code.write(toFile: words[3], atomically: true, encoding: .utf8)
   }
 

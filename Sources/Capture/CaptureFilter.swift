@@ -17,9 +17,9 @@ import LVS
     unsafe pcap_freecode(&program)
   }
 
-  func matches(_ octets: [UInt8]) -> Bool {
+  func matches(_ bytes: [UInt8]) -> Bool {
     var header = pcap_pkthdr()
-    (header.caplen, header.len) = (UInt32(octets.count), UInt32(octets.count))
-    return unsafe pcap_offline_filter(&program, &header, octets) != 0
+    (header.caplen, header.len) = (UInt32(bytes.count), UInt32(bytes.count))
+    return unsafe pcap_offline_filter(&program, &header, bytes) != 0
   }
 }

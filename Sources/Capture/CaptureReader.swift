@@ -5,8 +5,8 @@ import LVS
 struct CapturedFrame {
   /// Since the epoch.
   var microseconds: UInt64
-  var octets: [UInt8]
-  /// What was on the wire, of which `octets` may be only a part.
+  var bytes: [UInt8]
+  /// What was on the wire, of which `bytes` may be only a part.
   var length: Int
 }
 
@@ -38,9 +38,9 @@ struct CapturedFrame {
     switch unsafe pcap_next_ex(handle, &header, &data) {
     case 1:
       guard let header = unsafe header?.pointee, let data = unsafe data else { return nil }
-      let octets = unsafe Array(UnsafeBufferPointer(start: data, count: Int(header.caplen)))
+      let bytes = unsafe Array(UnsafeBufferPointer(start: data, count: Int(header.caplen)))
       let time = UInt64(header.ts.tv_sec) * 1_000_000 + UInt64(header.ts.tv_usec)
-      return CapturedFrame(microseconds: time, octets: octets, length: Int(header.len))
+      return CapturedFrame(microseconds: time, bytes: bytes, length: Int(header.len))
     case PCAP_ERROR_BREAK:
       return nil
     default:
@@ -69,11 +69,11 @@ struct CapturedFrame {
     unsafe pcap_close(handle)
   }
 
-  func write(_ octets: [UInt8], microseconds: UInt64) {
+  func write(_ bytes: [UInt8], microseconds: UInt64) {
     var header = pcap_pkthdr()
     header.ts.tv_sec = Int(microseconds / 1_000_000)
     header.ts.tv_usec = Int(microseconds % 1_000_000)
-    (header.caplen, header.len) = (UInt32(octets.count), UInt32(octets.count))
-    unsafe pcap_dump(UnsafeMutablePointer<UInt8>(file), &header, octets)
+    (header.caplen, header.len) = (UInt32(bytes.count), UInt32(bytes.count))
+    unsafe pcap_dump(UnsafeMutablePointer<UInt8>(file), &header, bytes)
   }
 }

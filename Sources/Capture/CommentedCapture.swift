@@ -13,12 +13,12 @@ enum CommentedCapture {
   /// One frame with its comment and, where there were some, how many were lost before it.
   static func frame(_ frame: TappedFrame, lost: Int) -> [UInt8] {
     let time = words(UInt32(frame.time >> 32)) + words(UInt32(truncatingIfNeeded: frame.time))
-    let length = words(UInt32(frame.octets.count))
+    let length = words(UInt32(frame.bytes.count))
     let comment = Array(frame.verdict.utf8)
     var options = [1, 0, UInt8(comment.count & 0xff), UInt8(comment.count >> 8 & 0xff)] + padded(comment)
     // epb_dropcount
     if lost > 0 { options += [4, 0, 8, 0] + words(UInt32(clamping: lost)) + words(0) }
-    return block(6, words(0) + time + length + length + padded(frame.octets) + options + words(0))
+    return block(6, words(0) + time + length + length + padded(frame.bytes) + options + words(0))
   }
 
   private static func block(_ type: UInt32, _ body: [UInt8]) -> [UInt8] {
@@ -30,7 +30,7 @@ enum CommentedCapture {
     (0..<4).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
   }
 
-  private static func padded(_ octets: [UInt8]) -> [UInt8] {
-    octets + [UInt8](repeating: 0, count: -octets.count & 3)
+  private static func padded(_ bytes: [UInt8]) -> [UInt8] {
+    bytes + [UInt8](repeating: 0, count: -bytes.count & 3)
   }
 }

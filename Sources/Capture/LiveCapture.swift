@@ -40,7 +40,7 @@ private actor LiveCapture {
       }
       while piece.count < Self.piece, let frame = waiting.popFirst() {
         lost += frame.lost
-        guard filter?.matches(frame.octets) ?? true else { continue }
+        guard filter?.matches(frame.bytes) ?? true else { continue }
         piece += CommentedCapture.frame(frame, lost: lost)
         lost = 0
       }

@@ -26,7 +26,7 @@ public struct Replay {
     let director = try OfflineDirector(configuration, stations: stations, vlan: vlan)
     let writer = try CaptureWriter(output)
     while let frame = try reader.next() {
-      for sent in director.receive(frame.octets, length: frame.length, at: frame.microseconds) {
+      for sent in director.receive(frame.bytes, length: frame.length, at: frame.microseconds) {
         writer.write(sent, microseconds: frame.microseconds)
       }
     }
@@ -43,7 +43,7 @@ public struct Replay {
     }
     let reader = try CaptureReader(input)
     var search = StationSearch(services: configuration.services, marks: configuration.marks, vlan: vlan)
-    while let frame = try reader.next() { search.look(at: frame.octets) }
+    while let frame = try reader.next() { search.look(at: frame.bytes) }
     switch search.found {
     case (let station, .speaksForVIPs)?: return ([station], "as \(station), which says that the VIPs are there")
     case (let station, .receivesForVIPs)?: return ([station], "as \(station), which most frames for the VIPs go to")

@@ -6,7 +6,7 @@ extension ConnectionStatus {
   public static func jsonLines(_ rows: [ConnectionStatus]) -> [UInt8] {
     var text = RowText()
     for row in rows { row.append(to: &text) }
-    return text.octets
+    return text.bytes
   }
 
   private func append(to text: inout RowText) {
@@ -26,9 +26,9 @@ extension ConnectionStatus {
   }
 
   /// Reads whole lines as `jsonLines` writes them; a line of any other JSON takes the decoder's way.
-  static func rows(inLines octets: [UInt8]) throws -> [ConnectionStatus] {
+  static func rows(inLines bytes: [UInt8]) throws -> [ConnectionStatus] {
     var rows: [ConnectionStatus] = []
-    var reader = LineReader(octets)
+    var reader = LineReader(bytes)
     while !reader.isAtEnd {
       let start = reader.place
       if let row = reader.row() {
@@ -46,12 +46,12 @@ extension ConnectionStatus {
 private struct LineReader {
   private static let quote = UInt8(ascii: "\"")
 
-  private let octets: [UInt8]
+  private let bytes: [UInt8]
   var place = 0
 
-  init(_ octets: [UInt8]) { self.octets = octets }
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
 
-  var isAtEnd: Bool { place == octets.count }
+  var isAtEnd: Bool { place == bytes.count }
 
   mutating func row() -> ConnectionStatus? {
     guard let transport = text(after: "{\"transport\":\""), let client = end(after: "\",\"client\":\""),
@@ -67,15 +67,15 @@ private struct LineReader {
 
   /// What is left of the line, without its end.
   mutating func line() -> ArraySlice<UInt8> {
-    let line = octets[place...].prefix { $0 != UInt8(ascii: "\n") }
-    place = min(line.endIndex + 1, octets.count)
+    let line = bytes[place...].prefix { $0 != UInt8(ascii: "\n") }
+    place = min(line.endIndex + 1, bytes.count)
     return line
   }
 
   private mutating func skip(_ words: String) -> Bool {
     var at = place
-    for octet in words.utf8 {
-      guard at < octets.count, octets[at] == octet else { return false }
+    for byte in words.utf8 {
+      guard at < bytes.count, bytes[at] == byte else { return false }
       at += 1
     }
     place = at
@@ -86,8 +86,8 @@ private struct LineReader {
   private mutating func text(after words: String) -> String? {
     guard skip(words) else { return nil }
     let start = place
-    while place < octets.count, octets[place] != Self.quote { place += 1 }
-    return String(decoding: octets[start..<place], as: UTF8.self)
+    while place < bytes.count, bytes[place] != Self.quote { place += 1 }
+    return String(decoding: bytes[start..<place], as: UTF8.self)
   }
 
   private mutating func end(after words: String) -> Endpoint? {
@@ -109,8 +109,8 @@ private struct LineReader {
   private mutating func number(below limit: UInt64) -> UInt64? {
     let start = place
     var value: UInt64 = 0
-    while place < octets.count, value < limit, (48...57).contains(octets[place]) {
-      value = value * 10 + UInt64(octets[place] - 48)
+    while place < bytes.count, value < limit, (48...57).contains(bytes[place]) {
+      value = value * 10 + UInt64(bytes[place] - 48)
       place += 1
     }
     return place > start && value < limit ? value : nil

@@ -14,7 +14,7 @@ public enum ConnectionListing {
   public static func rows(_ rows: [ConnectionStatus]) -> [UInt8] {
     var text = RowText()
     for row in rows { append(row, to: &text) { text, end, _ in text.append(end) } }
-    return text.octets
+    return text.bytes
   }
 
   /// One row, with its line end.
@@ -28,7 +28,7 @@ public enum ConnectionListing {
   ) -> String {
     var text = RowText()
     append(row, engine, to: &text) { text, end, transport in text.append(name(end, transport)) }
-    return String(decoding: text.octets, as: UTF8.self)
+    return String(decoding: text.bytes, as: UTF8.self)
   }
 
   /// The time left is in minutes and seconds.

@@ -1,6 +1,6 @@
 /*
  * Answers of lbd wait in this library, but their place among the kernel's is in the socket itself. For the first
- * datagram of an answer the kernel is sent a message that does nothing and asks for an acknowledgement; that one
+ * datagram of an answer the kernel is sent a message that does nothing and asks for an acknowledgment; that one
  * becomes readable like any answer, so poll() and its kin work, and stands where the program will meet it in order.
  * It quotes 64 bits which say whose sign it is, and is delivered as lbd's datagram; then the next one is rung for.
  * The socket stays the kernel's in all else.
@@ -22,7 +22,7 @@ struct answer {
 };
 
 /* What the kernel answers to a sign. */
-struct acknowledgement {
+struct acknowledgment {
     struct nlmsghdr header;
     struct nlmsgerr content;
 };
@@ -81,8 +81,8 @@ bool answers_put(int socket, struct datagram *first) {
     return rang;
 }
 
-/* The place of the answer that the acknowledgement is the sign for; NULL where it is for none. Under the lock. */
-static struct answer **find(const struct acknowledgement *seen, ssize_t length) {
+/* The place of the answer that the acknowledgment is the sign for; NULL where it is for none. Under the lock. */
+static struct answer **find(const struct acknowledgment *seen, ssize_t length) {
     if (length != sizeof *seen || seen->header.nlmsg_type != NLMSG_ERROR || seen->content.error != 0 ||
         seen->content.msg.nlmsg_type != NLMSG_NOOP)
         return NULL;
@@ -118,7 +118,7 @@ static ssize_t deliver_next(int socket, struct answer **place, struct msghdr *me
 }
 
 ssize_t answers_receive(int socket, struct msghdr *message, int flags) {
-    struct acknowledgement seen;
+    struct acknowledgment seen;
     ssize_t length = libc()->recv(socket, &seen, sizeof seen, MSG_PEEK | MSG_TRUNC | (flags & MSG_DONTWAIT));
     if (length < 0) return -1;
     pthread_mutex_lock(&lock);
@@ -145,7 +145,7 @@ ssize_t answers_receive(int socket, struct msghdr *message, int flags) {
 }
 
 ssize_t answers_check(int socket, struct msghdr *message, int flags, ssize_t received) {
-    struct acknowledgement seen;
+    struct acknowledgment seen;
     if (received != sizeof seen || message->msg_iovlen == 0 || message->msg_iov[0].iov_len < sizeof seen)
         return received;
     memcpy(&seen, message->msg_iov[0].iov_base, sizeof seen);

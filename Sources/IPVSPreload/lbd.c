@@ -105,8 +105,8 @@ static bool is_refusal(const struct nlmsghdr *message) {
         ((const struct nlmsgerr *)NLMSG_DATA(message))->error != 0;
 }
 
-/* Gathers an answer to its end: an error, an acknowledgement, or the end of a dump. */
-static struct datagram *gather(int lbd, const struct nlmsghdr *request, uint32_t port, bool wants_acknowledgement) {
+/* Gathers an answer to its end: an error, an acknowledgment, or the end of a dump. */
+static struct datagram *gather(int lbd, const struct nlmsghdr *request, uint32_t port, bool wants_acknowledgment) {
     struct datagram *first = NULL, **next = &first;
     for (;;) {
         struct datagram *made = receive_message(lbd);
@@ -118,7 +118,7 @@ static struct datagram *gather(int lbd, const struct nlmsghdr *request, uint32_t
         struct nlmsghdr *message = (struct nlmsghdr *)made->bytes;
         message->nlmsg_pid = port;
         bool is_error = message->nlmsg_type == NLMSG_ERROR;
-        if (is_error && !wants_acknowledgement && !is_refusal(message)) {
+        if (is_error && !wants_acknowledgment && !is_refusal(message)) {
             free(made);
             return first;
         }
@@ -134,7 +134,7 @@ struct datagram *lbd_answers(const char *bytes, uint32_t port) {
     int lbd = connect_lbd();
     /* Of those errnos that libnl hands on, the one that says it best. */
     if (lbd < 0) return refusal(&request, port, ENODEV);
-    /* An acknowledgement is always asked for: it is the end of the answer. */
+    /* An acknowledgment is always asked for: it is the end of the answer. */
     asked = request;
     asked.nlmsg_flags |= NLM_F_ACK;
     size_t rest = request.nlmsg_len - sizeof asked, padding = NLMSG_ALIGN(request.nlmsg_len) - request.nlmsg_len;

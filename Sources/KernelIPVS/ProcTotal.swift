@@ -19,9 +19,9 @@ public struct ProcTotal: Hashable, Sendable {
   public static func read(_ path: String = file) throws(PlaneError) -> ProcTotal {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     defer { if descriptor >= 0 { close(descriptor) } }
-    var octets = [UInt8](repeating: 0, count: 4_096)
-    let count = unsafe Glibc.read(descriptor, &octets, octets.count)
-    guard let total = ProcTotal(String(decoding: octets.prefix(max(count, 0)), as: UTF8.self)) else {
+    var bytes = [UInt8](repeating: 0, count: 4_096)
+    let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
+    guard let total = ProcTotal(String(decoding: bytes.prefix(max(count, 0)), as: UTF8.self)) else {
       throw .unavailable("\(path) does not tell what the kernel's IPVS counts")
     }
     return total

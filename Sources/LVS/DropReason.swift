@@ -23,7 +23,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case noServer
   case deadServer
   case packetTooBig
-  case scheduleDefence
+  case scheduleDefense
   /// Of no known connection, for a VIP whose connections are being carried over from or to the kernel.
   case vipMoving
   case noCallId

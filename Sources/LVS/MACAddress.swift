@@ -25,18 +25,18 @@ extension MACAddress: LosslessStringConvertible {
     guard parts.count == 6 else { return nil }
     var value: UInt64 = 0
     for part in parts {
-      guard part.utf8.count == 2, part.utf8.first != UInt8(ascii: "+"), let octet = UInt8(part, radix: 16) else {
+      guard part.utf8.count == 2, part.utf8.first != UInt8(ascii: "+"), let byte = UInt8(part, radix: 16) else {
         return nil
       }
-      value = value << 8 | UInt64(octet)
+      value = value << 8 | UInt64(byte)
     }
     self.init(value)
   }
 
   public var description: String {
     (0..<6).map { index in
-      let octet = UInt8(truncatingIfNeeded: value >> (40 - 8 * index))
-      return (octet < 16 ? "0" : "") + String(octet, radix: 16)
+      let byte = UInt8(truncatingIfNeeded: value >> (40 - 8 * index))
+      return (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }.joined(separator: ":")
   }
 }

@@ -28,7 +28,7 @@ struct Migrate: AsyncParsableCommand {
   @OptionGroup var service: ServiceOptions
 
   @Option(
-    help: ArgumentHelp("The interface that gets the VIPs (default: the one towards the servers).", valueName: "name"),
+    help: ArgumentHelp("The interface that gets the VIPs (default: the one toward the servers).", valueName: "name"),
     completion: .interfaces)
   var interface: String?
 
@@ -134,7 +134,7 @@ struct Migrate: AsyncParsableCommand {
   ) throws -> String {
     if let interface { return interface }
     let servers = moved.filter { $0.service.key.address == vip }.flatMap(\.servers)
-    guard let name = ([vip] + servers.map(\.endpoint.address)).compactMap(host.interface(towards:)).first else {
+    guard let name = ([vip] + servers.map(\.endpoint.address)).compactMap(host.interface(toward:)).first else {
       throw PlaneError.unavailable("no interface is in a network with \(vip) or its servers: name one with --interface")
     }
     return name

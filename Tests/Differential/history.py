@@ -180,7 +180,7 @@ class History:
         self.step("set", key=key, value=str(self.random.choice(values)))
 
     def dropPackets(self):
-        """Every so-manieth new connection, or none. The rate is taken over when the defence goes up."""
+        """One new connection in so many, or none. The rate is taken over when the defense goes up."""
         self.step("set", key="drop_packet", value="0")
         if self.chance(0.7):
             self.step("set", key="am_droprate", value=str(self.random.randint(1, 5)))

@@ -53,7 +53,7 @@ class Netlink:
             reply = reply[(length + 3) & ~3:]
 
     def ask(self, family, command, payload):
-        """Sends one request; the attributes of the reply before its acknowledgement."""
+        """Sends one request; the attributes of the reply before its acknowledgment."""
         self.sequence += 1
         body = struct.pack("=BBH", command, 1, 0) + payload
         self.socket.send(
@@ -136,7 +136,7 @@ def flow_name(protocol, client, client_port, virtual, port):
 
 
 class Kernel:
-    """A fresh namespace with the director's address, the VIPs and neighbours that need no ARP."""
+    """A fresh namespace with the director's address, the VIPs and neighbors that need no ARP."""
 
     def __init__(self, family, marks, mtu=1500):
         if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET):
@@ -164,14 +164,14 @@ class Kernel:
         lines = ["link set lo up", f"link set eth0 mtu {self.mtu} address 02:00:00:00:00:01", "link set eth0 up"]
         if self.family == 4:
             lines += ["addr add 10.1.0.1/16 dev eth0"] + [f"addr add 10.1.0.{100 + n}/32 dev lo" for n in range(4)]
-            neighbours = [(f"10.1.1.{n}", n) for n in range(1, 10)]
+            neighbors = [(f"10.1.1.{n}", n) for n in range(1, 10)]
             gateway = "10.1.255.254"
         else:
             lines += ["addr add fd00:1::1/64 dev eth0 nodad"]
             lines += [f"addr add fd00:1::{100 + n}/128 dev lo nodad" for n in range(4)]
-            neighbours = [(f"fd00:1::1:{n}", n) for n in range(1, 10)]
+            neighbors = [(f"fd00:1::1:{n}", n) for n in range(1, 10)]
             gateway = "fd00:1::ffff"
-        lines += [f"neigh add {host} lladdr 02:00:00:00:01:0{n} dev eth0 nud permanent" for host, n in neighbours]
+        lines += [f"neigh add {host} lladdr 02:00:00:00:01:0{n} dev eth0 nud permanent" for host, n in neighbors]
         lines += [f"neigh add {gateway} lladdr 02:00:00:00:00:c1 dev eth0 nud permanent"]
         return "\n".join(lines + [f"route add default via {gateway} dev eth0"]) + "\n"
 

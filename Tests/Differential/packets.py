@@ -1,4 +1,4 @@
-"""Frames to the director, built octet by octet, and what frames from it mean. IPv4 and IPv6."""
+"""Frames to the director, built byte by byte, and what frames from it mean. IPv4 and IPv6."""
 
 import ipaddress
 import struct
@@ -67,7 +67,7 @@ def packet(transport, source, destination, flags="", chunk=0, ttl=64, payload=b"
 
 
 def fragments(packet, identification, count):
-    """The fragments of an IP packet: so many, all but the last of 32 octets."""
+    """The fragments of an IP packet: so many, all but the last of 32 bytes."""
     v4 = packet[0] >> 4 == 4
     source, destination = (ipaddress.ip_address(part) for part in (
         (packet[12:16], packet[16:20]) if v4 else (packet[8:24], packet[24:40])))

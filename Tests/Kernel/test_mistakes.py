@@ -3,7 +3,7 @@ from programs import OURS, THEIRS, ours, run, theirs
 
 START = ["-A -t 10.1.0.100:80 -s rr", "-a -t 10.1.0.100:80 -r 10.1.1.1 -w 1"]
 
-# What only a kernel can judge; the parser's own judgement of far more lines is compared in the unit tests.
+# What only a kernel can judge; the parser's own judgment of far more lines is compared in the unit tests.
 LINES = """
 -A -t 10.1.0.100:80
 -E -t 10.9.0.1:80

@@ -1,4 +1,4 @@
-"""Whatever octets a stranger sends, on every data plane: lbd lives, says what it dropped, and serves everybody else."""
+"""Whatever bytes a stranger sends, on every data plane: lbd lives, says what it dropped, and serves everybody else."""
 
 import random
 import time
@@ -25,10 +25,10 @@ def whole(client):
 
 def damaged(dice, packet):
     """Some bits the other way round, and sometimes an end that is missing."""
-    octets = bytearray(packet)
+    frame = bytearray(packet)
     for _ in range(dice.randint(1, 4)):
-        octets[dice.randrange(min(len(octets), 60))] ^= 1 << dice.randrange(8)
-    return bytes(octets[:dice.randint(1, len(octets))] if dice.random() < 0.2 else octets)
+        frame[dice.randrange(min(len(frame), 60))] ^= 1 << dice.randrange(8)
+    return bytes(frame[:dice.randint(1, len(frame))] if dice.random() < 0.2 else frame)
 
 
 def test_damaged_frames_harm_nobody(lab, web):

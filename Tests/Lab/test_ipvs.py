@@ -222,7 +222,7 @@ def ways_to_send():
                 lambda data: os.write(opened.fileno(), data)):
         assert way(info) == 20
         kind, flags, sequence, _, content = parse(opened.recv(65536))[0]
-        # No acknowledgement was asked for, so there is none.
+        # No acknowledgment was asked for, so there is none.
         assert (kind, flags, sequence, content[0]) == (struct.unpack("=H", info[4:6])[0], 0, 1, 14)
         assert not readable(opened)
 

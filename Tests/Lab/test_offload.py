@@ -108,7 +108,7 @@ def test_it_says_that_it_does(director):
     assert "eth0: the XDP program forwards established flows by itself" in director.output()
 
 
-def test_a_flow_keeps_its_server_its_hops_and_its_octets(stage):
+def test_a_flow_keeps_its_server_its_hops_and_its_bytes(stage):
     server = stage.establish()
     before = offloaded(stage.director)
     sent = [packet(number) for number in range(100)]

@@ -144,7 +144,7 @@ def test_the_announcement_of_a_peer_is_no_conflict(lab, start, wire, peer):
     await_announcements(wire)
     wire.send(announcement(STRANGER_MAC))
     until(lambda: director.json("vips")[0]["state"] == "contested")
-    assert wire.collect(is_arp(ARP_REQUEST, sender=VIP), 0.5) == [], "no defence"
+    assert wire.collect(is_arp(ARP_REQUEST, sender=VIP), 0.5) == [], "no defense"
     assert is_silent(wire)
     director.lbctl("takeover")
     assert wire.wait(is_arp(ARP_REQUEST, sender=VIP)).arp.sender_mac == lab.director.mac
@@ -222,7 +222,7 @@ def test_ten_thousand_claims_a_second_are_bounded_counted_and_told_once(lab, dir
         time.sleep(max(0, sent / 10_000 - (time.monotonic() - begin)))
     ours = wire.collect(lambda frame: frame.source == lab.director.mac and frame.arp, 0.5)
     assert len([frame for frame in ours if frame.arp.sender == VIP]) <= 6
-    assert len(ours) < 40, "questions and defences are few"
+    assert len(ours) < 40, "questions and defenses are few"
     assert director.dropped("disputed_claim") > sent / 10, "a busy machine loses some before they are looked at"
     assert director.json("neighbors")[0]["mac"] == server.mac
     lab.client.forget_neighbors()

@@ -97,7 +97,7 @@ def test_fragments_that_overlap_go_no_further_and_are_counted(lab, director):
 
 @pytest.fixture
 def long_datagram(lab):
-    """A veth takes in four octets more than it sends, room for a tag: so a packet can come that is too long to go on."""
+    """A veth takes in four bytes more than it sends, room for a tag: so a packet can come that is too long to go on."""
     lab.client.ip("link", "set", "eth0", "mtu", 1504)
     yield bytes(number % 251 for number in range(1504 - 28))
     lab.client.ip("link", "set", "eth0", "mtu", 1500)
@@ -138,7 +138,7 @@ def test_a_refused_mark_leaves_no_vip(lab, director):
     assert director.json("vips") == []
 
 
-def test_a_defence_is_up_when_its_setting_returns(lab, web):
+def test_a_defense_is_up_when_its_setting_returns(lab, web):
     with Wire(lab.stranger) as wire:
         for mode, state in [("3", "SYNACK"), ("0", "SYN_RECV")]:
             web.lbctl("set", "secure_tcp", mode)

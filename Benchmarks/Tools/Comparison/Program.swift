@@ -41,7 +41,7 @@ import LVS
   }
 
   private func tables() throws -> [Figure] {
-    let memory = Figure(name: "a connection's memory", unit: "octets", value: Double(TableBench.bytesPerConnection))
+    let memory = Figure(name: "a connection's memory", unit: "bytes", value: Double(TableBench.bytesPerConnection))
     let largest = sizes[sizes.count - 1]
     return try sizes.flatMap { try TableComparison(flows: $0, rounds: rounds).run() } + [memory]
       + PauseMeasurement(flows: largest).run()

@@ -15,7 +15,7 @@ extension Observation {
         fix: "put the server on the LAN of \(interface.name), or run lbd on the server's: lbd --interface …")
     }
     return Finding(
-      .serverUnresolved, subject: address, seen: "real server \(address) does not answer ARP or neighbour discovery",
+      .serverUnresolved, subject: address, seen: "real server \(address) does not answer ARP or neighbor discovery",
       why: "nothing can be sent to it; its clients wait in vain",
       fix: "on \(address): ip link set \(interface.name) up; meanwhile lbctl drain-rs -t … -r \(address)")
   }
@@ -113,7 +113,7 @@ extension Observation {
     guard probe.answersSmall, !probe.answersLarge else { return nil }
     return Finding(
       .serverMTU, vip: probe.virtual.address.description, subject: probe.server.description,
-      seen: "packets of \(interface.mtu) octets do not reach real server \(probe.server), small ones do",
+      seen: "packets of \(interface.mtu) bytes do not reach real server \(probe.server), small ones do",
       why: "connections to it hang as soon as a client sends much",
       fix: "give switch and server the MTU of the director; on \(probe.server): "
         + "ip link set \(interface.name) mtu \(interface.mtu)")

@@ -112,7 +112,7 @@ struct ServerProbe {
     let isReset = packet.tcpFlags & TCP.rst != 0
     guard packet.sourcePort == targets[index].virtual.port else { return nil }
     if isReset { heard[index].refused = true } else { heard[index].accepted = true }
-    let acknowledged = frame.u32(packet.transportHeader + TCP.acknowledgement)
+    let acknowledged = frame.u32(packet.transportHeader + TCP.acknowledgment)
     return isReset
       ? nil
       : segment(targets[index], from: packet.destinationPort, to: packet.sourcePort, TCP.rst, sequence: acknowledged)
@@ -203,8 +203,8 @@ struct ServerProbe {
     let isV4 = target.sender.family == .v4
     let destination = address ?? target.virtual.address
     let start = Ethernet.length + (isV4 ? IPv4.length : IPv6.length)
-    var octets = [UInt8](repeating: 0, count: start + length)
-    octets.lend { frame in
+    var bytes = [UInt8](repeating: 0, count: start + length)
+    bytes.lend { frame in
       Ethernet.readdress(frame, from: station, to: target.mac)
       frame.set(Ethernet.type, isV4 ? Ethernet.ipv4 : Ethernet.ipv6)
       if isV4 {
@@ -225,6 +225,6 @@ struct ServerProbe {
       body.set(checksum, Checksum.finish(Checksum.sum(body, 0, length, pseudo)))
       return ((), length: frame.count)
     }
-    return octets
+    return bytes
   }
 }

@@ -7,7 +7,7 @@ enum Reset {
     let tcp = packet.transportHeader
     let header = TCP.headerLength(frame, tcp)
     let acknowledges = packet.tcpFlags & TCP.ack != 0
-    let sequence = acknowledges ? frame.u32(tcp + TCP.acknowledgement) : 0
+    let sequence = acknowledges ? frame.u32(tcp + TCP.acknowledgment) : 0
     let next =
       frame.u32(tcp + TCP.sequence) &+ UInt32(truncatingIfNeeded: packet.end - tcp - header)
       &+ (packet.tcpFlags & TCP.syn != 0 ? 1 : 0) &+ (packet.tcpFlags & TCP.fin != 0 ? 1 : 0)
@@ -21,17 +21,17 @@ enum Reset {
     } else {
       IPv6.write(frame, packet.ip, from: packet.destination, to: packet.source, next: TCP.number, payload: TCP.length)
     }
-    write(frame, start, packet, sequence: sequence, acknowledgement: acknowledges ? nil : next)
+    write(frame, start, packet, sequence: sequence, acknowledgment: acknowledges ? nil : next)
     return .answer(length: start + TCP.length)
   }
 
-  private static func write(_ frame: Bytes, _ tcp: Int, _ packet: Packet, sequence: UInt32, acknowledgement: UInt32?) {
+  private static func write(_ frame: Bytes, _ tcp: Int, _ packet: Packet, sequence: UInt32, acknowledgment: UInt32?) {
     frame.set(tcp, packet.destinationPort)
     frame.set(tcp + 2, packet.sourcePort)
     frame.set(tcp + TCP.sequence, sequence)
-    frame.set(tcp + TCP.acknowledgement, acknowledgement ?? 0)
+    frame.set(tcp + TCP.acknowledgment, acknowledgment ?? 0)
     frame.set(tcp + TCP.dataOffset, UInt8(TCP.length / 4) << 4)
-    frame.set(tcp + TCP.flags, acknowledgement == nil ? TCP.rst : TCP.rst | TCP.ack)
+    frame.set(tcp + TCP.flags, acknowledgment == nil ? TCP.rst : TCP.rst | TCP.ack)
     frame.set(tcp + TCP.window, UInt32(0))
     frame.set(tcp + TCP.checksum + 2, UInt16(0))
     let pseudo = Checksum.pseudoHeader(packet.source, packet.destination, transport: TCP.number, length: TCP.length)

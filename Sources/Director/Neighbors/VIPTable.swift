@@ -32,7 +32,7 @@ struct VIPTiming: Sendable {
   /// Announcements of a VIP just taken, and milliseconds between two.
   var announceCount = 3
   var announceInterval: UInt64 = 1_000
-  /// Milliseconds between the announcements that keep switches' and bridges' tables from ageing; 0: none.
+  /// Milliseconds between the announcements that keep switches' and bridges' tables from aging; 0: none.
   var announceRefresh: UInt64 = 60_000
   /// Whether a VIP is given up to somebody who claims it again after it was defended.
   var yields = false
@@ -86,7 +86,7 @@ struct VIPTable {
   /// Whether the director answers for the address.
   func owns(_ address: IPAddress) -> Bool { entries[address]?.state == .owned }
 
-  /// The same towards somebody who asks. One that is being left is free to those who want it.
+  /// The same toward somebody who asks. One that is being left is free to those who want it.
   func answers(for address: IPAddress, isProbe: Bool) -> Bool {
     entries[address].map { $0.state == .owned && !($0.isLeaving && isProbe) } ?? false
   }

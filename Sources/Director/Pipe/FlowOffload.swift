@@ -183,7 +183,7 @@ extension Director {
   private func count(_ tally: FlowTable.Tally, _ server: ServerNumber) {
     counters.offloaded.add(tally.packets)
     counters.packets(
-      tally.packets, server: server, service: servers[server].service, bytes: tally.octets)
+      tally.packets, server: server, service: servers[server].service, bytes: tally.bytes)
   }
 
   /// Gives away the entries that were taken back.

@@ -56,7 +56,7 @@ extension Director {
   mutating func schedule(_ flow: NewFlow) -> Scheduling {
     let match = table.service(flow.packet, flow.vip)
     guard match != .none, let service = snapshot.services[Int(match.number)] else { return .unclaimed }
-    guard !isDefended() else { return .refused(.scheduleDefence) }
+    guard !isDefended() else { return .refused(.scheduleDefense) }
     guard flow.packet.sourcePort != Self.ftpData else { return .unclaimed }
     guard let callID = callID(flow, match) else { return .refused(.noCallId) }
     let isOnePacket = flow.packet.transport == UDP.number && match.isOnePacket

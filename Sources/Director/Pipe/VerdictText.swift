@@ -5,7 +5,7 @@ extension Director {
   func words(_ verdict: Verdict, _ frame: Bytes) -> String {
     switch verdict {
     case .transmit: "transmit to \(frame.mac(Ethernet.destination))"
-    case .answer(let length): "answer with \(length) octets"
+    case .answer(let length): "answer with \(length) bytes"
     case .pass: "pass to the host"
     case .cut(let server): "cut into fragments for \(shared.servers[server].endpoint.address)"
     case .park: "wait for the first fragment"

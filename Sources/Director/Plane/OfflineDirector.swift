@@ -60,7 +60,7 @@ public final class OfflineDirector {
       director.counters.drop(.capturedShort)
       return sent
     }
-    sent += process(KeptFrame(octets: untagged, header: 0, tag: tag), milliseconds)
+    sent += process(KeptFrame(bytes: untagged, header: 0, tag: tag), milliseconds)
     for fragment in director.fragments.takeReady() { sent += process(fragment, milliseconds) }
     learn()
     return sent + released(milliseconds)

@@ -32,8 +32,8 @@ public struct StationSearch {
   /// Looks at one frame of the capture.
   public mutating func look(at frame: [UInt8]) {
     guard let (tag, untagged) = Ethernet.untagged(frame), tag.map({ $0 & 0xfff }) == vlan else { return }
-    var octets = untagged
-    octets.lend { bytes in
+    var bytes = untagged
+    bytes.lend { bytes in
       look(at: bytes)
       return ((), length: bytes.count)
     }

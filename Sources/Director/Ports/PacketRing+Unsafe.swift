@@ -303,8 +303,8 @@ import Synchronization
   func copy(_ index: Int) -> KeptFrame {
     precondition(index < count)
     let (start, length) = unsafe (loans[index].start - Self.metadata, loans[index].length + Self.metadata)
-    let octets = unsafe Array(UnsafeRawBufferPointer(start: start, count: length))
-    return unsafe KeptFrame(octets: octets, header: Self.metadata, tag: loans[index].tag)
+    let bytes = unsafe Array(UnsafeRawBufferPointer(start: start, count: length))
+    return unsafe KeptFrame(bytes: bytes, header: Self.metadata, tag: loans[index].tag)
   }
 
   func send(_ frame: KeptFrame) -> Bool { socket.send(frame.wire) }

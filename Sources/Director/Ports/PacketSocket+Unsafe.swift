@@ -60,10 +60,10 @@ struct PacketSocket: ~Copyable {
       case .station(let mac): (PACKET_MR_UNICAST, mac)
       case .everything: (PACKET_MR_PROMISC, .zero)
       }
-    func octet(_ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: mac.value >> (40 - 8 * index)) }
+    func byte(_ index: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: mac.value >> (40 - 8 * index)) }
     let request = packet_mreq(
       mr_ifindex: Int32(interface), mr_type: UInt16(kind), mr_alen: 6,
-      mr_address: (octet(0), octet(1), octet(2), octet(3), octet(4), octet(5), 0, 0))
+      mr_address: (byte(0), byte(1), byte(2), byte(3), byte(4), byte(5), 0, 0))
     let option = joins ? PACKET_ADD_MEMBERSHIP : PACKET_DROP_MEMBERSHIP
     try descriptor.set(Self.packetLevel, option, request, call: "PACKET_ADD_MEMBERSHIP")
   }

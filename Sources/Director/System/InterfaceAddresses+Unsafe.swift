@@ -74,9 +74,9 @@ enum InterfaceAddresses {
       }
     case AF_INET6:
       return unsafe raw.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { pointer in
-        unsafe withUnsafeBytes(of: pointer.pointee.sin6_addr) { octets in
+        unsafe withUnsafeBytes(of: pointer.pointee.sin6_addr) { bytes in
           func half(_ at: Int) -> UInt64 {
-            unsafe UInt64(bigEndian: octets.loadUnaligned(fromByteOffset: at, as: UInt64.self))
+            unsafe UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
           }
           return IPAddress(v6: half(0), half(8))
         }

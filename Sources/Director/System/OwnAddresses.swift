@@ -13,7 +13,7 @@ public struct OwnAddresses: Sendable {
   public func interface(of address: IPAddress) -> String? { all.first { $0.address.address == address }?.interface }
 
   /// The interface whose network the address is in.
-  public func interface(towards address: IPAddress) -> String? {
+  public func interface(toward address: IPAddress) -> String? {
     all.first { $0.address.network.contains(address) && $0.address.network.length < address.family.bits }?.interface
   }
 

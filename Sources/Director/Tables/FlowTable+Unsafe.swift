@@ -18,14 +18,14 @@ import Synchronization
     /// The server's Ethernet address in the order of the wire, then the worker's number.
     let station = Atomic<UInt64>(0)
     let packets = Atomic<UInt64>(0)
-    let octets = Atomic<UInt64>(0)
+    let bytes = Atomic<UInt64>(0)
     let seen = Atomic<UInt64>(0)
   }
 
   /// What the program counted in an entry, for the worker that owns it.
   struct Tally {
     var packets: UInt64
-    var octets: UInt64
+    var bytes: UInt64
     /// When the last packet came, in hundredths of a second on the batch clock.
     var seen: UInt32
   }
@@ -135,7 +135,7 @@ import Synchronization
     guard unsafe entry.pointee.packets.load(ordering: .relaxed) != 0 else { return nil }
     return unsafe Tally(
       packets: entry.pointee.packets.exchange(0, ordering: .acquiring),
-      octets: entry.pointee.octets.exchange(0, ordering: .relaxed), seen: ticks(place))
+      bytes: entry.pointee.bytes.exchange(0, ordering: .relaxed), seen: ticks(place))
   }
 
   /// Has the program forward by an entry no more. It may be at it just now: `release` it a tick later.

@@ -125,9 +125,9 @@ struct FragmentTable: ~Copyable {
 
   /// Keeps a frame until its first fragment comes; whether there was room.
   mutating func wait(_ key: FragmentKey, _ frame: KeptFrame, _ now: UInt32) -> Bool {
-    guard waiting.count < Self.maximumWaiting, bytes + frame.octets.count <= Self.maximumBytes else { return false }
+    guard waiting.count < Self.maximumWaiting, bytes + frame.bytes.count <= Self.maximumBytes else { return false }
     waiting.append(Waiting(key: key, frame: frame, until: now &+ Self.patience))
-    bytes += frame.octets.count
+    bytes += frame.bytes.count
     return true
   }
 
@@ -154,7 +154,7 @@ struct FragmentTable: ~Copyable {
 
   private mutating func discard(_ isDone: (Waiting) -> Bool) {
     waiting.removeAll(where: isDone)
-    bytes = waiting.reduce(0) { $0 + $1.frame.octets.count }
+    bytes = waiting.reduce(0) { $0 + $1.frame.bytes.count }
   }
 }
 

@@ -57,8 +57,8 @@ struct ARP: Equatable {
 
   /// The whole frame as an array.
   func frame(to destination: MACAddress) -> [UInt8] {
-    var octets = [UInt8](repeating: 0, count: Self.frameLength)
-    octets.lend { (write($0, to: destination), length: Self.frameLength) }
-    return octets
+    var bytes = [UInt8](repeating: 0, count: Self.frameLength)
+    bytes.lend { (write($0, to: destination), length: Self.frameLength) }
+    return bytes
   }
 }

@@ -11,13 +11,13 @@ enum CRC32C {
     return ~value
   }
 
-  static func of(_ octets: some Sequence<UInt8>) -> UInt32 {
+  static func of(_ bytes: some Sequence<UInt8>) -> UInt32 {
     let table = table
-    return ~octets.reduce(~UInt32(0)) { step($0, $1, table) }
+    return ~bytes.reduce(~UInt32(0)) { step($0, $1, table) }
   }
 
   @inline(__always)
-  private static func step(_ value: UInt32, _ octet: UInt8, _ table: [UInt32]) -> UInt32 {
-    table[Int(UInt8(truncatingIfNeeded: value) ^ octet)] ^ value >> 8
+  private static func step(_ value: UInt32, _ byte: UInt8, _ table: [UInt32]) -> UInt32 {
+    table[Int(UInt8(truncatingIfNeeded: value) ^ byte)] ^ value >> 8
   }
 }

@@ -2,7 +2,7 @@ import LVS
 
 /// The Internet checksum (RFC 1071) and its incremental update (RFC 1624).
 enum Checksum {
-  /// The ones' complement sum of `length` octets from `offset`, not yet folded or complemented.
+  /// The ones' complement sum of `length` bytes from `offset`, not yet folded or complemented.
   static func sum(_ bytes: Bytes, _ offset: Int, _ length: Int, _ initial: UInt64 = 0) -> UInt64 {
     var total = initial
     var position = offset

@@ -25,7 +25,7 @@ enum IPv4Fragmentation {
     }
   }
 
-  private static func word(_ octets: [UInt8], _ at: Int) -> UInt16 { UInt16(octets[at]) << 8 | UInt16(octets[at + 1]) }
+  private static func word(_ bytes: [UInt8], _ at: Int) -> UInt16 { UInt16(bytes[at]) << 8 | UInt16(bytes[at + 1]) }
 
   private static func fragment(_ header: [UInt8], _ data: ArraySlice<UInt8>, offset: Int, isLast: Bool) -> [UInt8] {
     var frame = header + data
@@ -50,7 +50,7 @@ enum IPv4Fragmentation {
       let isSingle = header[at] == noOperation
       let length = isSingle || at + 1 == header.count ? 1 : Int(header[at + 1])
       guard isSingle || length >= 2, at + length <= header.count else { return }
-      if header[at] & copied == 0 { for octet in at..<at + length { header[octet] = noOperation } }
+      if header[at] & copied == 0 { for byte in at..<at + length { header[byte] = noOperation } }
       at += length
     }
   }

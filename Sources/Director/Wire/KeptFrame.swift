@@ -3,7 +3,7 @@ import LVS
 /// A copy of a frame that outlives its batch: it waits for its server's address, or for its first fragment.
 struct KeptFrame {
   /// The metadata that goes before the frame on its port, if any, and the frame without its 802.1Q tag.
-  var octets: [UInt8]
+  var bytes: [UInt8]
   /// Where the Ethernet header begins.
   var header: Int
   var tag: UInt16?
@@ -11,7 +11,7 @@ struct KeptFrame {
   /// Lends the frame, with `room` behind it; the metadata stays out of sight.
   mutating func lend<Result>(room: Int = 0, _ body: (Bytes) -> (Result, length: Int)) -> Result {
     let header = header
-    return octets.lend(room: room) { bytes in
+    return bytes.lend(room: room) { bytes in
       let (result, length) = body(bytes.dropping(header))
       return (result, length: header + length)
     }
@@ -21,15 +21,15 @@ struct KeptFrame {
   func cut(mtu: Int) -> [KeptFrame] {
     var whole = self
     whole.completeChecksum()
-    return IPv4Fragmentation.frames(of: Array(whole.octets[header...]), mtu: mtu).map { frame in
-      KeptFrame(octets: [UInt8](repeating: 0, count: header) + frame, header: header, tag: tag)
+    return IPv4Fragmentation.frames(of: Array(whole.bytes[header...]), mtu: mtu).map { frame in
+      KeptFrame(bytes: [UInt8](repeating: 0, count: header) + frame, header: header, tag: tag)
     }
   }
 
   /// Does what the metadata says is left to do: the checksum, whose field holds the sum of the pseudo header so far.
   private mutating func completeChecksum() {
-    guard header == VirtioHeader.length, octets[0] & VirtioHeader.needsChecksum != 0 else { return }
-    octets.lend { [header] bytes in
+    guard header == VirtioHeader.length, bytes[0] & VirtioHeader.needsChecksum != 0 else { return }
+    bytes.lend { [header] bytes in
       let start = header + Int(bytes.native16(VirtioHeader.checksumStart))
       let field = start + Int(bytes.native16(VirtioHeader.checksumOffset))
       if field + 2 <= bytes.count {
@@ -43,13 +43,13 @@ struct KeptFrame {
 
   /// Says that the frame is the director's own: nobody is to complete or cut it.
   mutating func clearMetadata() {
-    for index in 0..<header { octets[index] = 0 }
+    for index in 0..<header { bytes[index] = 0 }
   }
 
   /// As the port sends it: tagged, the offsets of the metadata moved accordingly.
   var wire: [UInt8] {
-    guard let tag else { return octets }
-    var tagged = Array(octets[..<header]) + Ethernet.tagged(Array(octets[header...]), vlan: tag)
+    guard let tag else { return bytes }
+    var tagged = Array(bytes[..<header]) + Ethernet.tagged(Array(bytes[header...]), vlan: tag)
     guard header == VirtioHeader.length else { return tagged }
     tagged.lend { bytes in
       VirtioHeader.shift(bytes, by: 4)

@@ -23,8 +23,8 @@ enum MLD {
 
   /// The whole frame that says `group` is joined.
   static func frame(joining group: IPAddress, from station: MACAddress, _ source: IPAddress) -> [UInt8] {
-    var octets = [UInt8](repeating: 0, count: frameLength)
-    octets.lend { frame in
+    var bytes = [UInt8](repeating: 0, count: frameLength)
+    bytes.lend { frame in
       Ethernet.readdress(frame, from: station, to: routers.groupMAC)
       frame.set(Ethernet.type, Ethernet.ipv6)
       IPv6.write(frame, Ethernet.length, from: source, to: routers, next: 0, payload: 8 + length, hopLimit: 1)
@@ -38,6 +38,6 @@ enum MLD {
       icmp.set(ICMP.checksum, Checksum.finish(Checksum.sum(icmp, 0, length, pseudo)))
       return ((), length: frameLength)
     }
-    return octets
+    return bytes
   }
 }

@@ -123,9 +123,9 @@ struct NDP: Equatable {
 
   /// The whole frame as an array. Without a station to send it to, it goes where its IPv6 destination is a group.
   func frame(from station: MACAddress, to receiver: MACAddress?) -> [UInt8] {
-    var octets = [UInt8](repeating: 0, count: Self.frameLength)
-    octets.lend { ((), length: write($0, from: station, to: receiver ?? destination.groupMAC)) }
-    return octets
+    var bytes = [UInt8](repeating: 0, count: Self.frameLength)
+    bytes.lend { ((), length: write($0, from: station, to: receiver ?? destination.groupMAC)) }
+    return bytes
   }
 }
 

@@ -87,9 +87,9 @@ enum SIP {
     return at - start
   }
 
-  private static func isOfWord(_ octet: UInt8) -> Bool {
-    if isLetter(octet) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(octet) { return true }
-    switch octet {
+  private static func isOfWord(_ byte: UInt8) -> Bool {
+    if isLetter(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) { return true }
+    switch byte {
     case UInt8(ascii: "!"), UInt8(ascii: "\""), UInt8(ascii: "%"), UInt8(ascii: "'"), UInt8(ascii: "("),
       UInt8(ascii: ")"), UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."),
       UInt8(ascii: "/"), UInt8(ascii: ":"), UInt8(ascii: "<"), UInt8(ascii: ">"), UInt8(ascii: "?"),
@@ -100,8 +100,8 @@ enum SIP {
     }
   }
 
-  private static func isLetter(_ octet: UInt8) -> Bool {
-    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(octet | 0x20)
+  private static func isLetter(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
   }
 
   private static func isBlank(_ message: Bytes, _ at: Int) -> Bool {

@@ -12,7 +12,7 @@ enum TCP {
   static let number: UInt8 = 6
   static let length = 20
   static let sequence = 4
-  static let acknowledgement = 8
+  static let acknowledgment = 8
   static let dataOffset = 12
   static let flags = 13
   static let window = 14

@@ -24,12 +24,12 @@ struct HoldQueue {
 
   /// Keeps a frame; whether there was room.
   mutating func hold(_ frame: KeptFrame, for server: ServerNumber, now: UInt64) -> Bool {
-    guard held.count < Self.capacity, bytes + frame.octets.count <= Self.maximumBytes,
+    guard held.count < Self.capacity, bytes + frame.bytes.count <= Self.maximumBytes,
       held.lazy.filter({ $0.server == server }).count < Self.capacityPerServer
     else {
       return false
     }
-    bytes += frame.octets.count
+    bytes += frame.bytes.count
     held.append(Held(frame: frame, server: server, until: now + Self.patience))
     return true
   }
@@ -49,7 +49,7 @@ struct HoldQueue {
       }
     }
     held = kept
-    bytes = kept.reduce(0) { $0 + $1.frame.octets.count }
+    bytes = kept.reduce(0) { $0 + $1.frame.bytes.count }
     return (frames, given)
   }
 }

@@ -5,14 +5,14 @@ import Synchronization
 public struct TappedFrame: Sendable {
   /// Microseconds since the epoch.
   public let time: UInt64
-  public let octets: [UInt8]
+  public let bytes: [UInt8]
   /// In words: `transmit to 10.0.0.3 (02:00:00:00:00:03)`, `drop no_server`.
   public let verdict: String
   /// How many before it were lost, since its reader was slow.
   public internal(set) var lost = 0
 
   /// The memory that it takes, about.
-  fileprivate var size: Int { 128 + octets.count + verdict.utf8.count }
+  fileprivate var size: Int { 128 + bytes.count + verdict.utf8.count }
 }
 
 /// Where workers leave copies of their frames for each of those who capture.

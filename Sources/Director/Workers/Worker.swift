@@ -78,10 +78,10 @@ struct Worker<P: Port & ~Copyable>: ~Copyable {
   /// The same with a copy for whoever captures.
   private mutating func tapped(_ count: Int) {
     for index in 0..<count {
-      let octets = port.frame(index).array
+      let bytes = port.frame(index).array
       let verdict = director.process(port.frame(index), port.metadata(index))
       tap.append(
-        TappedFrame(time: Clock.epochMicroseconds, octets: octets, verdict: director.words(verdict, port.frame(index))))
+        TappedFrame(time: Clock.epochMicroseconds, bytes: bytes, verdict: director.words(verdict, port.frame(index))))
       carryOut(verdict, index)
     }
   }

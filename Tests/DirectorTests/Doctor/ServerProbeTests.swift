@@ -60,8 +60,8 @@ struct ServerProbeTests {
     #expect(frames.count == 5 && frames.map(\.count).max() == 1514)
     for frame in frames {
       var packet = Packet()
-      var octets = frame
-      check(octets.lend { (packet.parseNetwork($0) == nil && packet.parseTransport($0) == nil, length: $0.count) })
+      var bytes = frame
+      check(bytes.lend { (packet.parseNetwork($0) == nil && packet.parseTransport($0) == nil, length: $0.count) })
       #expect(Array(frame[..<6]) == [2, 0, 0, 0, 3, 1] && packet.ttl == 1)
       let isOwn = packet.kind == ICMP.echoRequest && frame[38] & 0x40 != 0
       let destination = isOwn ? Self.target.server : Self.target.virtual.address

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Director
 
-@Suite("The table of neighbours")
+@Suite("The table of neighbors")
 struct NeighborTableTests {
   private static let server = IPAddress("10.77.0.21")!
   private static let mac = MACAddress(0x0200_0000_0301)

@@ -4,7 +4,7 @@ import Testing
 @testable import Director
 
 /// Frames and time in, frames and happenings out, for both families alike.
-@Suite("The neighbourhood")
+@Suite("The neighborhood")
 struct NeighborhoodTests {
   private static let device = MACAddress(0x0200_0000_0201)
   private static let stranger = MACAddress(0x0200_0000_0401)
@@ -262,7 +262,7 @@ struct NeighborhoodTests {
     }
   }
 
-  @Test("answers no message of neighbour discovery that came through a router")
+  @Test("answers no message of neighbor discovery that came through a router")
   func hopLimit() {
     let family = Self.families[1]
     var hood = neighborhood(family)

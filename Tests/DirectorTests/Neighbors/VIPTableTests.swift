@@ -70,12 +70,12 @@ struct VIPTableTests {
   func defends() {
     var table = table()
     table.take(Self.vip, now: 0)
-    var defences = 0
+    var defenses = 0
     for now in UInt64(0)..<25_000 {
       let (_, message) = table.hear(Self.message(.announcement), isPeer: false, now: now)
-      if message == .announcement(Self.vip) { defences += 1 }
+      if message == .announcement(Self.vip) { defenses += 1 }
     }
-    #expect(defences == 3 && table.owns(Self.vip))
+    #expect(defenses == 3 && table.owns(Self.vip))
     #expect(table.listing[0].otherOwner == Self.other)
   }
 

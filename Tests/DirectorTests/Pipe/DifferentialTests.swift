@@ -101,7 +101,7 @@ private final class Replay {
       differences.append("\(what): director \(more), kernel \(missing)")
     }
     if let expected = step.out {
-      let outcome = director.outcome(of: try step.frames?.map(octets) ?? [frame(step)])
+      let outcome = director.outcome(of: try step.frames?.map(bytes) ?? [frame(step)])
       if !isExplained(outcome, expected, step) { compare("outcome", [outcome], [expected]) }
     } else {
       try change(step)

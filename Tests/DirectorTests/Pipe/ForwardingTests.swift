@@ -24,8 +24,8 @@ private func director(
   return director
 }
 
-private func word(_ octets: [UInt8], _ offset: Int) -> UInt16 {
-  UInt16(octets[offset]) << 8 | UInt16(octets[offset + 1])
+private func word(_ bytes: [UInt8], _ offset: Int) -> UInt16 {
+  UInt16(bytes[offset]) << 8 | UInt16(bytes[offset + 1])
 }
 
 @Suite("Forwarding")
@@ -68,7 +68,7 @@ struct ForwardingTests {
     #expect(sum(Array(result[34...])) == 0)
   }
 
-  @Test("answers a packet that is too big and must not be cut with the MTU, quoting at most 576 octets in all")
+  @Test("answers a packet that is too big and must not be cut with the MTU, quoting at most 576 bytes in all")
   func tooBig() throws {
     let director = try director()
     var frame = TestFrame()
@@ -96,9 +96,9 @@ struct ForwardingTests {
       return
     }
     #expect(result[Ethernet.length + IPv4.ttl] == 63)
-    let pieces = KeptFrame(octets: result, header: 0).cut(mtu: director.link.mtu)
-    #expect(pieces.map(\.octets.count) == [Ethernet.length + 1_500, Ethernet.length + 21])
-    #expect(pieces.allSatisfy { $0.octets[..<12] == result[..<12] })
+    let pieces = KeptFrame(bytes: result, header: 0).cut(mtu: director.link.mtu)
+    #expect(pieces.map(\.bytes.count) == [Ethernet.length + 1_500, Ethernet.length + 21])
+    #expect(pieces.allSatisfy { $0.bytes[..<12] == result[..<12] })
   }
 
   @Test("holds a packet whose server's address is not known, rewritten but for the destination")
@@ -224,13 +224,13 @@ struct HostTests {
     "resets what no service wants as RFC 9293 has it",
     arguments: [("S", 0x14, 0, 2), ("A", 0x04, 2, 0), ("SA", 0x04, 2, 0), ("F", 0x14, 0, 2), ("P", 0x14, 0, 1)]
       as [(String, UInt8, UInt8, UInt8)])
-  func reset(_ flags: String, _ answer: UInt8, _ sequence: UInt8, _ acknowledgement: UInt8) throws {
+  func reset(_ flags: String, _ answer: UInt8, _ sequence: UInt8, _ acknowledgment: UInt8) throws {
     let director = try director()
     let (verdict, result) = director.process(TestFrame().tcp(flags, from: 1_000, to: 81))
     #expect(verdict == .answer(length: 54))
     #expect(word(result, 34) == 81 && word(result, 36) == 1_000)
     #expect(result[47] == answer)
-    #expect(Array(result[38..<46]) == [0, 0, 0, sequence, 0, 0, 0, acknowledgement])
+    #expect(Array(result[38..<46]) == [0, 0, 0, sequence, 0, 0, 0, acknowledgment])
     let pseudo = Checksum.pseudoHeader(vip, TestFrame().source, transport: 6, length: 20)
     #expect(sum(Array(result[34...]), pseudo) == 0)
     #expect(sum(Array(result[14..<34])) == 0)
@@ -283,11 +283,11 @@ struct HostTests {
 @Suite("ICMP errors about a server's replies")
 struct RelatedTests {
   /// A server's reply to the client, as a router quotes it.
-  private func reply(to client: String, port: UInt16, octets: Int = 28, fragment: UInt16 = 0) throws -> [UInt8] {
+  private func reply(to client: String, port: UInt16, bytes: Int = 28, fragment: UInt16 = 0) throws -> [UInt8] {
     var frame = TestFrame()
     (frame.source, frame.destination) = (vip, try #require(IPAddress(client)))
     let tcp = Array(frame.tcp("A", from: 80, to: port)[34...])
-    return Array(frame.ip(6, tcp, fragment: fragment)[14...].prefix(octets))
+    return Array(frame.ip(6, tcp, fragment: fragment)[14...].prefix(bytes))
   }
 
   private let router = { () -> TestFrame in
@@ -324,8 +324,8 @@ struct RelatedTests {
     let director = try director()
     #expect(director.outcome(TestFrame().tcp("S", from: 1_000, to: 80)) == "3")
     for length in 0..<28 {
-      let error = router.error(type: 3, code: 4, about: try reply(to: "192.0.2.1", port: 1_000, octets: length))
-      #expect(director.process(error).verdict == .drop(.badIcmp), "\(length) octets")
+      let error = router.error(type: 3, code: 4, about: try reply(to: "192.0.2.1", port: 1_000, bytes: length))
+      #expect(director.process(error).verdict == .drop(.badIcmp), "\(length) bytes")
     }
   }
 

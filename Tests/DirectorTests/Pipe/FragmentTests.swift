@@ -184,11 +184,11 @@ struct FragmentTests {
     var table = try FragmentTable(connections: 1 << 20, seed: 1)
     func key(_ id: Int) -> FragmentKey { FragmentKey(Packet(), vip: 0, id: UInt32(id)) }
     let (first, second) = (FragmentPiece(0, 5), FragmentPiece(5, 9, isLast: true))
-    let small = KeptFrame(octets: [1], header: 0)
+    let small = KeptFrame(bytes: [1], header: 0)
     #expect((0..<300).filter { table.wait(key($0), small, 0) }.count == FragmentTable.maximumWaiting)
     #expect(table.expire(FragmentTable.patience - 1) == 0)
     #expect(table.expire(FragmentTable.patience) == FragmentTable.maximumWaiting)
-    let large = KeptFrame(octets: [UInt8](repeating: 0, count: 65_536), header: 0)
+    let large = KeptFrame(bytes: [UInt8](repeating: 0, count: 65_536), header: 0)
     #expect((0..<300).filter { table.wait(key($0), large, 0) }.count == 16)
     // However many datagrams there are, each decision is remembered or gives way to a newer one.
     for id in 0..<100_000 { table.decide(key(id), first, 1, UInt32(id)) }

@@ -163,8 +163,8 @@ struct FuzzTests {
       return "pass"
     case .hold: return "hold"
     case .cut:
-      let pieces = KeptFrame(octets: result, header: 0).cut(mtu: director.link.mtu)
-      if pieces.contains(where: { $0.octets.count > Ethernet.length + director.link.mtu }) {
+      let pieces = KeptFrame(bytes: result, header: 0).cut(mtu: director.link.mtu)
+      if pieces.contains(where: { $0.bytes.count > Ethernet.length + director.link.mtu }) {
         Issue.record("cut wrongly: \(frame)")
       }
       return "cut"

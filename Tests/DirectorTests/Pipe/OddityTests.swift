@@ -42,7 +42,7 @@ struct OddityTests {
   func same() throws {
     let director = try director()
     for oddity in recorded {
-      let outcome = director.outcome(of: [octets(oddity.frame)])
+      let outcome = director.outcome(of: [bytes(oddity.frame)])
       #expect(outcome == (Self.differing.contains(oddity.name) ? "none" : oddity.out), "\(oddity.name)")
     }
   }

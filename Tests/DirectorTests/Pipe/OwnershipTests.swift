@@ -14,7 +14,7 @@ struct OwnershipTests {
   }
 
   /// All that has to do with one client: its own packets, its fragments, and what a router says about replies to it.
-  private static func frames(of client: String, isV4: Bool) -> [(name: String, octets: [UInt8])] {
+  private static func frames(of client: String, isV4: Bool) -> [(name: String, bytes: [UInt8])] {
     let vip = isV4 ? "10.1.0.100" : "2001:db8::100"
     let own = frame(client, vip)
     let reply = Array(frame(vip, client).tcp("A", from: 80, to: 1_000)[14...])
@@ -43,8 +43,8 @@ struct OwnershipTests {
       for number in 1..<20 {
         let client = isV4 ? "192.0.2.\(number)" : "2001:db8:\(number)::5"
         let owner = ownership.owner(of: IPAddress(client)!)
-        for (name, octets) in Self.frames(of: client, isV4: isV4) {
-          let verdict = director.process(octets).verdict
+        for (name, bytes) in Self.frames(of: client, isV4: isV4) {
+          let verdict = director.process(bytes).verdict
           #expect((verdict == .handOver(to: owner)) == (owner != worker), "\(name) from \(client) at worker \(worker)")
         }
       }

@@ -22,18 +22,18 @@ struct SocketFilterTests {
       ("2001:db8::102", false), ("2001:db9::100", false),
     ])
   func vips(_ destination: String, _ passes: Bool) {
-    let octets = frame(destination.contains(":") ? "2001:db8::1" : "192.0.2.1", destination).tcp("S", from: 1, to: 80)
+    let bytes = frame(destination.contains(":") ? "2001:db8::1" : "192.0.2.1", destination).tcp("S", from: 1, to: 80)
     let filter = SocketFilter.balanced(vips: vips, vlan: nil)
-    #expect(((FilterMachine(frame: octets).run(filter) ?? 0) > 0) == passes)
-    #expect(FilterMachine(frame: octets, packetType: 3).run(filter) == 0)
-    #expect(FilterMachine(frame: octets).run(.nothing) == 0)
+    #expect(((FilterMachine(frame: bytes).run(filter) ?? 0) > 0) == passes)
+    #expect(FilterMachine(frame: bytes, packetType: 3).run(filter) == 0)
+    #expect(FilterMachine(frame: bytes).run(.nothing) == 0)
   }
 
   @Test("let any address through where there are too many VIPs to compare")
   func manyVIPs() {
     let many = (0..<500).map { IPAddress(v4: 0x0a01_0000 + $0) }
-    let octets = frame("192.0.2.1", "10.9.9.9").tcp("S", from: 1, to: 80)
-    #expect((FilterMachine(frame: octets).run(.balanced(vips: many, vlan: nil)) ?? 0) > 0)
+    let bytes = frame("192.0.2.1", "10.9.9.9").tcp("S", from: 1, to: 80)
+    #expect((FilterMachine(frame: bytes).run(.balanced(vips: many, vlan: nil)) ?? 0) > 0)
   }
 
   @Test(
@@ -52,12 +52,12 @@ struct SocketFilterTests {
   }
 
   @Test(
-    "tell neighbour discovery from other ICMPv6",
+    "tell neighbor discovery from other ICMPv6",
     arguments: [(132, false), (133, true), (135, true), (136, true), (137, true), (138, false), (128, false)]
       as [(UInt8, Bool)])
   func discovery(_ type: UInt8, _ passes: Bool) {
-    let octets = frame("2001:db8::1", "2001:db8::100").ip(58, [type, 0, 0, 0, 0, 0, 0, 0])
-    #expect(((FilterMachine(frame: octets).run(.neighborhood(vlan: nil)) ?? 0) > 0) == passes)
+    let bytes = frame("2001:db8::1", "2001:db8::100").ip(58, [type, 0, 0, 0, 0, 0, 0, 0])
+    #expect(((FilterMachine(frame: bytes).run(.neighborhood(vlan: nil)) ?? 0) > 0) == passes)
   }
 
   @Test("give each client one worker, and its ICMP errors and fragments the same", arguments: [2, 3, 8])
@@ -113,10 +113,10 @@ struct FilterRoomTests {
     var frame = TestFrame()
     for (source, destination) in [("2001:db8::99", "2001:db8::ffff"), ("192.0.2.1", "192.0.2.2")] {
       (frame.source, frame.destination) = (IPAddress(source)!, IPAddress(destination)!)
-      let octets = frame.udp(from: 1, to: 2)
-      #expect(try #require(FilterMachine(frame: octets).run(filter)) > 0)
-      #expect(FilterMachine(frame: octets, packetType: 3).run(filter) == 0)
-      #expect(FilterMachine(frame: octets, vlanTag: 7).run(filter) == 0)
+      let bytes = frame.udp(from: 1, to: 2)
+      #expect(try #require(FilterMachine(frame: bytes).run(filter)) > 0)
+      #expect(FilterMachine(frame: bytes, packetType: 3).run(filter) == 0)
+      #expect(FilterMachine(frame: bytes, vlanTag: 7).run(filter) == 0)
     }
     var arp = frame.udp(from: 1, to: 2)
     (arp[12], arp[13]) = (0x08, 0x06)

@@ -5,7 +5,7 @@ import Testing
 @Suite("The tap")
 struct TapTests {
   private static func frame(_ number: Int, length: Int) -> TappedFrame {
-    TappedFrame(time: UInt64(number), octets: [UInt8](repeating: 0, count: length), verdict: "pass")
+    TappedFrame(time: UInt64(number), bytes: [UInt8](repeating: 0, count: length), verdict: "pass")
   }
 
   @Test(

@@ -36,8 +36,8 @@ struct FlowOffloadTests {
     func outcome(_ frame: [UInt8]) -> String {
       defer { director.offloadOffered() }
       var packet = Packet()
-      var octets = frame
-      octets.lend { bytes in
+      var bytes = frame
+      bytes.lend { bytes in
         _ = packet.parseNetwork(bytes)
         _ = packet.parseTransport(bytes)
         return ((), length: bytes.count)

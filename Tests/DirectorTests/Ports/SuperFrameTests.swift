@@ -116,7 +116,7 @@ struct SuperFrameTests {
     return (metadata, frame)
   }
 
-  private static func native(_ octets: [UInt8], _ at: Int) -> Int { Int(octets[at]) | Int(octets[at + 1]) << 8 }
+  private static func native(_ bytes: [UInt8], _ at: Int) -> Int { Int(bytes[at]) | Int(bytes[at + 1]) << 8 }
 
   @Test("are judged by the packets that they will be cut into", arguments: cases.indices)
   func judged(_ index: Int) throws {

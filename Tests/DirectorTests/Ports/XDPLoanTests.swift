@@ -10,8 +10,8 @@ struct XDPLoanTests {
   private func carry(
     _ wire: [UInt8], length: Int? = nil, room: Int = 0
   ) -> (seen: [UInt8], tag: UInt16?, sent: [UInt8]) {
-    var octets = wire
-    return octets.lend(room: room) { bytes in
+    var bytes = wire
+    return bytes.lend(room: room) { bytes in
       let loan = XDPLoan(bytes, from: 0)
       let seen = loan.frame.array
       let sent = loan.wire(length ?? loan.frame.count).array

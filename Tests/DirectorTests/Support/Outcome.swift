@@ -15,8 +15,8 @@ extension TestDirector {
     switch verdict {
     case .transmit: return String(result[5])
     case .cut:
-      let pieces = KeptFrame(octets: result, header: 0).cut(mtu: link.mtu)
-      return pieces.map { String($0.octets[5]) }.joined(separator: " and ")
+      let pieces = KeptFrame(bytes: result, header: 0).cut(mtu: link.mtu)
+      return pieces.map { String($0.bytes[5]) }.joined(separator: " and ")
     case .park: return park(frame) ? "none" : "no room"
     case .answer: return answer(result)
     case .drop: return "none"
@@ -39,7 +39,7 @@ extension TestDirector {
 }
 
 /// Bytes written in hexadecimal.
-func octets(_ hexadecimal: String) -> [UInt8] {
+func bytes(_ hexadecimal: String) -> [UInt8] {
   stride(from: 0, to: hexadecimal.utf8.count, by: 2).map { place in
     let start = hexadecimal.index(hexadecimal.startIndex, offsetBy: place)
     return UInt8(hexadecimal[start..<hexadecimal.index(start, offsetBy: 2)], radix: 16) ?? 0

@@ -7,7 +7,7 @@ import Synchronization
 /// does with it.
 final class ProgramDouble: Sendable {
   private static let (generation, connection, high, low, ports, station) = (0, 4, 8, 16, 24, 32)
-  private static let (packets, octets, seen, length) = (40, 48, 56, 64)
+  private static let (packets, bytes, seen, length) = (40, 48, 56, 64)
 
   let flows: FlowTable
   private let memory: Int
@@ -48,10 +48,10 @@ final class ProgramDouble: Sendable {
     unsafe place(number).storeBytes(
       of: read(number, Self.packets, as: UInt64.self) + 1, toByteOffset: Self.packets, as: UInt64.self)
     unsafe place(number).storeBytes(
-      of: read(number, Self.octets, as: UInt64.self) + length, toByteOffset: Self.octets, as: UInt64.self)
+      of: read(number, Self.bytes, as: UInt64.self) + length, toByteOffset: Self.bytes, as: UInt64.self)
     unsafe place(number).storeBytes(of: UInt64(now) * 10_000_000, toByteOffset: Self.seen, as: UInt64.self)
-    let octets = (0..<6).map { read(number, Self.station + $0, as: UInt8.self) }
-    return MACAddress(octets.reduce(0) { $0 << 8 | UInt64($1) })
+    let bytes = (0..<6).map { read(number, Self.station + $0, as: UInt8.self) }
+    return MACAddress(bytes.reduce(0) { $0 << 8 | UInt64($1) })
   }
 
   private func isEntry(_ number: Int, _ key: ConnectionKey, _ current: UInt32) -> Bool {

@@ -188,11 +188,11 @@ final class TestDirector {
 
   /// Keeps a frame that came before the first of its datagram.
   func park(_ frame: [UInt8]) -> Bool {
-    director.park(KeptFrame(octets: frame, header: 0))
+    director.park(KeptFrame(bytes: frame, header: 0))
   }
 
   /// What may go its way since its first fragment came.
-  func ready() -> [[UInt8]] { director.fragments.takeReady().map(\.octets) }
+  func ready() -> [[UInt8]] { director.fragments.takeReady().map(\.bytes) }
 
   /// The persistence templates, client address first.
   var templates: [Connection] {

@@ -56,7 +56,7 @@ struct TestFrame {
   /// A whole frame around a transport's bytes.
   func ip(_ transport: UInt8, _ payload: [UInt8], fragment: UInt16 = 0, id: UInt16 = 1) -> [UInt8] {
     let type = source.family == .v4 ? Ethernet.ipv4 : Ethernet.ipv6
-    let ethernet = octets(Self.director) + octets(Self.client) + words(type)
+    let ethernet = bytes(Self.director) + bytes(Self.client) + words(type)
     guard source.family == .v4 else {
       return ethernet + [0x60, 0, 0, 0] + words(UInt16(payload.count)) + [transport, ttl] + source.bytes
         + destination.bytes + payload
@@ -77,20 +77,20 @@ struct TestFrame {
 
   private func words(_ values: UInt16...) -> [UInt8] { values.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xff)] } }
 
-  private func octets(_ mac: MACAddress) -> [UInt8] {
+  private func bytes(_ mac: MACAddress) -> [UInt8] {
     (0..<6).map { UInt8(truncatingIfNeeded: mac.value >> (40 - 8 * $0)) }
   }
 }
 
 /// The Internet checksum, plainly: what the tests hold the director's to.
-func sum(_ octets: [UInt8], _ initial: UInt64 = 0) -> UInt16 {
+func sum(_ bytes: [UInt8], _ initial: UInt64 = 0) -> UInt16 {
   var total = initial
-  for (index, octet) in octets.enumerated() { total += UInt64(octet) << (index % 2 == 0 ? 8 : 0) }
+  for (index, byte) in bytes.enumerated() { total += UInt64(byte) << (index % 2 == 0 ? 8 : 0) }
   while total >> 16 != 0 { total = total & 0xffff + total >> 16 }
   return ~UInt16(total)
 }
 
-func set(_ octets: inout [UInt8], _ offset: Int, _ value: UInt16) {
-  octets[offset] = UInt8(value >> 8)
-  octets[offset + 1] = UInt8(value & 0xff)
+func set(_ bytes: inout [UInt8], _ offset: Int, _ value: UInt16) {
+  bytes[offset] = UInt8(value >> 8)
+  bytes[offset + 1] = UInt8(value & 0xff)
 }

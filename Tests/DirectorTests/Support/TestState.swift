@@ -57,8 +57,8 @@ final class TestState {
       let old = try Mapping(KeptFile("\(from)/\(file)", size: size, Shortage()), size: max(size, 1), call: "mmap")
       let new = try KeptFile("\(copy.parent)/\(name)/\(file)", size: size, Shortage())
       for part in old.written {
-        let octets = unsafe UnsafeRawPointer(old.base) + part.lowerBound
-        guard unsafe pwrite(new.descriptor, octets, part.count, off_t(part.lowerBound)) == part.count else {
+        let bytes = unsafe UnsafeRawPointer(old.base) + part.lowerBound
+        guard unsafe pwrite(new.descriptor, bytes, part.count, off_t(part.lowerBound)) == part.count else {
           throw CocoaError(.fileWriteUnknown)
         }
       }
@@ -78,8 +78,8 @@ final class TestState {
     let handle = try FileHandle(forUpdating: URL(fileURLWithPath: "\(try place)/\(file)"))
     defer { try? handle.close() }
     try handle.seek(toOffset: UInt64(offset))
-    let octet = try handle.read(upToCount: 1)?.first ?? 0
+    let byte = try handle.read(upToCount: 1)?.first ?? 0
     try handle.seek(toOffset: UInt64(offset))
-    try handle.write(contentsOf: [octet ^ bits])
+    try handle.write(contentsOf: [byte ^ bits])
   }
 }

@@ -16,15 +16,15 @@ struct ARPTests {
     operation: .request, senderMAC: asker, sender: IPAddress(v4: 0x0a4d_000b), targetMAC: .zero,
     target: IPAddress(v4: 0x0a4d_0064))
 
-  private func parse(_ octets: [UInt8]) -> ARP? {
-    var octets = octets
-    return octets.lend { (ARP.parse($0), length: $0.count) }
+  private func parse(_ bytes: [UInt8]) -> ARP? {
+    var bytes = bytes
+    return bytes.lend { (ARP.parse($0), length: $0.count) }
   }
 
   @Test("are taken apart")
   func takesApart() {
     #expect(parse(Self.request) == Self.parsed)
-    #expect(parse(Self.request + [UInt8](repeating: 0, count: 18)) == Self.parsed, "padded to 60 octets")
+    #expect(parse(Self.request + [UInt8](repeating: 0, count: 18)) == Self.parsed, "padded to 60 bytes")
   }
 
   @Test("are built over whatever was there before")

@@ -31,7 +31,7 @@ struct IPv4FragmentationTests {
       name: "in two", data: 1_481, mtu: 1_500,
       expected: [.init(data: 1_480, fragment: 0x2000), .init(data: 1, fragment: 185)]),
     Case(
-      name: "in three, all but the last of a multiple of eight octets", data: 1_000, mtu: 420,
+      name: "in three, all but the last of a multiple of eight bytes", data: 1_000, mtu: 420,
       expected: [
         .init(data: 400, fragment: 0x2000), .init(data: 400, fragment: 0x2032), .init(data: 200, fragment: 100),
       ]),
@@ -105,10 +105,10 @@ struct IPv4FragmentationTests {
     set(&partial, udp + UDP.checksum, Checksum.fold(pseudo))
     var metadata = [UInt8](repeating: 0, count: VirtioHeader.length)
     (metadata[0], metadata[6], metadata[8]) = (VirtioHeader.needsChecksum, UInt8(udp), UInt8(UDP.checksum))
-    let pieces = KeptFrame(octets: metadata + partial, header: VirtioHeader.length, tag: 7).cut(mtu: 84)
+    let pieces = KeptFrame(bytes: metadata + partial, header: VirtioHeader.length, tag: 7).cut(mtu: 84)
     #expect(pieces.count == 2)
-    #expect(pieces.allSatisfy { $0.octets[..<VirtioHeader.length].allSatisfy { $0 == 0 } })
-    #expect(pieces.flatMap { $0.octets[(VirtioHeader.length + udp)...] } == Array(datagram[udp...]))
+    #expect(pieces.allSatisfy { $0.bytes[..<VirtioHeader.length].allSatisfy { $0 == 0 } })
+    #expect(pieces.flatMap { $0.bytes[(VirtioHeader.length + udp)...] } == Array(datagram[udp...]))
     #expect(pieces.allSatisfy { $0.tag == 7 })
   }
 }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Director
 
-@Suite("Neighbour discovery messages")
+@Suite("Neighbor discovery messages")
 struct NDPTests {
   static let asker = IPAddress("2001:db8::b")!
   static let vip = IPAddress("2001:db8::1:2345")!
@@ -20,15 +20,15 @@ struct NDPTests {
     NDP(kind: .advertisement, source: vip, destination: .allNodes, target: vip, mac: station, overrides: true),
   ]
 
-  static func parse(_ octets: [UInt8]) -> NDP? {
-    var octets = octets
-    return octets.lend { (NDP.parse($0), length: $0.count) }
+  static func parse(_ bytes: [UInt8]) -> NDP? {
+    var bytes = bytes
+    return bytes.lend { (NDP.parse($0), length: $0.count) }
   }
 
   /// The frame with other bytes at some offsets, and a checksum that is right again.
-  static func altered(_ ndp: NDP, _ octets: [Int: UInt8], appending: [UInt8] = []) -> [UInt8] {
+  static func altered(_ ndp: NDP, _ bytes: [Int: UInt8], appending: [UInt8] = []) -> [UInt8] {
     var frame = ndp.frame(from: station, to: nil) + appending
-    for (offset, value) in octets { frame[offset] = value }
+    for (offset, value) in bytes { frame[offset] = value }
     let length = frame.count - 54
     frame[18] = UInt8(length >> 8)
     frame[19] = UInt8(length & 0xff)
@@ -49,7 +49,7 @@ struct NDPTests {
     #expect(Self.parse(ndp.frame(from: Self.station, to: nil)) == ndp)
   }
 
-  @Test("are built over whatever was there before, with the octets of RFC 4861")
+  @Test("are built over whatever was there before, with the bytes of RFC 4861")
   func builds() {
     var frame = [UInt8](repeating: 0xa5, count: NDP.frameLength)
     frame.lend {
@@ -81,8 +81,8 @@ struct NDPTests {
   ]
 
   @Test("with a lie are refused although the checksum is right", arguments: lies)
-  func refusesLies(what: String, octets: [Int: UInt8], appended: [UInt8]) {
-    #expect(Self.parse(Self.altered(Self.solicitation, octets, appending: appended)) == nil, Comment(rawValue: what))
+  func refusesLies(what: String, bytes: [Int: UInt8], appended: [UInt8]) {
+    #expect(Self.parse(Self.altered(Self.solicitation, bytes, appending: appended)) == nil, Comment(rawValue: what))
   }
 
   @Test("with one wrong bit anywhere in the message are refused", arguments: 54..<NDP.frameLength)

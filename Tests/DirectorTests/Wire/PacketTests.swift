@@ -93,10 +93,10 @@ struct ChecksumTests {
   func plain() {
     var random = SplitMix64(seed: 5)
     for length in 0..<200 {
-      var octets = (0..<length + 3).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+      var bytes = (0..<length + 3).map { _ in UInt8(truncatingIfNeeded: random.next()) }
       for start in 0..<3 {
-        let expected = sum(Array(octets[start..<start + length]))
-        let found = octets.lend { bytes in
+        let expected = sum(Array(bytes[start..<start + length]))
+        let found = bytes.lend { bytes in
           (Checksum.finish(Checksum.sum(bytes, start, length)), length: bytes.count)
         }
         #expect(found == expected)
@@ -109,13 +109,13 @@ struct ChecksumTests {
     var random = SplitMix64(seed: 6)
     for _ in 0..<20_000 {
       var words = (0..<4).map { _ in UInt16(truncatingIfNeeded: random.next()) }
-      func octets() -> [UInt8] { words.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xff)] } }
-      let before = sum(octets())
+      func bytes() -> [UInt8] { words.flatMap { [UInt8($0 >> 8), UInt8($0 & 0xff)] } }
+      let before = sum(bytes())
       let old = words[1]
       words[1] = UInt16(truncatingIfNeeded: random.next())
       let mended = Checksum.updated(before, from: old, to: words[1])
       // 0 and 0xffff are the same number; of which one it is only a sum of zeros decides.
-      #expect(mended == sum(octets()) || mended == ~sum(octets()) && (mended == 0 || mended == 0xffff))
+      #expect(mended == sum(bytes()) || mended == ~sum(bytes()) && (mended == 0 || mended == 0xffff))
     }
   }
 }

@@ -50,8 +50,8 @@ struct PartialChecksumTests {
       let whole = Self.whole(transport, length, isV4)
       let left = Self.partial(whole, transport, isV4)
       let expected = plain.process(whole).frame
-      #expect(director.process(left).frame == expected, "\(length) octets")
-      #expect(director.process(whole).frame == expected, "\(length) octets, complete already")
+      #expect(director.process(left).frame == expected, "\(length) bytes")
+      #expect(director.process(whole).frame == expected, "\(length) bytes, complete already")
       #expect(plain.process(left).frame != expected, "a port with metadata leaves them")
     }
   }
@@ -85,18 +85,18 @@ struct PartialChecksumTests {
       ([UInt8](repeating: 0, count: 32), 0x8a91_36aa), ([UInt8](repeating: 0xff, count: 32), 0x62a8_ab43),
       ((0..<32).map { UInt8($0) }, 0x46dd_794e), (Array("123456789".utf8), 0xe306_9283),
     ]
-    for (octets, expected) in vectors {
-      var octets = octets
-      let value = octets.lend { (CRC32C.of($0, 0, $0.count), length: $0.count) }
-      #expect(value == expected && plainCRC(octets) == expected)
+    for (bytes, expected) in vectors {
+      var bytes = bytes
+      let value = bytes.lend { (CRC32C.of($0, 0, $0.count), length: $0.count) }
+      #expect(value == expected && plainCRC(bytes) == expected)
     }
   }
 
   /// Bit by bit.
-  private func plainCRC(_ octets: [UInt8]) -> UInt32 {
+  private func plainCRC(_ bytes: [UInt8]) -> UInt32 {
     var value = ~UInt32(0)
-    for octet in octets {
-      value ^= UInt32(octet)
+    for byte in bytes {
+      value ^= UInt32(byte)
       for _ in 0..<8 { value = value & 1 == 0 ? value >> 1 : (value >> 1) ^ 0x82f6_3b78 }
     }
     return ~value

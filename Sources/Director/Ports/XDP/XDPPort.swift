@@ -104,7 +104,7 @@ struct XDPPort: Port, ~Copyable {
 
   func copy(_ index: Int) -> KeptFrame {
     precondition(index < count)
-    return KeptFrame(octets: loans[index].frame.array, header: 0, tag: loans[index].tag)
+    return KeptFrame(bytes: loans[index].frame.array, header: 0, tag: loans[index].tag)
   }
 
   // MARK: Out
@@ -133,9 +133,9 @@ struct XDPPort: Port, ~Copyable {
   }
 
   mutating func send(_ frame: KeptFrame) -> Bool {
-    var octets = frame.wire
+    var bytes = frame.wire
     let before = losses.refused
-    octets.lend { bytes in
+    bytes.lend { bytes in
       copyOut(bytes)
       return ((), length: bytes.count)
     }

@@ -121,10 +121,10 @@ import Synchronization
   static func load(
     _ name: String, boundTo interface: UInt32?, _ buckets: Int
   ) -> (object: OpaquePointer, program: Int32)? {
-    let octets = Self.octets(redirectProgram)
+    let bytes = Self.bytes(redirectProgram)
     var options = unsafe bpf_object_open_opts()
     unsafe options.sz = unsafe MemoryLayout<bpf_object_open_opts>.size
-    let opened = unsafe octets.withUnsafeBytes { unsafe bpf_object__open_mem($0.baseAddress, $0.count, &options) }
+    let opened = unsafe bytes.withUnsafeBytes { unsafe bpf_object__open_mem($0.baseAddress, $0.count, &options) }
     guard let object = unsafe opened else { return nil }
     var (program, wanted) = unsafe (OpaquePointer?.none, OpaquePointer?.none)
     while true {
@@ -150,7 +150,7 @@ import Synchronization
   /// `BPF_F_XDP_DEV_BOUND_ONLY`: the program may ask the device of a frame's metadata.
   private static let deviceBound: UInt32 = 1 << 6
 
-  private static func octets(_ hex: String) -> [UInt8] {
+  private static func bytes(_ hex: String) -> [UInt8] {
     func value(_ digit: UInt8) -> UInt8 { digit < 58 ? digit - 48 : digit - 87 }
     let digits = Array(hex.utf8)
     return stride(from: 0, to: digits.count, by: 2).map { value(digits[$0]) << 4 | value(digits[$0 + 1]) }

@@ -61,8 +61,8 @@ final class XDPSettings: Sendable {
   }
 
   private func write(_ values: Values) throws(SystemError) {
-    func octets(_ mac: MACAddress) -> [UInt8] { (0..<6).map { UInt8(truncatingIfNeeded: mac.value >> (40 - 8 * $0)) } }
-    var record = octets(values.stations.0) + octets(values.stations.1) + octets(values.source)
+    func bytes(_ mac: MACAddress) -> [UInt8] { (0..<6).map { UInt8(truncatingIfNeeded: mac.value >> (40 - 8 * $0)) } }
+    var record = bytes(values.stations.0) + bytes(values.stations.1) + bytes(values.source)
     record += native(values.vlan) + native(values.mtu) + native(UInt16(0))
     record += native(values.generation) + native(mask) + native(seed)
     record += native(values.lease)

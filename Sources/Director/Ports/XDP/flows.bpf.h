@@ -20,7 +20,7 @@ struct flow {
   __u8 station[ETH_ALEN];
   __u16 worker;
   // Since the director last fetched them, and when the last packet came, in nanoseconds.
-  __u64 packets, octets, seen;
+  __u64 packets, bytes, seen;
 };
 
 struct bucket {
@@ -151,7 +151,7 @@ static __always_inline void readdress(
 }
 
 // Whether the frame was one of a flow's, and is ready to go out. `packet` is its network header, of type `type`, with
-// `size` octets to the frame's end: as a number, since `end - packet` is allowed with CAP_PERFMON only.
+// `size` bytes to the frame's end: as a number, since `end - packet` is allowed with CAP_PERFMON only.
 static __always_inline bool is_forwarded(
     struct ethhdr *ethernet, void *packet, void *end, __u32 size, __be16 type, __u16 vip, const struct settings *mine) {
   struct plain plain;
@@ -166,7 +166,7 @@ static __always_inline bool is_forwarded(
   readdress(ethernet, packet, &plain, flow, mine);
   // Whoever finds the packet counted finds the rest.
   flow->seen = bpf_ktime_get_coarse_ns();
-  __sync_fetch_and_add(&flow->octets, plain.length);
+  __sync_fetch_and_add(&flow->bytes, plain.length);
   __sync_fetch_and_add(&flow->packets, 1);
   return true;
 }

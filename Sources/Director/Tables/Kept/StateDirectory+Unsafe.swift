@@ -120,14 +120,14 @@ public final class StateDirectory: Sendable {
   func remove(_ name: String) { unsafe unlink("\(path)/\(name)") }
 
   /// Replaces a file, at one moment or not at all.
-  private func write(_ name: String, _ octets: [UInt8]) throws(SystemError) {
+  private func write(_ name: String, _ bytes: [UInt8]) throws(SystemError) {
     let new = "\(path)/\(name).new"
     let descriptor = unsafe open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
     guard descriptor >= 0 else { throw SystemError(new) }
     defer { close(descriptor) }
     var written = 0
-    while written < octets.count {
-      let count = unsafe octets.withUnsafeBytes {
+    while written < bytes.count {
+      let count = unsafe bytes.withUnsafeBytes {
         unsafe Glibc.write(descriptor, $0.baseAddress! + written, $0.count - written)
       }
       guard count > 0 else { throw SystemError(new) }
@@ -140,9 +140,9 @@ public final class StateDirectory: Sendable {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
-    var octets = [UInt8](repeating: 0, count: max(Int(lseek(descriptor, 0, SEEK_END)), 0))
-    let count = unsafe octets.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, $0.count, 0) }
-    return count == octets.count ? octets : nil
+    var bytes = [UInt8](repeating: 0, count: max(Int(lseek(descriptor, 0, SEEK_END)), 0))
+    let count = unsafe bytes.withUnsafeMutableBytes { unsafe pread(descriptor, $0.baseAddress, $0.count, 0) }
+    return count == bytes.count ? bytes : nil
   }
 
   // MARK: Ends

@@ -34,9 +34,9 @@ private func real(_ number: Int, weight: Int32 = 1, port: UInt16 = 80, upper: UI
     mac: TestDirector.mac(number))
 }
 
-/// What the kernel did in `golden/behaviour.txt`, case by case.
-@Suite("Recorded behaviour of a kernel")
-struct BehaviourTests {
+/// What the kernel did in `golden/behavior.txt`, case by case.
+@Suite("Recorded behavior of a kernel")
+struct BehaviorTests {
   @Test("a shortened timeout holds from a connection's next packet on")
   func shortenedTimeouts() throws {
     let director = try service(VirtualService(web, scheduler: .rr))
@@ -267,9 +267,9 @@ struct PersistenceTests {
   }
 }
 
-@Suite("Defences against overload")
-struct DefenceTests {
-  @Test("drop every so-manieth new connection, always or when memory is low")
+@Suite("Defenses against overload")
+struct DefenseTests {
+  @Test("drop one new connection in so many, always or when memory is low")
   func packets() throws {
     let director = try service(VirtualService(web, scheduler: .rr), settings: ["drop_packet": "3", "am_droprate": "4"])
     func drops(_ ports: Range<UInt16>) -> Int {
