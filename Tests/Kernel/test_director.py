@@ -107,7 +107,7 @@ def test_what_the_kernel_plane_has_works_and_what_it_lacks_is_refused(lbd):
     assert "conn_reuse_mode: 0\n" in steer("save")[1]
     assert steer("set conn_reuse_mode 1")[0] == 0 and "settings" not in steer("save")[1]
     told = json.loads(steer("--json capabilities")[1])
-    assert (told["plane"], set(told["features"])) == ("kernel", {"checks", "vips", "local_servers"})
+    assert (told["plane"], set(told["features"])) == ("kernel", {"checks", "discovery", "local_servers", "vips"})
     for line in ("neighbors", "workers", "verdicts", "doctor", "takeover", "release", "mark list", "capture -w /dev/null",
                  f"add-rs -t {VIP}:80 -r 10.77.0.23 --mac 02:00:00:00:00:01",
                  f"add-rs -t {VIP}:80 -r 10.77.0.23 --wait"):

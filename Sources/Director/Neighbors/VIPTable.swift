@@ -227,7 +227,10 @@ struct VIPTable {
     case .contested where entry.isWaiting:
       follow(message, entry, now)
       return (nil, nil)
-    case .owned, .contested, .released:
+    case .released:
+      if message.kind != .probe { entries[address]?.otherOwner = message.station }
+      return (nil, nil)
+    case .owned, .contested:
       return (nil, nil)
     }
   }

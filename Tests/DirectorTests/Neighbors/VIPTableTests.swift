@@ -120,8 +120,12 @@ struct VIPTableTests {
     check(run(&table, 0..<60_000).sent.map(\.1) == [.farewell(Self.vip)] && !table.owns(Self.vip))
     table.release(Self.vip)
     check(run(&table, 0..<60_000).sent.isEmpty, "it has none to give up")
+    for (kind, owner) in [(NeighborMessage.Kind.probe, nil), (.announcement, Self.other)] {
+      check(table.hear(Self.message(kind), isPeer: true, now: 60_000).0 == nil)
+      check(table.listing == [VIPStatus(address: Self.vip, state: .released, otherOwner: owner)])
+    }
     table.take(Self.vip, now: 60_000)
-    #expect(table.owns(Self.vip))
+    #expect(table.owns(Self.vip) && table.listing.first?.otherOwner == nil)
   }
 
   @Test("says once that it gives a VIP up, however that comes about")
